@@ -1,0 +1,61 @@
+# make demo | test | test-slow | lint | format | clean
+#
+# Each target first makes the virtual environment it runs in, when that is missing or
+# older than pyproject.toml or constraints.txt. Other settings, for example:
+#   make clean test PYTHON=python3.12  another interpreter (3.10 to 3.13)
+#   make test EXTRAS=dev,cluster       further extras of pyproject.toml
+#   make test WORKERS=8                more test processes
+#   make demo DEMO_ARGS="--help"       arguments of benchmarks/demo.py
+
+PYTHON ?= python3
+VENV ?= .venv
+EXTRAS ?= dev
+WORKERS ?= 2
+DEMO_ARGS ?=
+
+BIN := $(VENV)/bin
+comma := ,
+# One stamp for each choice of extras, so that a new choice is installed.
+STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+# The tests' matrices are small: two processes of one thread each are quicker on two
+# cores than one of two threads, and one thread adds up in one order, so results repeat.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+# loadfile keeps a file's tests in one process: its shared fixtures are made once.
+PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+.PHONY: demo test test-slow lint format clean
+.DEFAULT_GOAL := test
+
+demo: $(STAMP)
+	$(BIN)/python benchmarks/demo.py $(DEMO_ARGS)
+
+test: $(STAMP)
+	$(PYTEST) -m "not slow"
+
+test-slow: $(STAMP)
+	$(PYTEST) -m slow --durations=10
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find pyg_basis tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# torch goes first: with the pinned build in place, no later package asks for another.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	    || { echo "$(PYTHON) is older than Python 3.10: name a newer one, for example 'make PYTHON=python3.11'" >&2; exit 1; }
+	@echo "Installing into $(VENV): a few minutes the first time."
+	$(PYTHON) -m venv $(VENV)
+	$(PIP_INSTALL) torch
+	$(PIP_INSTALL) -e ".[$(EXTRAS)]"
+	@touch $@
