@@ -1,0 +1,8 @@
+r"""Neighbour graphs, affinities and Laplacians: PyG ``Data`` in, ``Data`` out."""
+
+from pyg_basis.graph.affinity import affinity
+from pyg_basis.graph.knn_graph import knn_graph
+from pyg_basis.graph.laplacian import laplacian
+from pyg_basis.graph.laplacian_operator import Laplacian
+
+__all__ = ["Laplacian", "affinity", "knn_graph", "laplacian"]

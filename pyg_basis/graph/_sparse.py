@@ -1,0 +1,14 @@
+import warnings
+
+import torch
+from torch import Tensor
+
+
+def csr_tensor(crow: Tensor, column: Tensor, value: Tensor, size: int) -> Tensor:
+    r"""A square sparse CSR tensor :math:`[size, size]` of arrays known to be valid."""
+    with warnings.catch_warnings():
+        # torch says once a process that CSR is in beta.
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
+        return torch.sparse_csr_tensor(
+            crow, column, value, (size, size), check_invariants=False
+        )

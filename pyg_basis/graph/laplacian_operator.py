@@ -1,0 +1,67 @@
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from pyg_basis.graph._sparse import csr_tensor
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Laplacian:
+    r"""A graph Laplacian with what its eigenproblem needs to know.
+
+    Built by :func:`~pyg_basis.graph.laplacian`.
+
+    Args:
+        matrix (Tensor): The Laplacian :math:`[n, n]`, sparse CSR.
+        kind (str): ``"sym"`` (:math:`I - D^{-1/2} W D^{-1/2}`), ``"rw"``
+            (:math:`I - D^{-1} W`) or ``"comb"`` (:math:`D - W`).
+        degree (Tensor): Weighted degrees :math:`[n]`, the diagonal of :math:`D`.
+    """
+
+    matrix: Tensor
+    kind: Literal["sym", "rw", "comb"]
+    degree: Tensor
+
+    @property
+    def num_nodes(self) -> int:
+        r"""The number of nodes :math:`n`."""
+        return int(self.degree.numel())
+
+    def symmetric(self) -> Tensor:
+        r"""The symmetric sparse CSR matrix :math:`[n, n]` that is decomposed.
+
+        It is :attr:`matrix` itself for ``"sym"`` and ``"comb"``. For ``"rw"`` it is
+        :math:`D^{1/2} L_{rw} D^{-1/2} = L_N`, which has the same eigenvalues; its
+        eigenvectors :math:`u` give those of :math:`L_{rw}` as
+        :math:`D^{-1/2} u`. There it is symmetric up to the last bits.
+        """
+        if self.kind != "rw":
+            return self.matrix
+        crow, column = self.matrix.crow_indices(), self.matrix.col_indices()
+        row = torch.repeat_interleave(crow.diff())
+        # An isolated node has a zero row whatever its factor is.
+        root = torch.where(self.degree > 0, self.degree, 1.0).sqrt()
+        scaled = self.matrix.values() * (root[row] / root[column])
+        return csr_tensor(crow, column, scaled, self.num_nodes)
+
+    def trivial(self) -> Tensor:
+        r"""The known unit-norm null vector :math:`[n]` of :meth:`symmetric`.
+
+        Proportional to :math:`\mathrm{degree}^{1/2}` for ``"sym"`` and ``"rw"``,
+        constant for ``"comb"``.
+        """
+        constant = torch.full_like(self.degree, self.num_nodes**-0.5)
+        if self.kind == "comb":
+            return constant
+        root = self.degree.sqrt()
+        norm = torch.linalg.vector_norm(root)
+        # Without any edge every vector is a null vector.
+        return root / norm if float(norm) > 0 else constant
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(kind={self.kind!r}, num_nodes={self.num_nodes}, "
+            f"num_edges={self.matrix.values().numel() - self.num_nodes})"
+        )
