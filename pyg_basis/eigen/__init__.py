@@ -1,0 +1,19 @@
+r"""Eigenpairs of symmetric operators: one entry point, one solver a file."""
+
+from pyg_basis.eigen.dense import Dense
+from pyg_basis.eigen.eigenpairs import eigenpairs
+from pyg_basis.eigen.lanczos import Lanczos
+from pyg_basis.eigen.lobpcg import LOBPCG
+from pyg_basis.eigen.result import Eigenpairs
+from pyg_basis.eigen.solver import Solver
+from pyg_basis.eigen.symmetric_operator import SymmetricOperator
+
+__all__ = [
+    "LOBPCG",
+    "Dense",
+    "Eigenpairs",
+    "Lanczos",
+    "Solver",
+    "SymmetricOperator",
+    "eigenpairs",
+]

@@ -1,0 +1,57 @@
+from math import acosh
+
+import torch
+from torch import Tensor
+
+
+def chebyshev_filter(
+    matrix: Tensor,
+    block: Tensor,
+    wanted: float,
+    cut: float,
+    upper: float,
+    degree: int,
+) -> Tensor:
+    r"""Damps what a block holds of the eigenvalues between :obj:`cut` and
+    :obj:`upper`.
+
+    Applies the Chebyshev polynomial that is small on that interval, scaled to be 1
+    at :obj:`wanted`, by the three-term recurrence of Zhou, Saad, Tiago and
+    Chelikowsky, "Self-consistent-field calculations using Chebyshev-filtered
+    subspace iteration", J. Comput. Phys. 219 (2006). The scaling keeps high degrees
+    from overflowing.
+
+    Args:
+        matrix (Tensor): The symmetric operator, shape :obj:`[n, n]`.
+        block (Tensor): Columns to be filtered, shape :obj:`[n, p]`.
+        wanted (float): A point below :obj:`cut`, near the wanted eigenvalues.
+        cut (float): The lower end of the damped interval.
+        upper (float): A bound of the whole spectrum.
+        degree (int): The degree, which is the number of products.
+    """
+    center, radius = (upper + cut) / 2, (upper - cut) / 2
+    scale = first = radius / (wanted - center)
+    previous = block
+    current = torch.add(matrix @ block, block, alpha=-center) * (scale / radius)
+    for _ in range(degree - 1):
+        following = 1 / (2 / first - scale)
+        image = torch.add(matrix @ current, current, alpha=-center)
+        image *= 2 * following / radius
+        previous, current = current, image.sub_(previous, alpha=scale * following)
+        scale = following
+    return current
+
+
+def log_growth(value: float, cut: float, upper: float, degree: int) -> float:
+    r"""The logarithm of the factor by which the filter favours an eigenvalue.
+
+    That is :math:`d \operatorname{arcosh} |t|`, with :math:`t` the eigenvalue on the
+    scale on which the damped interval is :math:`[-1, 1]`; 0 within the interval.
+
+    Args:
+        value (float): The eigenvalue, not above :obj:`upper`.
+        cut (float): The lower end of the damped interval.
+        upper (float): The upper end of the damped interval.
+        degree (int): The degree of the filter.
+    """
+    return degree * acosh(max((upper + cut - 2 * value) / (upper - cut), 1.0))

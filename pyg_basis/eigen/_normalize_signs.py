@@ -1,0 +1,21 @@
+import torch
+from torch import Tensor
+
+# Entries this close to the largest magnitude, relatively, count as equal to it, so
+# that in symmetric graphs the choice among equals is not made by roundoff.
+TIE = 1e-3
+
+
+def normalize_signs(vectors: Tensor) -> Tensor:
+    r"""Flips columns so that each one's entry of largest magnitude is positive.
+
+    Among entries of nearly equal magnitude the one of lowest index decides.
+
+    Args:
+        vectors (Tensor): Columns, shape :obj:`[n, k]`.
+    """
+    magnitude = vectors.abs()
+    tied = magnitude >= (1 - TIE) * magnitude.amax(dim=0)
+    first = tied.to(torch.uint8).argmax(dim=0, keepdim=True)
+    negative = vectors.gather(0, first) < 0
+    return torch.where(negative, -vectors, vectors)

@@ -1,0 +1,37 @@
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Eigenpairs:
+    r"""The smallest eigenvalues of an operator, their vectors, and how good they are.
+
+    Args:
+        values (Tensor): Eigenvalues in ascending order, shape :obj:`[k]`.
+        vectors (Tensor): Eigenvectors as columns of unit norm, shape :obj:`[n, k]`.
+        residuals (Tensor): Relative residuals
+            :math:`\|L v_j - \lambda_j v_j\| / \|L\|`, shape :obj:`[k]`, where
+            :math:`\|L\|` is a bound of the operator's norm. For the random walk
+            Laplacian the norms are weighted by the degrees, which makes them the
+            residuals of its symmetric form.
+        iterations (int): The work done: block iterations of LOBPCG, products with
+            the operator of Lanczos, one for the dense solver.
+        converged (bool): Whether all residuals are within the tolerance asked for.
+        solver (str): The solver that gave the result, which is not the one asked
+            for when that one did not converge.
+    """
+
+    values: Tensor
+    vectors: Tensor
+    residuals: Tensor
+    iterations: int
+    converged: bool
+    solver: str
+
+    def __repr__(self) -> str:
+        n, k = self.vectors.shape
+        return (
+            f"{self.__class__.__name__}(n={n}, k={k}, solver='{self.solver}', "
+            f"converged={self.converged}, iterations={self.iterations})"
+        )
