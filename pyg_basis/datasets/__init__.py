@@ -1,0 +1,35 @@
+r"""Toy sets, manifolds with known eigenfunctions, and image sets."""
+
+from pyg_basis.datasets.digits import digits
+from pyg_basis.datasets.image_split import ImageSplit
+from pyg_basis.datasets.load_images import load_images
+from pyg_basis.datasets.manifolds import (
+    circle,
+    circle_eigenfunctions,
+    sphere,
+    sphere_eigenfunctions,
+)
+from pyg_basis.datasets.toys import (
+    TOYS,
+    blobs,
+    circles,
+    spirals,
+    three_moons,
+    two_moons,
+)
+
+__all__ = [
+    "TOYS",
+    "ImageSplit",
+    "blobs",
+    "circle",
+    "circle_eigenfunctions",
+    "circles",
+    "digits",
+    "load_images",
+    "sphere",
+    "sphere_eigenfunctions",
+    "spirals",
+    "three_moons",
+    "two_moons",
+]

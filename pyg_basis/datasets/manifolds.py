@@ -1,0 +1,172 @@
+r"""Manifolds whose Laplacian eigenfunctions are known in closed form."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from pyg_basis.datasets._random import seeded_generator
+
+
+def circle(num_points: int, seed: int = 0) -> Tensor:
+    r"""Uniform random points on the unit circle.
+
+    Args:
+        num_points: Number of points n, at least 1.
+        seed: Seed of the points.
+
+    Returns:
+        Points `[n, 2]` (float32) of norm 1.
+
+    Raises:
+        ValueError: If `num_points` or `seed` is out of range.
+    """
+    return _uniform_sphere(num_points, 2, seed)
+
+
+def sphere(num_points: int, seed: int = 0) -> Tensor:
+    r"""Uniform random points on the unit sphere.
+
+    Args:
+        num_points: Number of points n, at least 1.
+        seed: Seed of the points.
+
+    Returns:
+        Points `[n, 3]` (float32) of norm 1.
+
+    Raises:
+        ValueError: If `num_points` or `seed` is out of range.
+    """
+    return _uniform_sphere(num_points, 3, seed)
+
+
+def circle_eigenfunctions(x: Tensor, num_functions: int) -> Tensor:
+    r"""The first Laplacian eigenfunctions of the circle at given points.
+
+    In this order :math:`1, \sqrt2\cos t, \sqrt2\sin t, \sqrt2\cos 2t,
+    \sqrt2\sin 2t, \dots`, with eigenvalues 0, 1, 1, 4, 4, ... An even
+    `num_functions` cuts a pair of equal eigenvalues in two, so only odd numbers
+    span a space that a graph can reproduce.
+
+    Args:
+        x: Points `[n, 2]`, not zero; only their angle t counts.
+        num_functions: Number of functions K, at least 1.
+
+    Returns:
+        Values `[n, K]` in the dtype and on the device of `x`, with mean square 1 per
+        column under the uniform measure.
+
+    Raises:
+        ValueError: If `x` is no finite float tensor of nonzero points `[n, 2]`, or
+            `num_functions` is below 1.
+    """
+    unit = _unit_points(x, 2)
+    if num_functions < 1:
+        raise ValueError(
+            f"num_functions must be at least 1, got {num_functions}; take 1, 3, 5, "
+            f"... to keep pairs of equal eigenvalues together."
+        )
+    angle = torch.atan2(unit[:, 1], unit[:, 0])
+    columns = [torch.ones_like(angle)]
+    for index in range(1, num_functions):
+        wave = torch.cos if index % 2 == 1 else torch.sin
+        columns.append(math.sqrt(2.0) * wave((index + 1) // 2 * angle))
+    return torch.stack(columns, dim=1).to(x.dtype)
+
+
+def sphere_eigenfunctions(x: Tensor, degree: int = 2) -> Tensor:
+    r"""The real spherical harmonics up to a degree at given points.
+
+    Sorted by degree :math:`\ell = 0, 1, \dots` and within a degree by the order
+    :math:`m = -\ell, \dots, \ell`; degree :math:`\ell` has :math:`2\ell + 1` functions
+    of eigenvalue :math:`\ell(\ell + 1)`. They are the polynomials
+
+    .. math::
+        N_\ell^m \, \frac{d^m P_\ell}{dz^m}(z) \cdot
+        \begin{cases} \mathrm{Re} \\ \mathrm{Im} \end{cases} (x + iy)^m,
+
+    for degree 1 :math:`\sqrt3\,(y, z, x)`, with no division near the poles.
+
+    Args:
+        x: Points `[n, 3]`, not zero; only their direction counts.
+        degree: Highest degree, at least 0; 2 gives 9 columns.
+
+    Returns:
+        Values `[n, (degree + 1)^2]` in the dtype and on the device of `x`, with mean
+        square 1 per column under the uniform measure.
+
+    Raises:
+        ValueError: If `x` is no finite float tensor of nonzero points `[n, 3]`, or
+            `degree` is negative.
+    """
+    unit = _unit_points(x, 3)
+    if degree < 0:
+        raise ValueError(
+            f"degree must be at least 0, got {degree}; 2 gives the first 9 functions."
+        )
+    z = unit[:, 2]
+    plane = [torch.complex(torch.ones_like(z), torch.zeros_like(z))]
+    for _ in range(degree):
+        plane.append(plane[-1] * torch.complex(unit[:, 0], unit[:, 1]))
+    legendre = _legendre_derivatives(z, degree)
+    columns = []
+    for ell in range(degree + 1):
+        for m in range(-ell, ell + 1):
+            order = abs(m)
+            # Mean square 1 under the uniform measure (times 4 pi of the usual one).
+            square = (2 * ell + 1) * (2 if order else 1)
+            ratio = math.factorial(ell - order) / math.factorial(ell + order)
+            wave = plane[order].imag if m < 0 else plane[order].real
+            columns.append(math.sqrt(square * ratio) * legendre[order][ell] * wave)
+    return torch.stack(columns, dim=1).to(x.dtype)
+
+
+def _legendre_derivatives(z: Tensor, degree: int) -> list[list[Tensor]]:
+    r"""The m-th derivatives of the Legendre polynomials, `result[m][l]` at `z [n]`.
+
+    By the stable recurrence upwards in l from
+    :math:`d^m P_m = (2m - 1)!!`.
+    """
+    rows = []
+    double_factorial = 1.0
+    for m in range(degree + 1):
+        if m > 0:
+            double_factorial *= 2 * m - 1
+        row = [torch.zeros_like(z) for _ in range(m)]
+        row.append(torch.full_like(z, double_factorial))
+        for ell in range(m + 1, degree + 1):
+            before = row[ell - 2] if ell >= 2 else torch.zeros_like(z)
+            row.append(
+                ((2 * ell - 1) * z * row[ell - 1] - (ell + m - 1) * before) / (ell - m)
+            )
+        rows.append(row)
+    return rows
+
+
+def _uniform_sphere(num_points: int, dim: int, seed: int) -> Tensor:
+    r"""Uniform points `[num_points, dim]` on a sphere: normalised Gaussians."""
+    if num_points < 1:
+        raise ValueError(
+            f"num_points must be at least 1, got {num_points}; ask for more points."
+        )
+    x = torch.randn(
+        num_points, dim, generator=seeded_generator(seed), dtype=torch.float64
+    )
+    return torch.nn.functional.normalize(x, dim=1).float()
+
+
+def _unit_points(x: Tensor, dim: int) -> Tensor:
+    r"""Check points `[n, dim]` and return their float64 directions."""
+    if x.dim() != 2 or x.size(1) != dim or not x.is_floating_point():
+        raise ValueError(
+            f"x must be a float tensor of points [n, {dim}], got shape "
+            f"{tuple(x.shape)} and dtype {x.dtype}; pass one point a row."
+        )
+    points = x.double()
+    norm: Tensor = torch.linalg.vector_norm(points, dim=1, keepdim=True)
+    if not bool((torch.isfinite(norm) & (norm > 0)).all()):
+        raise ValueError(
+            "x must hold finite points other than zero, got NaN, infinite or zero "
+            "rows, which have no direction; drop these rows first."
+        )
+    return torch.div(points, norm)

@@ -1,0 +1,210 @@
+r"""The toy sets of Fig. 1: planar components that no straight line tells apart.
+
+All share one signature, `name(num_points=9000, noise=..., seed=0)`, and geometry made
+for kNN graphs of random batches of 256 points. Random points on a thin curve leave
+gaps wider than their neighbourhoods surprisingly often, so the bands are as thick as
+the gaps between them allow. Of 200 such batches, with k = 10, at most 1.5 % join two
+components and at most 2.5 % split one; with k = 8 it is 0.5 % and up to 13 %, with
+k = 12 up to 7.5 % and 0.5 %.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from pyg_basis.datasets._random import seeded_generator
+
+ToySet = Callable[..., tuple[Tensor, Tensor]]
+
+
+def three_moons(
+    num_points: int = 9000, noise: float = 0.07, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    r"""Three half circles, each reaching into the opening of the next.
+
+    Args:
+        num_points: Number of points n, at least 3.
+        noise: Standard deviation of the Gaussian noise; the radius of a moon is 1.
+        seed: Seed of every random choice.
+
+    Returns:
+        Points `[n, 2]` (float32) and component numbers `[n]` (int64), shuffled.
+
+    Raises:
+        ValueError: If `num_points`, `noise` or `seed` is out of range.
+    """
+
+    def moon(index: int, t: Tensor) -> Tensor:
+        # A pinwheel: centres on a circle of radius 0.8, every moon turned by 120
+        # degrees. Three moons in a row cannot interlock and keep such wide gaps.
+        turn = 2.0 * math.pi * index / 3.0
+        centre = 0.8 * _on_circle(torch.tensor(turn, dtype=t.dtype))
+        return centre + _on_circle(math.pi * t + turn - 0.6)
+
+    return _sample(moon, 3, num_points, noise, seed)
+
+
+def two_moons(
+    num_points: int = 9000, noise: float = 0.07, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    r"""Two half circles, each reaching into the opening of the other.
+
+    Args:
+        num_points: Number of points n, at least 2.
+        noise: Standard deviation of the Gaussian noise; the radius of a moon is 1.
+        seed: Seed of every random choice.
+
+    Returns:
+        Points `[n, 2]` (float32) and component numbers `[n]` (int64), shuffled.
+
+    Raises:
+        ValueError: If `num_points`, `noise` or `seed` is out of range.
+    """
+
+    def moon(index: int, t: Tensor) -> Tensor:
+        sign = 1 - 2 * index
+        offset = torch.tensor([-0.5, -0.05], dtype=t.dtype)
+        return sign * (offset + _on_circle(math.pi * t))
+
+    return _sample(moon, 2, num_points, noise, seed)
+
+
+def circles(
+    num_points: int = 9000, noise: float = 0.04, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    r"""Two circles with one centre, of radius 0.3 and 1.
+
+    Args:
+        num_points: Number of points n, at least 2.
+        noise: Standard deviation of the Gaussian noise; the outer radius is 1.
+        seed: Seed of every random choice.
+
+    Returns:
+        Points `[n, 2]` (float32) and component numbers `[n]` (int64; the inner
+        circle is 0), shuffled.
+
+    Raises:
+        ValueError: If `num_points`, `noise` or `seed` is out of range.
+    """
+
+    def ring(index: int, t: Tensor) -> Tensor:
+        return (0.3, 1.0)[index] * _on_circle(2.0 * math.pi * t)
+
+    return _sample(ring, 2, num_points, noise, seed)
+
+
+def spirals(
+    num_points: int = 9000, noise: float = 0.05, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    r"""Two interleaved Archimedean spirals of 0.6 of a turn.
+
+    Args:
+        num_points: Number of points n, at least 2.
+        noise: Standard deviation of the Gaussian noise; the outer radius is 1.
+        seed: Seed of every random choice.
+
+    Returns:
+        Points `[n, 2]` (float32) and component numbers `[n]` (int64), shuffled.
+
+    Raises:
+        ValueError: If `num_points`, `noise` or `seed` is out of range.
+    """
+    # Points by arc length, denser near both ends: there all neighbours lie on one
+    # side, so a neighbourhood reaches twice as far and could jump to the other arm.
+    grid = torch.linspace(0.0, 1.0, 4001, dtype=torch.float64)
+    radius = 0.25 + 0.75 * grid
+    speed = torch.sqrt(0.75**2 + (2.0 * math.pi * _TURNS * radius) ** 2)
+    length = torch.cumulative_trapezoid(speed, grid)
+    length = torch.cat([torch.zeros(1, dtype=grid.dtype), length])
+    density = speed * (1.0 + (2.0 * length / length[-1] - 1.0) ** 4)
+    share = torch.cat(
+        [torch.zeros(1, dtype=grid.dtype), torch.cumulative_trapezoid(density, grid)]
+    )
+    share = share / share[-1]
+
+    def arm(index: int, t: Tensor) -> Tensor:
+        right = torch.searchsorted(share, t).clamp(1, len(grid) - 1)
+        step = (t - share[right - 1]) / (share[right] - share[right - 1])
+        position = (right - 1 + step) / (len(grid) - 1)
+        angle = 2.0 * math.pi * _TURNS * position + math.pi * index
+        return (0.25 + 0.75 * position).unsqueeze(1) * _on_circle(angle)
+
+    return _sample(arm, 2, num_points, noise, seed)
+
+
+def blobs(
+    num_points: int = 9000, noise: float = 0.12, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    r"""Five Gaussian blobs: four on the corners of a square and one in its middle.
+
+    Args:
+        num_points: Number of points n, at least 5.
+        noise: Standard deviation of a blob; the half side of the square is 1.
+        seed: Seed of every random choice.
+
+    Returns:
+        Points `[n, 2]` (float32) and component numbers `[n]` (int64), shuffled.
+
+    Raises:
+        ValueError: If `num_points`, `noise` or `seed` is out of range.
+    """
+
+    def centre(index: int, t: Tensor) -> Tensor:
+        corners = ((0.0, 0.0), (1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0))
+        return torch.tensor(corners[index], dtype=t.dtype).expand(len(t), 2)
+
+    return _sample(centre, 5, num_points, noise, seed)
+
+
+TOYS: dict[str, ToySet] = {
+    "three_moons": three_moons,
+    "two_moons": two_moons,
+    "circles": circles,
+    "spirals": spirals,
+    "blobs": blobs,
+}
+r"""Every toy set by its name."""
+
+_TURNS = 0.6
+
+
+def _on_circle(angle: Tensor) -> Tensor:
+    r"""Points `[..., 2]` of the unit circle at the given angles `[...]`."""
+    return torch.stack([torch.cos(angle), torch.sin(angle)], dim=-1)
+
+
+def _sample(
+    curve: Callable[[int, Tensor], Tensor],
+    num_components: int,
+    num_points: int,
+    noise: float,
+    seed: int,
+) -> tuple[Tensor, Tensor]:
+    r"""Draw noisy, shuffled points from `curve(component, t)` with t uniform in [0, 1).
+
+    The components get equal numbers of points; where `num_points` does not divide,
+    the first ones get one more.
+    """
+    if num_points < num_components:
+        raise ValueError(
+            f"num_points must be at least {num_components}, one for each component, "
+            f"got {num_points}; ask for more points."
+        )
+    if not 0.0 <= noise < math.inf:
+        raise ValueError(
+            f"noise must be a finite standard deviation of at least 0, got {noise}; "
+            f"leave it out for the default."
+        )
+    generator = seeded_generator(seed)
+    parts, labels = [], []
+    for index in range(num_components):
+        size = (num_points - index + num_components - 1) // num_components
+        t = torch.rand(size, generator=generator, dtype=torch.float64)
+        parts.append(curve(index, t))
+        labels.append(torch.full((size,), index))
+    x = torch.cat(parts)
+    x = x + noise * torch.randn(x.shape, generator=generator, dtype=x.dtype)
+    order = torch.randperm(num_points, generator=generator)
+    return x[order].float(), torch.cat(labels)[order]

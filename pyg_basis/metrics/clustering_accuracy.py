@@ -1,0 +1,38 @@
+r"""Clustering accuracy under the best matching of names (Eq. 19)."""
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from pyg_basis.metrics._validation import ArrayLike, encode_label_pair
+
+
+def clustering_accuracy(labels_true: ArrayLike, labels_pred: ArrayLike) -> float:
+    r"""Share of points labelled rightly under the best naming of the clusters.
+
+    Eq. 19 of `BASiS (Streicher, Cohen, Gilboa, CVPR 2023)
+    <https://arxiv.org/abs/2211.16960>`_,
+
+    .. math::
+        \mathrm{ACC}(c, \hat c) = \frac{1}{n} \max_{\pi}
+            \sum_{i=1}^{n} \mathbb{1}[c_i = \pi(\hat c_i)],
+
+    the maximum over one-to-one matchings :math:`\pi` of clusters with classes,
+    found by the Hungarian method.
+
+    Args:
+        labels_true: Classes of shape `[n]`.
+        labels_pred: Clusters of shape `[n]`; their names do not matter. There may be
+            more or fewer clusters than classes: the points of an unmatched cluster
+            count as wrong.
+
+    Returns:
+        The accuracy in (0, 1].
+
+    Raises:
+        ValueError: If a labeling is no vector of labels, or the lengths differ.
+    """
+    true, pred = encode_label_pair(labels_true, labels_pred)
+    counts = np.zeros((int(true.max()) + 1, int(pred.max()) + 1), dtype=np.int64)
+    np.add.at(counts, (true, pred), 1)
+    rows, columns = linear_sum_assignment(counts, maximize=True)
+    return float(counts[rows, columns].sum() / true.size)

@@ -1,0 +1,48 @@
+r"""How far the columns of an embedding are from orthonormal (Eq. 17)."""
+
+from typing import Literal
+
+import numpy as np
+
+from pyg_basis.metrics._validation import (
+    ArrayLike,
+    check_choice,
+    check_matrix,
+    normalize_columns,
+)
+
+
+def orthogonality(
+    y: ArrayLike, variant: Literal["paper", "official"] = "paper"
+) -> float:
+    r"""Deviation of an embedding's columns from an orthonormal set.
+
+    Eq. 17 of `BASiS (Streicher, Cohen, Gilboa, CVPR 2023)
+    <https://arxiv.org/abs/2211.16960>`_,
+
+    .. math::
+        d_\perp = \| Y^T Y - I \|_F^2 .
+
+    Args:
+        y: Embedding of shape `[n, K]`, with mean square 1 per column (this
+            package's scale: unit eigenvectors times :math:`\sqrt n`).
+        variant: `"paper"` takes Eq. 17 on :math:`Y / \sqrt n`, so both wrong norms
+            and wrong angles count. `"official"` is what the authors' published
+            code computes: the norm is not squared, and columns are scaled to unit
+            norm first, so only angles count and any scale of `y` will do.
+
+    Returns:
+        The deviation, 0 for orthonormal columns. A column of zeros counts as one
+        missing unit on the diagonal.
+
+    Raises:
+        ValueError: If `y` is not a real, finite matrix or `variant` is unknown.
+    """
+    check_choice(variant, "variant", ("paper", "official"))
+    matrix = check_matrix(y, "y")
+    if variant == "paper":
+        scaled = matrix / np.sqrt(len(matrix))
+    else:
+        scaled = normalize_columns(matrix)
+    deviation = np.linalg.norm(scaled.T @ scaled - np.eye(matrix.shape[1]))
+    return float(deviation**2 if variant == "paper" else deviation)

@@ -1,0 +1,93 @@
+import time
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from pyg_basis.metrics import linear_probe_accuracy
+
+
+def overlapping(num_points, seed, num_classes=4, width=6):
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(99).standard_normal((num_classes, width))
+    y = rng.integers(0, num_classes, num_points)
+    return centres[y] + rng.standard_normal((num_points, width)), y
+
+
+def test_agrees_with_logistic_regression():
+    (z, y), (z_test, y_test) = overlapping(2000, 0), overlapping(1000, 1)
+    scaler = StandardScaler().fit(z)
+    model = LogisticRegression(C=1e6, max_iter=2000).fit(scaler.transform(z), y)
+    expected = model.score(scaler.transform(z_test), y_test)
+    assert 0.5 < expected < 0.95
+    assert linear_probe_accuracy(z, y, z_test, y_test) == pytest.approx(
+        expected, abs=0.002
+    )
+
+
+def test_separable_classes_are_read_perfectly():
+    y = np.arange(300) % 3
+    z = np.eye(3)[y] + 0.05 * np.random.default_rng(0).standard_normal((300, 3))
+    assert linear_probe_accuracy(z[:200], y[:200], z[200:], y[200:]) == 1.0
+
+
+def test_scale_shift_and_constant_features_do_not_matter():
+    (z, y), (z_test, y_test) = overlapping(600, 0), overlapping(400, 1)
+    plain = linear_probe_accuracy(z, y, z_test, y_test)
+
+    def warp(values):
+        moved = values * [1e-9, 1.0, 1e9, 1.0, 1.0, 1.0] + [0.0, 1e6, 0, 0, 0, 0]
+        return np.column_stack([moved, np.full(len(values), 0.1)])
+
+    assert linear_probe_accuracy(warp(z), y, warp(z_test), y_test) == pytest.approx(
+        plain, abs=0.005
+    )
+    # All constant: the best guess is the most frequent class.
+    share = linear_probe_accuracy(np.ones((6, 1)), [0, 1, 1, 1, 0, 1], [[1.0]], [1])
+    assert share == 1.0
+
+
+def test_any_label_names_and_unseen_classes():
+    z = np.array([[-1.0], [-2.0], [1.0], [2.0]])
+    y = np.array(["left", "left", "right", "right"])
+    test = np.array([[-3.0], [3.0], [3.0]])
+    names = np.array(["left", "right", "never seen"])
+    assert linear_probe_accuracy(z, y, test, names) == pytest.approx(2 / 3)
+
+
+def test_deterministic_and_leaves_the_global_generator_alone():
+    (z, y), (z_test, y_test) = overlapping(300, 0), overlapping(300, 1)
+    tensors = [torch.from_numpy(part) for part in (z, y, z_test, y_test)]
+    tensors[0].requires_grad_()
+    state = torch.get_rng_state()
+    with torch.no_grad():
+        results = [linear_probe_accuracy(*tensors, seed=5) for _ in range(2)]
+    assert results[0] == results[1]
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_sixty_thousand_rows_take_seconds():
+    z, y = overlapping(60_000, 0, num_classes=10, width=10)
+    start = time.perf_counter()
+    linear_probe_accuracy(z, y, z[:1000], y[:1000])
+    assert time.perf_counter() - start < 30
+
+
+def test_bad_input():
+    z, y = overlapping(20, 0)
+    with pytest.raises(ValueError, match="z_test must have the width of z_train, 6"):
+        linear_probe_accuracy(z, y, z[:, :5], y)
+    with pytest.raises(ValueError, match=r"y_train must label every row .*19 labels"):
+        linear_probe_accuracy(z, y[:19], z, y)
+    with pytest.raises(ValueError, match="y_test must label every row"):
+        linear_probe_accuracy(z, y, z, y[:19])
+    with pytest.raises(ValueError, match="y_train must hold at least two classes"):
+        linear_probe_accuracy(z, np.zeros(20), z, y)
+    with pytest.raises(ValueError, match="z_train must be finite"):
+        linear_probe_accuracy(np.where(z > 0, np.nan, z), y, z, y)
+    with pytest.raises(ValueError, match="z_test must hold real numbers"):
+        linear_probe_accuracy(z, y, z + 1j, y)
+    with pytest.raises(ValueError, match=r"seed must be an integer"):
+        linear_probe_accuracy(z, y, z, y, seed=-1)
