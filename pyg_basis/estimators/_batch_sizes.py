@@ -1,0 +1,43 @@
+import warnings
+from typing import Any, NamedTuple
+
+
+class BatchSizes(NamedTuple):
+    """The sizes of a batch, fitted to the number of points there are."""
+
+    batch_size: int
+    num_anchors: int
+    num_neighbors: int
+
+    @classmethod
+    def for_points(cls, estimator: Any, num_points: int) -> "BatchSizes":
+        """The estimator's sizes, lowered with a warning where the points are
+        too few for them: a small set is ordinary, and every batch is then the
+        whole of it.
+
+        Raises:
+            ValueError: If the points are too few for the components.
+        """
+        asked = cls(estimator.batch_size, estimator.n_anchors, estimator.n_neighbors)
+        if num_points >= asked.batch_size:
+            return asked
+        sizes = cls(
+            batch_size=num_points,
+            num_anchors=min(asked.num_anchors, num_points // 2),
+            num_neighbors=min(asked.num_neighbors, max(num_points // 4, 1)),
+        )
+        columns = estimator.n_components + int(estimator.drop_trivial)
+        if sizes.num_anchors < columns:
+            raise ValueError(
+                f"n_components={estimator.n_components} is above what n_samples = "
+                f"{num_points} can give: use at least {2 * columns} points, or fewer "
+                f"components"
+            )
+        warnings.warn(
+            f"n_samples = {num_points} is below batch_size={asked.batch_size}: batches "
+            f"of {num_points} points with n_anchors={sizes.num_anchors} and "
+            f"n_neighbors={sizes.num_neighbors} are used",
+            UserWarning,
+            stacklevel=3,
+        )
+        return sizes

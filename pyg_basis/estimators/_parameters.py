@@ -1,0 +1,96 @@
+import math
+from collections.abc import Callable
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from torch import nn
+
+from pyg_basis.loader.choose_anchors import AnchorMethod
+
+LAPLACIANS = ("sym", "rw", "comb")
+BANDWIDTHS = ("self_tuning", "global")
+ALIGNMENTS = ("lstsq", "ransac", "orthogonal")
+
+
+def check_parameters(estimator: Any) -> None:
+    """Raises a ValueError that names the first parameter of a BASiS estimator
+    that cannot be used, its value, and what is allowed."""
+    for name, (is_allowed, allowed) in RULES.items():
+        value = getattr(estimator, name)
+        if not is_allowed(value):
+            raise ValueError(f"{name}={value!r} cannot be used: it must be {allowed}")
+    if estimator.n_anchors >= estimator.batch_size:
+        raise ValueError(
+            f"n_anchors={estimator.n_anchors} leaves no other node in a batch of "
+            f"batch_size={estimator.batch_size}: use fewer anchors or larger batches"
+        )
+    if estimator.n_neighbors >= estimator.batch_size:
+        raise ValueError(
+            f"n_neighbors={estimator.n_neighbors} is above what a batch of "
+            f"batch_size={estimator.batch_size} nodes has: use at most "
+            f"{estimator.batch_size - 1}"
+        )
+    least = estimator.n_components + int(estimator.drop_trivial)
+    if estimator.n_anchors < least:
+        raise ValueError(
+            f"n_anchors={estimator.n_anchors} cannot fix an affine map of "
+            f"n_components={estimator.n_components} columns: use at least {least}, "
+            f"better ten times as many"
+        )
+
+
+def _count(least: int) -> tuple[Callable[[Any], bool], str]:
+    def is_allowed(value: Any) -> bool:
+        is_integer = isinstance(value, (int, np.integer))
+        return is_integer and not isinstance(value, bool) and value >= least
+
+    return is_allowed, f"an integer of at least {least}"
+
+
+def _one_of(*names: str) -> tuple[Callable[[Any], bool], str]:
+    def is_allowed(value: Any) -> bool:
+        return isinstance(value, str) and value in names
+
+    return is_allowed, "one of " + ", ".join(repr(name) for name in names)
+
+
+def _is_positive(value: Any) -> bool:
+    is_number = isinstance(value, (int, float, np.number))
+    return is_number and not isinstance(value, bool) and 0 < float(value) < math.inf
+
+
+def _is_device(value: Any) -> bool:
+    try:
+        device = torch.device(value)
+    except (RuntimeError, TypeError, ValueError):
+        return False
+    return device.type != "cuda" or torch.cuda.is_available()
+
+
+RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "n_components": _count(1),
+    "n_anchors": _count(1),
+    "batch_size": _count(2),
+    "n_neighbors": _count(1),
+    "max_iter": _count(1),
+    "laplacian": _one_of(*LAPLACIANS),
+    "drop_trivial": (lambda value: isinstance(value, bool), "True or False"),
+    "bandwidth": (
+        lambda value: _is_positive(value) or value in BANDWIDTHS,
+        "'self_tuning', 'global' or a positive number",
+    ),
+    "anchors": _one_of(*get_args(AnchorMethod)),
+    "alignment": _one_of(*ALIGNMENTS),
+    "network": (
+        lambda value: value is None or isinstance(value, nn.Module),
+        "a torch.nn.Module or None",
+    ),
+    "learning_rate": (_is_positive, "a positive number"),
+    "tol": (
+        lambda value: value is None or value == 0 or _is_positive(value),
+        "a number of at least 0, or None",
+    ),
+    "n_workers": _count(0),
+    "device": (_is_device, "a device that torch has here, such as 'cpu'"),
+}

@@ -1,0 +1,103 @@
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+from tqdm import tqdm
+
+from pyg_basis.nn import BASiSLayer
+
+# Iterations over which the loss is averaged before it is compared: single
+# losses vary by more than the progress between them.
+WINDOW = 100
+
+History = dict[str, list[float]]
+
+
+def train_layer(
+    layer: BASiSLayer,
+    batches: Iterable[Data],
+    max_iter: int,
+    learning_rate: float,
+    tol: float | None,
+    verbose: bool,
+) -> tuple[History, Tensor]:
+    r"""Regresses the layer on aligned batches (Algorithm 1, step 5) with Adam.
+
+    The learning rate is constant while the loss falls, at most for half of
+    :obj:`max_iter`, and then goes to zero linearly in as many iterations as it
+    was constant. The second half averages the batches: it is what brings the
+    network closer to the eigenvectors than any batch is.
+
+    Returns:
+        tuple: The history, one entry an iteration of the loss, the learning
+        rate and the diagnostics of the batch; and the mean eigenvalues of the
+        batches, :obj:`[K]`.
+    """
+    history: History = defaultdict(list)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=learning_rate)
+    decay_start, end = max_iter / 2, max_iter
+    eigenvalues: list[Tensor] = []
+    layer.train()
+    with tqdm(total=max_iter, desc="BASiS", disable=not verbose) as progress:
+        for iteration, batch in enumerate(batches):
+            rate = learning_rate * min(1, (end - iteration) / (end - decay_start))
+            optimizer.param_groups[0]["lr"] = rate
+            loss = layer.loss(batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+            history["loss"].append(loss.item())
+            history["learning_rate"].append(rate)
+            history["residual"].append(float(batch.residual))
+            history["num_components"].append(batch.num_components)
+            history["converged"].append(batch.converged)
+            history["rank"].append(int(batch.rank))
+            eigenvalues.append(batch.eigenvalues)
+            progress.set_postfix(loss=f"{history['loss'][-1]:.4f}", refresh=False)
+            progress.update()
+            done = iteration + 1
+            if tol is not None and done < decay_start and _stalls(history, tol):
+                decay_start, end = done, 2 * done
+                progress.total = end
+            if done >= end:
+                break
+    layer.eval()
+    return dict(history), torch.stack(eigenvalues).mean(dim=0).cpu()
+
+
+def _stalls(history: History, tol: float) -> bool:
+    losses = history["loss"]
+    if len(losses) < 2 * WINDOW or len(losses) % WINDOW:
+        return False
+    before = sum(losses[-2 * WINDOW : -WINDOW]) / WINDOW
+    return before - sum(losses[-WINDOW:]) / WINDOW < tol
+
+
+def warn_about_batches(history: History, num_eigenvectors: int) -> None:
+    r"""Warns when a tenth or more of the batches did not determine their
+    targets, and says what helps."""
+    num_batches = len(history["loss"])
+    causes = {
+        f"fell into more than n_components={num_eigenvectors} components, so that "
+        f"their first eigenvectors are not unique: raise n_neighbors, batch_size or "
+        f"n_components": [
+            count > num_eigenvectors for count in history["num_components"]
+        ],
+        "did not reach the tolerance of the eigensolver": [
+            not converged for converged in history["converged"]
+        ],
+        "had anchors that do not determine the alignment: raise n_anchors": [
+            rank < max(history["rank"]) for rank in history["rank"]
+        ],
+    }
+    for cause, is_affected in causes.items():
+        if sum(is_affected) >= 0.1 * num_batches:
+            warnings.warn(
+                f"{sum(is_affected)} of {num_batches} batches {cause}",
+                UserWarning,
+                stacklevel=3,
+            )

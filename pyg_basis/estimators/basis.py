@@ -1,0 +1,258 @@
+import copy
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from pyg_basis.estimators._batch_sizes import BatchSizes
+from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
+from pyg_basis.estimators._parameters import check_parameters
+from pyg_basis.estimators._source import feature_source
+from pyg_basis.estimators._training import History, train_layer, warn_about_batches
+from pyg_basis.loader import AnchorLoader, choose_anchors
+from pyg_basis.loader.choose_anchors import AnchorMethod
+from pyg_basis.nn import BASiSLayer
+from pyg_basis.nn.basis_layer import DEGREE_SAMPLE
+
+# Rows embedded at once: enough to keep the matrix products busy.
+TRANSFORM_ROWS = 8192
+
+
+class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    r"""Spectral embedding that is learned once and then works on any new point.
+
+    A network is trained to give each point its row of the first eigenvectors
+    of the graph Laplacian, in batches that share anchors and so agree on one
+    basis: `"BASiS: Batch Aligned Spectral Embedding Space"
+    <https://arxiv.org/abs/2211.16960>`_, Algorithm 1. Memory does not grow with
+    the number of points.
+
+    Args:
+        n_components (int): Columns of the embedding :math:`K`; for clustering,
+            the number of clusters. (default: :obj:`2`)
+        n_anchors (int): Nodes that all batches share. (default: :obj:`250`)
+        batch_size (int): Nodes of a batch, anchors included. Larger batches
+            come closer to the eigenvectors of the whole graph.
+            (default: :obj:`512`)
+        n_neighbors (int): Neighbours of a node in a batch's graph.
+            (default: :obj:`50`)
+        max_iter (int): Number of batches trained on. (default: :obj:`1000`)
+        laplacian (str): :obj:`"sym"`, :obj:`"rw"` or :obj:`"comb"`.
+            (default: :obj:`"sym"`)
+        drop_trivial (bool): Leave out the trivial eigenvector.
+            (default: :obj:`False`)
+        bandwidth (str or float): :obj:`"self_tuning"`, :obj:`"global"`, or the
+            global bandwidth itself, in units of the features.
+            (default: :obj:`"self_tuning"`)
+        anchors (str): How anchors are chosen, see
+            :func:`~pyg_basis.loader.choose_anchors`. Labels are used for
+            :obj:`"per_class"` only. (default: :obj:`"farthest"`)
+        alignment (str): :obj:`"lstsq"`, :obj:`"ransac"` or
+            :obj:`"orthogonal"`. (default: :obj:`"lstsq"`)
+        network (torch.nn.Module, optional): The network to train a copy of,
+            see :class:`~pyg_basis.BASiSLayer`. (default: :obj:`None`)
+        learning_rate (float): Of Adam, before it decays.
+            (default: :obj:`1e-3`)
+        tol (float, optional): The learning rate begins to decay early when the
+            mean loss of 100 iterations is not this much below that of the 100
+            before, in units of the targets' mean square; :obj:`None` never
+            does. (default: :obj:`1e-4`)
+        n_workers (int): Processes that compute targets ahead of the training.
+            (default: :obj:`0`)
+        device (str): Where the network is trained. (default: :obj:`"cpu"`)
+        random_state (int, RandomState or None): Source of all randomness.
+            (default: :obj:`None`)
+        verbose (bool): Show a progress bar. (default: :obj:`False`)
+
+    Attributes:
+        layer_ (BASiSLayer): The fitted layer.
+        history_ (dict): Loss, learning rate, alignment residual and rank,
+            number of connected components and solver convergence, a list with
+            one entry a batch each.
+        eigenvalues_ (numpy.ndarray): Mean eigenvalues of the batches,
+            :obj:`[K]`.
+        n_iter_ (int): Number of batches trained on.
+        n_features_in_ (int): Width of the features.
+
+    Points may come as an array, a tensor (then embeddings are tensors too), a
+    memory-mapped array, or a map-style :class:`torch.utils.data.Dataset` of
+    feature vectors.
+    """
+
+    layer_: BASiSLayer
+    history_: History
+    eigenvalues_: NDArray[np.floating[Any]]
+    n_iter_: int
+    _sizes: BatchSizes
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        n_anchors: int = 250,
+        batch_size: int = 512,
+        n_neighbors: int = 50,
+        max_iter: int = 1000,
+        laplacian: Literal["sym", "rw", "comb"] = "sym",
+        drop_trivial: bool = False,
+        bandwidth: Literal["self_tuning", "global"] | float = "self_tuning",
+        anchors: AnchorMethod = "farthest",
+        alignment: Literal["lstsq", "ransac", "orthogonal"] = "lstsq",
+        network: nn.Module | None = None,
+        learning_rate: float = 1e-3,
+        tol: float | None = 1e-4,
+        n_workers: int = 0,
+        device: str = "cpu",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.n_components = n_components
+        self.n_anchors = n_anchors
+        self.batch_size = batch_size
+        self.n_neighbors = n_neighbors
+        self.max_iter = max_iter
+        self.laplacian = laplacian
+        self.drop_trivial = drop_trivial
+        self.bandwidth = bandwidth
+        self.anchors = anchors
+        self.alignment = alignment
+        self.network = network
+        self.learning_rate = learning_rate
+        self.tol = tol
+        self.n_workers = n_workers
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: ArrayLike | None = None) -> "BASiS":
+        r"""Learns the embedding of the points :obj:`X [n, d]`.
+
+        Labels :obj:`y [n]` are used for :obj:`anchors="per_class"` only.
+
+        Raises:
+            ValueError: If a parameter or the points cannot be used. An earlier
+                fit is kept then.
+
+        Warns:
+            UserWarning: If there are fewer points than the parameters count
+                on, which are lowered then, or if many batches did not
+                determine their targets.
+        """
+        check_parameters(self)
+        source = feature_source(self, X, reset=True)
+        sizes = BatchSizes.for_points(self, len(source))
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        # Anchors, degrees and scales come from a sample of bounded size.
+        num_sampled = min(max(sizes.batch_size, DEGREE_SAMPLE), len(source))
+        rng = np.random.default_rng(seed)
+        drawn = rng.choice(len(source), num_sampled, replace=False)
+        sample = source.__getitems__(drawn).float().to(self.device)
+        anchors = choose_anchors(
+            sample,
+            sizes.num_anchors,
+            self.anchors,
+            y=self._labels(y, drawn),
+            seed=seed,
+        )
+        layer = self._new_layer(source.num_features, sizes, seed)
+        layer.init_reference(sample, anchors, sizes.batch_size, seed=seed)
+        reference = layer.anchor_reference()
+        loader = AnchorLoader(
+            source,
+            reference.to("cpu") if self.n_workers > 0 else reference,
+            batch_size=sizes.batch_size,
+            num_batches=self.max_iter,
+            anchor_index=torch.from_numpy(drawn)[anchors.cpu()],
+            seed=seed,
+            num_workers=self.n_workers,
+        )
+        history, eigenvalues = train_layer(
+            layer, loader, self.max_iter, self.learning_rate, self.tol, self.verbose
+        )
+        layer.orthonormalize(sample)
+        self.layer_, self.history_, self._sizes = layer, history, sizes
+        self.n_iter_ = len(history["loss"])
+        self.eigenvalues_ = eigenvalues.numpy()
+        warn_about_batches(history, self.n_components)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        r"""The embedding :obj:`[n, n_components]` of the points :obj:`X
+        [n, d]`, seen or new; a tensor if :obj:`X` is one, else an array.
+
+        Raises:
+            NotFittedError: Before :meth:`fit`.
+            ValueError: If the points are of another width, or not finite.
+        """
+        check_is_fitted(self)
+        source = feature_source(self, X, reset=False)
+        # Double precision in, double precision through: a row then does not
+        # depend on the rows it is embedded with, to the last digits.
+        precise = source[0].dtype == torch.float64
+        layer = copy.deepcopy(self.layer_).double() if precise else self.layer_
+        blocks = []
+        with torch.inference_mode():
+            for start in range(0, len(source), TRANSFORM_ROWS):
+                rows = np.arange(start, min(start + TRANSFORM_ROWS, len(source)))
+                block = layer(source.__getitems__(rows).to(self.device))
+                blocks.append(block if isinstance(X, Tensor) else block.cpu())
+        embedding = torch.cat(blocks)
+        return embedding.to(X.device) if isinstance(X, Tensor) else embedding.numpy()
+
+    def save(self, path: str | Path) -> None:
+        r"""Writes the fitted estimator to a file, for :meth:`load`.
+
+        Raises:
+            NotFittedError: Before :meth:`fit`.
+        """
+        check_is_fitted(self)
+        write_checkpoint(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path, network: nn.Module | None = None) -> "BASiS":
+        r"""Reads an estimator that :meth:`save` wrote; no code from the file is
+        run. One fitted with a :obj:`network` of its own needs a module of the
+        same build again.
+
+        Raises:
+            ValueError: If the file is no such checkpoint, or of a version that
+                this one cannot read.
+        """
+        return read_checkpoint(cls, path, network)
+
+    def _labels(self, y: ArrayLike | None, drawn: NDArray[np.int64]) -> Tensor | None:
+        if self.anchors != "per_class" or y is None:
+            return None
+        codes = np.unique(np.asarray(y)[drawn], return_inverse=True)[1]
+        return torch.from_numpy(codes)
+
+    def _new_layer(self, num_features: int, sizes: BatchSizes, seed: int) -> BASiSLayer:
+        # Weights are drawn from the global generator, which is put back.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            layer = BASiSLayer(
+                num_features,
+                self.n_components,
+                num_anchors=sizes.num_anchors,
+                network=copy.deepcopy(self.network),
+                num_neighbors=sizes.num_neighbors,
+                bandwidth=self.bandwidth,
+                laplacian=self.laplacian,
+                drop_trivial=self.drop_trivial,
+                alignment=self.alignment,
+            )
+        return layer.to(self.device)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.layer_.num_eigenvectors

@@ -1,0 +1,100 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClusterMixin, clone
+from sklearn.cluster import KMeans
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from pyg_basis.estimators.basis import BASiS
+
+
+class BASiSClustering(ClusterMixin, BaseEstimator):
+    r"""Spectral clustering of any number of points, and of points that come
+    later: k-means in the learned embedding of :class:`BASiS`.
+
+    The embedding and the centres are fitted once. The cluster of a point does
+    not depend on the points it is predicted with.
+
+    Args:
+        n_clusters (int): Number of clusters. (default: :obj:`8`)
+        basis (BASiS, optional): The embedding, of which a copy is fitted; by
+            default :obj:`BASiS(n_components=n_clusters)` with the
+            :obj:`random_state` given here. (default: :obj:`None`)
+        n_init (int): Starts of k-means, of which the best is kept.
+            (default: :obj:`10`)
+        random_state (int, RandomState or None): Source of all randomness.
+            (default: :obj:`None`)
+
+    Attributes:
+        basis_ (BASiS): The fitted embedding.
+        kmeans_ (sklearn.cluster.KMeans): The fitted k-means.
+        labels_ (numpy.ndarray): Clusters of the points it was fitted on,
+            :obj:`[n]`.
+        n_features_in_ (int): Width of the features.
+    """
+
+    basis_: BASiS
+    kmeans_: KMeans
+    labels_: NDArray[np.int32]
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        basis: BASiS | None = None,
+        n_init: int = 10,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.basis = basis
+        self.n_init = n_init
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> "BASiSClustering":
+        r"""Learns the embedding of the points :obj:`X [n, d]` and its clusters.
+
+        Raises:
+            ValueError: If a parameter or the points cannot be used.
+        """
+        random_state = check_random_state(self.random_state)
+        is_count = isinstance(self.n_clusters, (int, np.integer))
+        if not is_count or self.n_clusters < 1:
+            raise ValueError(
+                f"n_clusters={self.n_clusters!r} cannot be used: it must be an integer "
+                f"of at least 1"
+            )
+        if self.basis is not None:
+            basis = clone(self.basis)
+        else:
+            basis = BASiS(
+                n_components=self.n_clusters,
+                random_state=random_state.randint(2**31 - 1),
+            )
+        embedding = _as_array(basis.fit(X, y).transform(X))
+        kmeans = KMeans(self.n_clusters, n_init=self.n_init, random_state=random_state)
+        labels = kmeans.fit_predict(embedding)
+        self.basis_, self.kmeans_, self.labels_ = basis, kmeans, labels
+        self.n_features_in_ = basis.n_features_in_
+        if hasattr(basis, "feature_names_in_"):
+            self.feature_names_in_ = basis.feature_names_in_
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.int32]:
+        r"""Clusters :obj:`[n]` of the points :obj:`X [n, d]`, seen or new.
+
+        Raises:
+            NotFittedError: Before :meth:`fit`.
+            ValueError: If the points are of another width, or not finite.
+        """
+        check_is_fitted(self)
+        embedding = _as_array(self.basis_.transform(X))
+        return self.kmeans_.predict(
+            embedding.astype(self.kmeans_.cluster_centers_.dtype)
+        )
+
+
+def _as_array(embedding: Any) -> NDArray[np.floating[Any]]:
+    return embedding.cpu().numpy() if isinstance(embedding, Tensor) else embedding

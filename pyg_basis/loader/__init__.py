@@ -1,0 +1,16 @@
+r"""Anchors, references and anchor-plus-random batches."""
+
+from pyg_basis.loader.anchor_loader import AnchorLoader
+from pyg_basis.loader.anchor_reference import AnchorReference
+from pyg_basis.loader.choose_anchors import choose_anchors
+from pyg_basis.loader.exact_embedding import ExactEmbedding, SpectralRows
+from pyg_basis.loader.feature_source import FeatureSource
+
+__all__ = [
+    "AnchorLoader",
+    "AnchorReference",
+    "ExactEmbedding",
+    "FeatureSource",
+    "SpectralRows",
+    "choose_anchors",
+]

@@ -1,0 +1,133 @@
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from pyg_basis.align import Alignment, LeastSquares
+from pyg_basis.align.fit_affine import Aligner
+from pyg_basis.loader.exact_embedding import ExactEmbedding
+
+
+@dataclass(frozen=True, eq=False)
+class AnchorReference:
+    r"""The reference space: the anchors, their rows in it, and the rule that
+    brings any batch into it (Algorithm 1 of `BASiS
+    <https://arxiv.org/abs/2211.16960>`_).
+
+    Args:
+        anchors (Tensor): Features of the anchors, :obj:`[l, d]`.
+        rows (Tensor): Their rows of the reference embedding, :obj:`[l, K]`.
+        embedding (ExactEmbedding): How a batch is embedded.
+        aligner (LeastSquares or RANSAC or Orthogonal, optional): How the
+            affine map is fitted. (default: :class:`LeastSquares`)
+    """
+
+    anchors: Tensor
+    rows: Tensor
+    embedding: ExactEmbedding
+    aligner: Aligner = field(default_factory=LeastSquares)
+
+    @classmethod
+    def from_sample(
+        cls,
+        anchors: Tensor,
+        others: Tensor,
+        embedding: ExactEmbedding,
+        aligner: Aligner | None = None,
+    ) -> "AnchorReference":
+        r"""Embeds the reference set, the :obj:`anchors [l, d]` and
+        :obj:`others [m - l, d]`, and keeps the anchors' rows.
+
+        Raises:
+            ValueError: If there are no other nodes, or fewer anchors than an
+                affine map between the embeddings needs.
+        """
+        num_anchors = anchors.size(0)
+        if others.size(0) == 0:
+            raise ValueError(
+                f"there are {num_anchors} anchors and no other node: use fewer anchors "
+                f"than nodes in a batch"
+            )
+        num_mapped = embedding.num_eigenvectors - _num_constant(embedding)
+        if num_anchors < num_mapped + 1:
+            raise ValueError(
+                f"{num_anchors} anchors cannot fix an affine map of {num_mapped} "
+                f"columns, which needs {num_mapped + 1}: use more anchors or fewer "
+                f"eigenvectors"
+            )
+        rows = embedding(torch.cat([anchors, others])).vectors[:num_anchors]
+        return cls(anchors, rows, embedding, aligner or LeastSquares())
+
+    def targets(self, x: Tensor) -> Data:
+        r"""Joins the anchors and the new nodes :obj:`x [m - l, d]`, embeds
+        them together and aligns the result to the reference (Eq. 12-14).
+
+        Returns:
+            Data: With features :obj:`x [m, d]` (anchors first), targets
+            :obj:`y [m, K]`, :obj:`eigenvalues [K]`, :obj:`degree [m]`,
+            :obj:`anchor_mask [m]`, and the batch's diagnostics:
+            :obj:`residual` and :obj:`rank` of the alignment,
+            :obj:`num_components` and :obj:`converged` of the graph's
+            eigenpairs.
+
+        Raises:
+            ValueError: If :obj:`x` is no matrix of the anchors' width.
+        """
+        num_anchors, num_features = self.anchors.shape
+        if x.dim() != 2 or x.size(1) != num_features or x.size(0) == 0:
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}, expected [nodes, {num_features}] with "
+                f"at least one node: the anchors have {num_features} features"
+            )
+        # The anchors say where and how precisely the work is done.
+        joined = torch.cat([self.anchors, x.to(self.anchors)])
+        # The targets are constants of the regression.
+        with torch.no_grad():
+            embedded = self.embedding(joined.detach())
+            rows, alignment = self._align(embedded.vectors)
+        is_anchor = torch.arange(joined.size(0), device=joined.device) < num_anchors
+        return Data(
+            x=joined,
+            y=rows,
+            eigenvalues=embedded.values,
+            degree=embedded.degree,
+            anchor_mask=is_anchor,
+            residual=alignment.residual,
+            rank=alignment.rank,
+            num_components=embedded.num_components,
+            converged=embedded.converged,
+        )
+
+    def to(self, device: str | torch.device) -> "AnchorReference":
+        r"""The same reference on another device."""
+        return replace(self, anchors=self.anchors.to(device), rows=self.rows.to(device))
+
+    def _align(self, vectors: Tensor) -> tuple[Tensor, Alignment]:
+        # The constant column is the same in every batch. Left in, it would
+        # make the anchors rank-deficient beside the shift of the map.
+        constant = _num_constant(self.embedding)
+        mapped = vectors[:, constant:]
+        alignment = self.aligner.fit(
+            mapped[: self.anchors.size(0)], self.rows[:, constant:].to(mapped)
+        )
+        return (
+            torch.cat([vectors[:, :constant], alignment.apply(mapped)], dim=1),
+            alignment,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"{self.__class__.__name__}(num_anchors={self.rows.size(0)}, "
+            f"num_eigenvectors={self.rows.size(1)})"
+        )
+
+
+def _num_constant(embedding: ExactEmbedding) -> int:
+    """Columns that need no alignment. By itself, the constant column is left
+    to the shift of the affine map."""
+    return int(
+        embedding.laplacian != "sym"
+        and not embedding.drop_trivial
+        and embedding.num_eigenvectors > 1
+    )

@@ -1,0 +1,98 @@
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from pyg_basis.eigen import eigenpairs
+from pyg_basis.graph import affinity, knn_graph, laplacian
+
+# Eigenvalues below count as zero: one for every connected component.
+ZERO_EIGENVALUE = 1e-6
+
+
+@dataclass(frozen=True)
+class SpectralRows:
+    r"""The spectral embedding of a set of points.
+
+    Args:
+        vectors (Tensor): Laplacian eigenvectors, mean square 1 per column,
+            :obj:`[m, K]`.
+        values (Tensor): Eigenvalues of the Laplacian, ascending, :obj:`[K]`.
+        degree (Tensor): Weighted degrees of the graph, :obj:`[m]`.
+        num_components (int): Number of connected components of the graph, as
+            far as the eigenvalues show them: one more is computed than there
+            are vectors, and more than that are not told apart.
+        converged (bool): Whether the eigensolver reached its tolerance.
+    """
+
+    vectors: Tensor
+    values: Tensor
+    degree: Tensor
+    num_components: int
+    converged: bool
+
+
+@dataclass(frozen=True)
+class ExactEmbedding:
+    r"""Embeds a set of points by the exact Laplacian eigenvectors of its own
+    nearest-neighbour graph: :math:`x \to` kNN :math:`\to` affinity
+    :math:`\to` Laplacian :math:`\to` eigenvectors (Eq. 1-4 of `BASiS
+    <https://arxiv.org/abs/2211.16960>`_).
+
+    It makes the reference set, every batch, and the exact embedding of a whole
+    set that BASiS is measured against.
+
+    Args:
+        num_eigenvectors (int): Number of columns :math:`K`.
+        num_neighbors (int, optional): Neighbours of a node. (default: :obj:`50`)
+        bandwidth (str or float, optional): Bandwidth of the affinity, see
+            :func:`~pyg_basis.graph.affinity`. (default: :obj:`"self_tuning"`)
+        laplacian (str, optional): :obj:`"sym"`, :obj:`"rw"` or :obj:`"comb"`.
+            (default: :obj:`"sym"`)
+        drop_trivial (bool, optional): Leave out the trivial eigenvector (of
+            eigenvalue 0; constant, or the square root of the degree for
+            :obj:`"sym"`). (default: :obj:`False`)
+        solver (str, optional): The eigensolver, see
+            :func:`~pyg_basis.eigen.eigenpairs`. (default: :obj:`"auto"`)
+    """
+
+    num_eigenvectors: int
+    num_neighbors: int = 50
+    bandwidth: Literal["self_tuning", "global"] | float = "self_tuning"
+    laplacian: Literal["sym", "rw", "comb"] = "sym"
+    drop_trivial: bool = False
+    solver: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.num_eigenvectors < 1:
+            raise ValueError(
+                f"num_eigenvectors={self.num_eigenvectors} must be at least 1"
+            )
+
+    def __call__(self, x: Tensor) -> SpectralRows:
+        r"""Embeds the points :obj:`x [m, d]`.
+
+        Raises:
+            ValueError: If features are not finite, or there are too few points
+                for :obj:`num_neighbors` or :obj:`num_eigenvectors`.
+        """
+        num_pairs = self.num_eigenvectors + int(self.drop_trivial)
+        if x.size(0) <= num_pairs:
+            raise ValueError(
+                f"num_eigenvectors={self.num_eigenvectors} is above what {x.size(0)} "
+                f"nodes can give: ask for at most {x.size(0) - 1 - self.drop_trivial}, "
+                f"or use a larger batch"
+            )
+        graph = affinity(knn_graph(x, self.num_neighbors), self.bandwidth)
+        operator = laplacian(graph, self.laplacian)
+        # The trivial vector comes first, whatever the number of components.
+        pairs = eigenpairs(operator, num_pairs + 1, solver=self.solver)
+        kept = slice(int(self.drop_trivial), num_pairs)
+        vectors = pairs.vectors[:, kept]
+        return SpectralRows(
+            vectors=vectors * (x.size(0) ** 0.5 / vectors.norm(dim=0)),
+            values=pairs.values[kept],
+            degree=operator.degree,
+            num_components=int((pairs.values < ZERO_EIGENVALUE).sum()),
+            converged=pairs.converged,
+        )

@@ -1,0 +1,272 @@
+from typing import Literal, Protocol, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch_geometric.data import Data
+from torch_geometric.nn import MLP
+
+from pyg_basis.align.fit_affine import Aligner, AlignmentMethod, get_aligner
+from pyg_basis.graph import affinity, knn_graph, laplacian
+from pyg_basis.loader import AnchorReference, ExactEmbedding, choose_anchors
+from pyg_basis.nn.degree_extension import DegreeExtension
+from pyg_basis.nn.orthonormalization import Orthonormalization
+from pyg_basis.nn.standardization import Standardization
+
+# The widths of the authors' published network.
+HIDDEN_CHANNELS = (256, 512, 512, 256)
+# The graph whose degrees are learned has this many nodes at most: enough to be
+# locally like that of a large set, a second of work, and no growth with n.
+DEGREE_SAMPLE = 10_000
+
+
+class Resettable(Protocol):
+    """A module that can draw its parameters anew."""
+
+    def reset_parameters(self) -> None:
+        """Draws the parameters anew."""
+
+
+class BASiSLayer(nn.Module):
+    r"""Maps features to the Laplacian eigenvectors of their graph, from
+    `"BASiS: Batch Aligned Spectral Embedding Space"
+    <https://arxiv.org/abs/2211.16960>`_ (Algorithm 1).
+
+    .. math::
+        f(x) = d(x)^{1/2} \, g(x) \, M
+
+    The network :math:`g` regresses the eigenvectors of the random walk, which
+    vary smoothly with the features; for :obj:`laplacian="sym"` they are
+    multiplied by the square root of the learned degree (see
+    :class:`DegreeExtension`). The matrix :math:`M`, the identity until
+    :meth:`orthonormalize`, undoes the shrinkage of the regression (see
+    :class:`Orthonormalization`). Anchors, their reference rows and all else
+    that is fitted live in buffers: :meth:`state_dict` restores the layer.
+
+    Args:
+        in_channels (int): Width of the features :math:`d`.
+        num_eigenvectors (int): Columns of the embedding :math:`K`.
+        num_anchors (int, optional): Number of anchors :math:`l`.
+            (default: :obj:`250`)
+        network (torch.nn.Module, optional): Any module that maps standardised
+            features :obj:`[n, in_channels]` to :obj:`[n, num_eigenvectors]`;
+            by default an :class:`~torch_geometric.nn.MLP` of five linear
+            layers with ReLU. (default: :obj:`None`)
+        num_neighbors (int, optional): Neighbours of a node in a batch's graph.
+            (default: :obj:`50`)
+        bandwidth (str or float, optional): See
+            :func:`~pyg_basis.graph.affinity`. (default: :obj:`"self_tuning"`)
+        laplacian (str, optional): :obj:`"sym"`, :obj:`"rw"` or :obj:`"comb"`.
+            (default: :obj:`"sym"`)
+        drop_trivial (bool, optional): Leave out the trivial eigenvector.
+            (default: :obj:`False`)
+        alignment (str or aligner, optional): See
+            :func:`~pyg_basis.align.fit_affine`. (default: :obj:`"lstsq"`)
+
+    Shapes:
+        - **input:** features :math:`(n, d)`, any number of nodes
+        - **output:** embedding :math:`(n, K)`, mean square 1 per column
+
+    Raises:
+        ValueError: If the anchors are too few for the eigenvectors.
+    """
+
+    anchors: Tensor
+    reference: Tensor
+    is_initialized: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_eigenvectors: int,
+        num_anchors: int = 250,
+        network: nn.Module | None = None,
+        num_neighbors: int = 50,
+        bandwidth: Literal["self_tuning", "global"] | float = "self_tuning",
+        laplacian: Literal["sym", "rw", "comb"] = "sym",
+        drop_trivial: bool = False,
+        alignment: AlignmentMethod | Aligner = "lstsq",
+    ) -> None:
+        super().__init__()
+        least = num_eigenvectors + int(drop_trivial)
+        if num_anchors < least:
+            raise ValueError(
+                f"num_anchors={num_anchors} cannot fix an affine map of "
+                f"num_eigenvectors={num_eigenvectors} columns: use at least {least}, "
+                f"better ten times as many"
+            )
+        self.in_channels = in_channels
+        self.num_eigenvectors = num_eigenvectors
+        self.num_anchors = num_anchors
+        self.laplacian = laplacian
+        self.aligner = get_aligner(alignment)
+        # A batch's own degrees are noise to the network: see DegreeExtension.
+        self.embedding = ExactEmbedding(
+            num_eigenvectors,
+            num_neighbors=num_neighbors,
+            bandwidth=bandwidth,
+            laplacian="rw" if laplacian == "sym" else laplacian,
+            drop_trivial=drop_trivial,
+        )
+        self.standardization = Standardization(in_channels)
+        self.network = network or MLP(
+            [in_channels, *HIDDEN_CHANNELS, num_eigenvectors], norm=None
+        )
+        self.degree = DegreeExtension(in_channels)
+        self.orthonormalization = Orthonormalization(num_eigenvectors)
+        self.register_buffer("anchors", torch.zeros(num_anchors, in_channels))
+        self.register_buffer("reference", torch.zeros(num_anchors, num_eigenvectors))
+        self.register_buffer("is_initialized", torch.tensor(False))
+
+    def reset_parameters(self) -> None:
+        r"""Forgets everything learned: the network's weights, the anchors and
+        the reference."""
+        for module in self.modules():
+            if module is not self and hasattr(module, "reset_parameters"):
+                cast(Resettable, module).reset_parameters()
+        self.anchors.zero_()
+        self.reference.zero_()
+        self.is_initialized.fill_(False)
+
+    @torch.no_grad()
+    def init_reference(
+        self,
+        x: Tensor,
+        anchor_index: Tensor | None = None,
+        reference_size: int = 512,
+        seed: int = 0,
+    ) -> None:
+        r"""Fixes the reference space from a sample of the training features
+        (Algorithm 1, step 1), and the statistics that go with it.
+
+        Args:
+            x (Tensor): The sample, :obj:`[n, in_channels]`. The more, the
+                better the degrees are known; 10,000 are used at most.
+            anchor_index (Tensor, optional): Rows of the anchors in :obj:`x`,
+                :obj:`[num_anchors]`; random if not given.
+                (default: :obj:`None`)
+            reference_size (int, optional): Nodes of the reference set
+                :math:`m`, anchors included. (default: :obj:`512`)
+            seed (int, optional): Seed of the draws. (default: :obj:`0`)
+
+        Raises:
+            ValueError: If the sample's width is not :obj:`in_channels`, it has
+                no node beside the anchors, or too few for a batch's graph.
+        """
+        self._check_width(x)
+        if anchor_index is None:
+            anchor_index = choose_anchors(x, self.num_anchors, seed=seed)
+        if anchor_index.shape != (self.num_anchors,):
+            raise ValueError(
+                f"anchor_index has shape {tuple(anchor_index.shape)}, expected "
+                f"({self.num_anchors},): one row of x for each of num_anchors"
+            )
+        if not self.num_anchors < min(reference_size, x.size(0)):
+            raise ValueError(
+                f"num_anchors={self.num_anchors} leaves no other node in a reference "
+                f"set of {min(reference_size, x.size(0))}: use fewer anchors, a larger "
+                f"reference_size or a larger sample"
+            )
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(x.size(0), generator=generator)
+        others = order[~torch.isin(order, anchor_index.cpu())]
+        reference = AnchorReference.from_sample(
+            x[anchor_index.to(x.device)],
+            x[others[: reference_size - self.num_anchors].to(x.device)],
+            self.embedding,
+            self.aligner,
+        )
+        sample = x[order[:DEGREE_SAMPLE].to(x.device)]
+        num_neighbors = min(self.embedding.num_neighbors, sample.size(0) - 1)
+        graph = affinity(knn_graph(sample, num_neighbors), self.embedding.bandwidth)
+        self.degree.fit(sample, laplacian(graph, "sym").degree, generator)
+        self.anchors.copy_(reference.anchors)
+        self.reference.copy_(reference.rows)
+        self.standardization.fit(x)
+        self.orthonormalization.reset_parameters()
+        self.is_initialized.fill_(True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        r"""The embedding :obj:`[n, K]` of the points :obj:`x [n, d]`, each by
+        itself: no graph, no batch statistics."""
+        rows = self._rows(x)
+        if self.laplacian == "sym":
+            rows = self._times_degree(rows, x)
+        embedding: Tensor = self.orthonormalization(rows)
+        return embedding
+
+    def targets(self, x: Tensor) -> Data:
+        r"""Joins the new nodes :obj:`x [m - l, d]` with the anchors, embeds
+        them and aligns them to the reference (Algorithm 1, steps 2-4). See
+        :meth:`AnchorReference.targets` for what it returns; for
+        :obj:`laplacian="sym"` the rows :obj:`y` are of the random-walk form,
+        not yet multiplied by the degrees.
+
+        Raises:
+            RuntimeError: If there is no reference yet.
+        """
+        return self.anchor_reference().targets(x)
+
+    def loss(self, x: Tensor | Data) -> Tensor:
+        r"""Mean squared error between the network and the aligned
+        eigenvectors (Eq. 15), the mean taken over nodes and columns. Gradients
+        reach :obj:`x` through the network; the targets are constants.
+
+        Args:
+            x (Tensor or Data): New nodes :obj:`[m - l, d]`, or a batch from
+                :meth:`targets` or an :class:`AnchorLoader`.
+        """
+        batch = x if isinstance(x, Data) else self.targets(x)
+        return F.mse_loss(self._rows(batch.x), batch.y)
+
+    def anchor_reference(self) -> AnchorReference:
+        r"""The reference space by itself, for an :class:`AnchorLoader`.
+
+        Raises:
+            RuntimeError: If there is no reference yet.
+        """
+        if not self.is_initialized:
+            raise RuntimeError(
+                "this layer has no reference yet: call init_reference(x) with a sample "
+                "of the training features, or load_state_dict"
+            )
+        return AnchorReference(
+            self.anchors, self.reference, self.embedding, self.aligner
+        )
+
+    @torch.no_grad()
+    def orthonormalize(self, x: Tensor) -> None:
+        r"""Makes the columns of the embedding orthonormal over a sample
+        :obj:`x [n, in_channels]` (weighted by the degrees for
+        :obj:`laplacian="rw"`), once the network is trained."""
+        rows = self._rows(x)
+        weighted = rows if self.laplacian == "comb" else self._times_degree(rows, x)
+        self.orthonormalization.fit(weighted)
+
+    def _times_degree(self, rows: Tensor, x: Tensor) -> Tensor:
+        return rows * self.degree(x).unsqueeze(1)
+
+    def _rows(self, x: Tensor) -> Tensor:
+        """The network's rows, in the form of the targets."""
+        self._check_width(x)
+        rows: Tensor = self.network(self.standardization(x))
+        if rows.shape != (x.size(0), self.num_eigenvectors):
+            raise ValueError(
+                f"network gives shape {tuple(rows.shape)} for {x.size(0)} nodes, "
+                f"expected ({x.size(0)}, {self.num_eigenvectors}): it must end in "
+                f"num_eigenvectors columns"
+            )
+        return rows
+
+    def _check_width(self, x: Tensor) -> None:
+        if x.dim() != 2 or x.size(1) != self.in_channels:
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}, expected [nodes, {self.in_channels}]: "
+                f"this layer was made for in_channels={self.in_channels}"
+            )
+
+    def __repr__(self) -> str:
+        return (
+            f"{self.__class__.__name__}({self.in_channels}, {self.num_eigenvectors}, "
+            f"num_anchors={self.num_anchors}, laplacian={self.laplacian!r})"
+        )

@@ -1,0 +1,93 @@
+import torch
+from torch import Tensor, nn
+
+# Ridge of the normal equations, relative to their mean diagonal: small enough
+# to follow the degrees, large enough to average the noise of single nodes.
+RIDGE = 1e-4
+# A centre's bandwidth is the distance to this nearest other centre.
+BANDWIDTH_NEIGHBOR = 7
+
+
+class DegreeExtension(nn.Module):
+    r"""Extends the degrees of a sample's graph to any new point, by kernel
+    ridge regression of the log-degree on a few centres.
+
+    .. math::
+        \tfrac12 \log \frac{d(x)}{\bar d} \approx c_0 +
+        \sum_j c_j \exp(-\|x - z_j\|^2 / s_j^2)
+
+    The eigenvectors of :math:`L_N` are those of the random walk times
+    :math:`d^{1/2}`. The degree varies within a cluster where the random-walk
+    eigenvectors hardly do, and the degrees of a batch of some hundred nodes
+    are not those of the whole graph, so it is learned apart, from a large
+    sample and in closed form (the Nyström form of kernel regression, `Williams
+    and Seeger 2000 <https://dl.acm.org/doi/10.5555/3008751.3008847>`_).
+
+    Args:
+        in_channels (int): Width of the features :math:`d`.
+        num_centers (int, optional): Number of centres :math:`z_j`.
+            (default: :obj:`1000`)
+    """
+
+    centers: Tensor
+    bandwidths: Tensor
+    coefficients: Tensor
+
+    def __init__(self, in_channels: int, num_centers: int = 1000) -> None:
+        super().__init__()
+        self.register_buffer("centers", torch.zeros(num_centers, in_channels))
+        self.register_buffer("bandwidths", torch.ones(num_centers))
+        self.register_buffer("coefficients", torch.zeros(num_centers + 1))
+
+    def reset_parameters(self) -> None:
+        r"""Back to the degree 1 for every point."""
+        self.centers.zero_()
+        self.bandwidths.fill_(1)
+        self.coefficients.zero_()
+
+    def fit(self, x: Tensor, degree: Tensor, generator: torch.Generator) -> None:
+        r"""Fits to the degrees :obj:`[n]` of the nodes :obj:`x [n, d]`; the
+        centres are drawn from the nodes with a CPU :obj:`generator`."""
+        self.reset_parameters()
+        num_centers = min(self.centers.size(0), x.size(0))
+        drawn = torch.randperm(x.size(0), generator=generator)[:num_centers]
+        # Centres that are not used keep the coefficient 0.
+        self.centers[:num_centers] = x[drawn.to(x.device)]
+        centers = self.centers[:num_centers]
+        neighbor = min(BANDWIDTH_NEIGHBOR, num_centers - 1)
+        distance = torch.cdist(centers, centers).kthvalue(neighbor + 1, dim=1).values
+        # Duplicated centres would have no width; any positive one is finite.
+        floor = distance.mean().clamp(min=torch.finfo(x.dtype).tiny) * 1e-3
+        self.bandwidths[:num_centers] = distance.maximum(floor)
+
+        # An isolated node has no logarithm; it counts as the least connected one.
+        positive = degree[degree > 0]
+        least = positive.min() if positive.numel() > 0 else degree.new_ones(())
+        log_root = 0.5 * degree.maximum(least).double().log()
+        # The level is a matter of normalisation; mean square 1 is the scale of
+        # every embedding.
+        log_root = log_root - 0.5 * (2 * log_root).exp().mean().log()
+        kernel = self._kernel(x).double()
+        used = torch.cat(
+            [kernel[:, :num_centers], torch.ones_like(kernel[:, :1])], dim=1
+        )
+        gram = used.T @ used
+        ridge = RIDGE * gram.diagonal().mean()
+        gram.diagonal().add_(ridge)
+        solution = torch.linalg.solve(gram, used.T @ log_root)
+        self.coefficients[:num_centers] = solution[:-1].to(self.coefficients)
+        self.coefficients[-1] = solution[-1].to(self.coefficients)
+
+    def forward(self, x: Tensor) -> Tensor:
+        r"""The square root of the relative degree of the points :obj:`x
+        [n, d]`, mean square 1 over the sample, :obj:`[n]`."""
+        linear = self._kernel(x) @ self.coefficients[:-1] + self.coefficients[-1]
+        return linear.exp()
+
+    def _kernel(self, x: Tensor) -> Tensor:
+        distance = torch.cdist(x, self.centers)
+        return torch.exp(-((distance / self.bandwidths) ** 2))
+
+    def __repr__(self) -> str:
+        num_centers, in_channels = self.centers.shape
+        return f"{self.__class__.__name__}({in_channels}, num_centers={num_centers})"

@@ -1,0 +1,47 @@
+import torch
+from torch import Tensor, nn
+
+# Below this share of the largest, a direction of the rows was not learned;
+# scaling it up to the others would only raise its noise.
+UNLEARNED = 0.05
+
+
+class Orthonormalization(nn.Module):
+    r"""Makes the columns of an embedding orthonormal over a sample, by the
+    symmetric map nearest to the identity (`Löwdin 1950
+    <https://doi.org/10.1063/1.1747632>`_); the identity until fitted.
+
+    .. math::
+        Y \mapsto Y \left( \tfrac1n Y^\top Y \right)^{-1/2}
+
+    Eigenvectors are orthonormal, while a regression onto noisy targets shrinks
+    towards their mean. The column space does not change, and of all maps that
+    restore the orthonormality this one moves the basis least.
+
+    Args:
+        num_columns (int): Columns of the embedding :math:`K`.
+    """
+
+    matrix: Tensor
+
+    def __init__(self, num_columns: int) -> None:
+        super().__init__()
+        self.register_buffer("matrix", torch.eye(num_columns))
+
+    def reset_parameters(self) -> None:
+        r"""Back to the identity."""
+        self.matrix.zero_().fill_diagonal_(1)
+
+    def fit(self, rows: Tensor) -> None:
+        r"""Fits to an embedding :obj:`rows [n, K]`."""
+        rows = rows.double()
+        values, vectors = torch.linalg.eigh(rows.T @ rows / rows.size(0))
+        floor = (UNLEARNED * values[-1]).clamp(min=torch.finfo(torch.float32).tiny)
+        self.matrix.copy_((vectors * values.maximum(floor).rsqrt()) @ vectors.T)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        r"""Rows :obj:`[n, K]` of the orthonormal embedding."""
+        return rows @ self.matrix
+
+    def __repr__(self) -> str:
+        return f"{self.__class__.__name__}({self.matrix.size(0)})"
