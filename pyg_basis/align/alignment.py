@@ -40,18 +40,26 @@ class Alignment:
         r"""Ratio of the largest to the smallest singular value of the linear
         part (infinite when it is singular), :obj:`[]`."""
         singular_values = torch.linalg.svdvals(self.linear)
-        return singular_values[0] / singular_values[-1]
+        smallest = singular_values[-1]
+        # The zero map, which constant anchors give, is 0 / 0.
+        return torch.where(smallest > 0, singular_values[0] / smallest, torch.inf)
 
     def apply(self, phi: Tensor) -> Tensor:
         r"""Maps rows :obj:`[m, K_source]` to :obj:`[m, K_target]` (Eq. 14).
 
         Raises:
-            ValueError: If the rows have another width than the map's source.
+            ValueError: If the rows have another width than the map's source,
+                or are not floating-point.
         """
         if phi.dim() != 2 or phi.size(1) != self.linear.size(0):
             raise ValueError(
                 f"phi has shape {tuple(phi.shape)}, but this alignment maps rows of "
                 f"width {self.linear.size(0)}: pass [m, {self.linear.size(0)}]"
+            )
+        if not phi.is_floating_point():
+            raise ValueError(
+                f"phi must be floating-point, got {phi.dtype}: convert it with "
+                f"phi.float()"
             )
         return phi @ self.linear.to(phi) + self.shift.to(phi)
 

@@ -72,10 +72,11 @@ def get_aligner(method: AlignmentMethod | Aligner) -> Aligner:
 
 def _check(source: Tensor, target: Tensor, aligner: Aligner) -> None:
     for name, rows in (("source", source), ("target", target)):
-        if rows.dim() != 2 or not rows.is_floating_point():
+        if rows.dim() != 2 or rows.size(1) == 0 or not rows.is_floating_point():
             raise ValueError(
                 f"{name} must be a floating-point matrix [anchors, columns], got "
-                f"{rows.dtype} of shape {tuple(rows.shape)}"
+                f"{rows.dtype} of shape {tuple(rows.shape)}: pass one row of "
+                f"eigenvectors an anchor"
             )
         if not torch.isfinite(rows).all():
             raise ValueError(

@@ -18,7 +18,8 @@ class LeastSquares:
 
     Args:
         relative_cutoff (float, optional): Singular values below this share of
-            the largest count as zero. (default: :obj:`1e-10`)
+            the largest, or within the rounding of the source's dtype, count as
+            zero. (default: :obj:`1e-10`)
     """
 
     relative_cutoff: float = 1e-10
@@ -26,13 +27,16 @@ class LeastSquares:
     def fit(self, source: Tensor, target: Tensor) -> Alignment:
         r"""Fits on :obj:`source [l, K_source]`, :obj:`target [l, K_target]`."""
         dtype = target.dtype
+        # Four times the norm of what rounding did to the source in its own
+        # dtype: keeps the rounding of constant anchors, and of single precision
+        # ones that lie in a subspace, from counting as spread.
+        epsilon = torch.finfo(source.dtype).eps
+        floor = 4 * epsilon * source.abs().max().double() * source.numel() ** 0.5
         source, target = source.double(), target.double()
         source_mean, target_mean = source.mean(dim=0), target.mean(dim=0)
         left, singular_values, right = torch.linalg.svd(
             source - source_mean, full_matrices=False
         )
-        # The floor keeps rounding of constant anchors from counting as spread.
-        floor = source.abs().max() * torch.finfo(source.dtype).eps * source.size(0)
         cutoff = torch.maximum(singular_values[0] * self.relative_cutoff, floor)
         kept = singular_values > cutoff
         inverse = torch.where(kept, singular_values.clamp(min=1e-300).reciprocal(), 0)
@@ -49,8 +53,14 @@ class LeastSquares:
 
 
 def relative_residual(mapped: Tensor, target: Tensor) -> Tensor:
-    r"""Root mean square error relative to the spread of the target."""
-    return (mapped - target).norm() / spread(target).clamp(min=1e-300)
+    r"""Root mean square error relative to the spread of the target; without
+    spread, 0 for the exact answer and 1 for any other."""
+    error, scale = (mapped - target).norm(), spread(target)
+    # A constant target differs from its mean by rounding.
+    rounding = target.size(0) * torch.finfo(target.dtype).eps * target.norm()
+    return torch.where(
+        scale > rounding, error / scale.clamp(min=1e-300), error > rounding
+    )
 
 
 def spread(target: Tensor) -> Tensor:

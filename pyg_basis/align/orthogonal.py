@@ -26,7 +26,10 @@ class Orthogonal:
         left, singular_values, right = torch.linalg.svd(covariance)
         linear = left @ right
         shift = target_mean - source_mean @ linear
-        cutoff = singular_values[0] * source.size(0) * torch.finfo(source.dtype).eps
+        # Constant anchors differ from their mean by rounding, which is no spread.
+        rounding = source.size(0) * torch.finfo(source.dtype).eps
+        floor = rounding * source.abs().max() * (target - target_mean).norm()
+        cutoff = torch.maximum(singular_values[0] * rounding, floor)
         return Alignment(
             linear=linear.to(dtype),
             shift=shift.to(dtype),

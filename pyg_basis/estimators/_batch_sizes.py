@@ -1,6 +1,8 @@
 import warnings
 from typing import Any, NamedTuple
 
+from pyg_basis.estimators._parameters import least_anchors
+
 
 class BatchSizes(NamedTuple):
     """The sizes of a batch, fitted to the number of points there are."""
@@ -26,11 +28,11 @@ class BatchSizes(NamedTuple):
             num_anchors=min(asked.num_anchors, num_points // 2),
             num_neighbors=min(asked.num_neighbors, max(num_points // 4, 1)),
         )
-        columns = estimator.n_components + int(estimator.drop_trivial)
-        if sizes.num_anchors < columns:
+        least = least_anchors(estimator)
+        if sizes.num_anchors < least:
             raise ValueError(
                 f"n_components={estimator.n_components} is above what n_samples = "
-                f"{num_points} can give: use at least {2 * columns} points, or fewer "
+                f"{num_points} can give: use at least {2 * least} points, or fewer "
                 f"components"
             )
         warnings.warn(

@@ -31,7 +31,7 @@ def check_parameters(estimator: Any) -> None:
             f"batch_size={estimator.batch_size} nodes has: use at most "
             f"{estimator.batch_size - 1}"
         )
-    least = estimator.n_components + int(estimator.drop_trivial)
+    least = least_anchors(estimator)
     if estimator.n_anchors < least:
         raise ValueError(
             f"n_anchors={estimator.n_anchors} cannot fix an affine map of "
@@ -40,7 +40,16 @@ def check_parameters(estimator: Any) -> None:
         )
 
 
-def _count(least: int) -> tuple[Callable[[Any], bool], str]:
+def least_anchors(estimator: Any) -> int:
+    """How many anchors fix the affine map: one more than it has columns. The
+    constant one, where there are others, needs no alignment."""
+    columns: int = estimator.n_components
+    return columns + int(estimator.drop_trivial or columns == 1)
+
+
+def count(least: int) -> tuple[Callable[[Any], bool], str]:
+    """The rule of integers from the least one on."""
+
     def is_allowed(value: Any) -> bool:
         is_integer = isinstance(value, (int, np.integer))
         return is_integer and not isinstance(value, bool) and value >= least
@@ -55,29 +64,34 @@ def _one_of(*names: str) -> tuple[Callable[[Any], bool], str]:
     return is_allowed, "one of " + ", ".join(repr(name) for name in names)
 
 
+def _is_finite(value: Any) -> bool:
+    is_number = isinstance(value, (int, float, np.integer, np.floating))
+    return is_number and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _is_positive(value: Any) -> bool:
-    is_number = isinstance(value, (int, float, np.number))
-    return is_number and not isinstance(value, bool) and 0 < float(value) < math.inf
+    return _is_finite(value) and value > 0
 
 
 def _is_device(value: Any) -> bool:
+    # A name may be known to torch and still be of no device that is here.
     try:
-        device = torch.device(value)
-    except (RuntimeError, TypeError, ValueError):
+        torch.zeros((), device=torch.device(value)).item()
+    except (AssertionError, RuntimeError, TypeError, ValueError):
         return False
-    return device.type != "cuda" or torch.cuda.is_available()
+    return True
 
 
 RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "n_components": _count(1),
-    "n_anchors": _count(1),
-    "batch_size": _count(2),
-    "n_neighbors": _count(1),
-    "max_iter": _count(1),
+    "n_components": count(1),
+    "n_anchors": count(1),
+    "batch_size": count(2),
+    "n_neighbors": count(1),
+    "max_iter": count(1),
     "laplacian": _one_of(*LAPLACIANS),
     "drop_trivial": (lambda value: isinstance(value, bool), "True or False"),
     "bandwidth": (
-        lambda value: _is_positive(value) or value in BANDWIDTHS,
+        lambda value: _is_positive(value) or _one_of(*BANDWIDTHS)[0](value),
         "'self_tuning', 'global' or a positive number",
     ),
     "anchors": _one_of(*get_args(AnchorMethod)),
@@ -88,9 +102,9 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "learning_rate": (_is_positive, "a positive number"),
     "tol": (
-        lambda value: value is None or value == 0 or _is_positive(value),
+        lambda value: value is None or (_is_finite(value) and value >= 0),
         "a number of at least 0, or None",
     ),
-    "n_workers": _count(0),
+    "n_workers": count(0),
     "device": (_is_device, "a device that torch has here, such as 'cpu'"),
 }

@@ -1,11 +1,17 @@
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from pyg_basis.loader import FeatureSource
+
+# Enough rows to keep the matrix products busy.
+BLOCK_ROWS = 8192
 
 
 def feature_source(estimator: Any, X: Any, reset: bool) -> FeatureSource:
@@ -19,15 +25,21 @@ def feature_source(estimator: Any, X: Any, reset: bool) -> FeatureSource:
     """
     if isinstance(X, Dataset) and not isinstance(X, Tensor):
         return _dataset_source(estimator, X, reset)
-    rows = X.detach().cpu().numpy() if isinstance(X, Tensor) else X
+    if isinstance(X, Tensor):
+        X = X.detach().float() if X.dtype == torch.bfloat16 else X.detach()
+    rows = X.cpu().numpy() if isinstance(X, Tensor) else X
+    dtypes: Any = [np.float64, np.float32]
+    if isinstance(rows, np.memmap) and rows.dtype.isnative:
+        # Pixels on disk, say: made floats as they are drawn, not all at once.
+        dtypes = rows.dtype if np.can_cast(rows.dtype, np.float64) else dtypes
     rows = validate_data(
         estimator,
         rows,
         reset=reset,
-        dtype=[np.float64, np.float32],
+        dtype=dtypes,
         ensure_min_samples=2 if reset else 1,
     )
-    return FeatureSource(X.detach() if isinstance(X, Tensor) else rows)
+    return FeatureSource(X if isinstance(X, Tensor) else rows)
 
 
 def _dataset_source(estimator: Any, X: Dataset[Any], reset: bool) -> FeatureSource:
@@ -43,3 +55,35 @@ def _dataset_source(estimator: Any, X: Dataset[Any], reset: bool) -> FeatureSour
             f"described as those it was fitted on"
         )
     return source
+
+
+def row_blocks(source: FeatureSource) -> Iterator[Tensor]:
+    """The rows of all points, in order, some thousands at a time.
+
+    Raises:
+        ValueError: If rows of a dataset, which are read only now, are not finite.
+    """
+    for start in range(0, len(source), BLOCK_ROWS):
+        index = np.arange(start, min(start + BLOCK_ROWS, len(source)))
+        rows = source.__getitems__(index)
+        if not torch.isfinite(rows).all():
+            raise ValueError(
+                f"X holds NaN or infinite values among points {start} to {index[-1]}: "
+                f"drop those points or replace the values"
+            )
+        yield rows
+
+
+def class_codes(y: ArrayLike | None, num_points: int) -> NDArray[np.int64]:
+    """The labels, of any kind, as integers ``[n]``.
+
+    Raises:
+        ValueError: If there is not one label a point.
+    """
+    shape = None if y is None else np.shape(y)
+    if shape != (num_points,):
+        raise ValueError(
+            f"anchors='per_class' needs one label a point, y of shape ({num_points},), "
+            f"got {shape}: pass y, or use anchors='poisson_disk', which needs no labels"
+        )
+    return np.unique(np.asarray(y), return_inverse=True)[1]

@@ -43,7 +43,8 @@ def train_layer(
     layer.train()
     with tqdm(total=max_iter, desc="BASiS", disable=not verbose) as progress:
         for iteration, batch in enumerate(batches):
-            rate = learning_rate * min(1, (end - iteration) / (end - decay_start))
+            share = min(1, (end - iteration) / (end - decay_start))
+            rate = float(learning_rate) * share  # NumPy's floats are not saved
             optimizer.param_groups[0]["lr"] = rate
             loss = layer.loss(batch)
             optimizer.zero_grad()
@@ -77,15 +78,19 @@ def _stalls(history: History, tol: float) -> bool:
     return before - sum(losses[-WINDOW:]) / WINDOW < tol
 
 
-def warn_about_batches(history: History, num_eigenvectors: int) -> None:
+def warn_about_batches(
+    history: History, num_eigenvectors: int, drop_trivial: bool
+) -> None:
     r"""Warns when a tenth or more of the batches did not determine their
     targets, and says what helps."""
     num_batches = len(history["loss"])
+    # As many zero eigenvalues as components; the trivial one may be left out.
+    most = num_eigenvectors + int(drop_trivial)
     causes = {
-        f"fell into more than n_components={num_eigenvectors} components, so that "
-        f"their first eigenvectors are not unique: raise n_neighbors, batch_size or "
-        f"n_components": [
-            count > num_eigenvectors for count in history["num_components"]
+        f"fell into more than {most} components, so that their first eigenvectors "
+        f"are not unique: raise n_neighbors, batch_size or "
+        f"n_components={num_eigenvectors}": [
+            count > most for count in history["num_components"]
         ],
         "did not reach the tolerance of the eigensolver": [
             not converged for converged in history["converged"]

@@ -17,15 +17,12 @@ from torch import Tensor, nn
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
 from pyg_basis.estimators._parameters import check_parameters
-from pyg_basis.estimators._source import feature_source
+from pyg_basis.estimators._source import class_codes, feature_source, row_blocks
 from pyg_basis.estimators._training import History, train_layer, warn_about_batches
 from pyg_basis.loader import AnchorLoader, choose_anchors
 from pyg_basis.loader.choose_anchors import AnchorMethod
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn.basis_layer import DEGREE_SAMPLE
-
-# Rows embedded at once: enough to keep the matrix products busy.
-TRANSFORM_ROWS = 8192
 
 
 class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -56,7 +53,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             (default: :obj:`"self_tuning"`)
         anchors (str): How anchors are chosen, see
             :func:`~pyg_basis.loader.choose_anchors`. Labels are used for
-            :obj:`"per_class"` only. (default: :obj:`"farthest"`)
+            :obj:`"per_class"` only. (default: :obj:`"poisson_disk"`)
         alignment (str): :obj:`"lstsq"`, :obj:`"ransac"` or
             :obj:`"orthogonal"`. (default: :obj:`"lstsq"`)
         network (torch.nn.Module, optional): The network to train a copy of,
@@ -84,9 +81,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         n_iter_ (int): Number of batches trained on.
         n_features_in_ (int): Width of the features.
 
-    Points may come as an array, a tensor (then embeddings are tensors too), a
-    memory-mapped array, or a map-style :class:`torch.utils.data.Dataset` of
-    feature vectors.
+    Points may be an array, a tensor (embeddings then are too), a memory-mapped
+    array, or a map-style :class:`torch.utils.data.Dataset` of feature vectors.
     """
 
     layer_: BASiSLayer
@@ -106,7 +102,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         laplacian: Literal["sym", "rw", "comb"] = "sym",
         drop_trivial: bool = False,
         bandwidth: Literal["self_tuning", "global"] | float = "self_tuning",
-        anchors: AnchorMethod = "farthest",
+        anchors: AnchorMethod = "poisson_disk",
         alignment: Literal["lstsq", "ransac", "orthogonal"] = "lstsq",
         network: nn.Module | None = None,
         learning_rate: float = 1e-3,
@@ -149,7 +145,10 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 determine their targets.
         """
         check_parameters(self)
-        source = feature_source(self, X, reset=True)
+        # An earlier fit is replaced at the end only.
+        described = copy.copy(self)
+        source = feature_source(described, X, reset=True)
+        labels = class_codes(y, len(source)) if self.anchors == "per_class" else None
         sizes = BatchSizes.for_points(self, len(source))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         # Anchors, degrees and scales come from a sample of bounded size.
@@ -161,7 +160,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             sample,
             sizes.num_anchors,
             self.anchors,
-            y=self._labels(y, drawn),
+            y=None if labels is None else torch.from_numpy(labels[drawn]),
             seed=seed,
         )
         layer = self._new_layer(source.num_features, sizes, seed)
@@ -180,10 +179,12 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             layer, loader, self.max_iter, self.learning_rate, self.tol, self.verbose
         )
         layer.orthonormalize(sample)
+        self.__dict__.pop("feature_names_in_", None)
+        self.__dict__.update(vars(described))
         self.layer_, self.history_, self._sizes = layer, history, sizes
         self.n_iter_ = len(history["loss"])
         self.eigenvalues_ = eigenvalues.numpy()
-        warn_about_batches(history, self.n_components)
+        warn_about_batches(history, self.n_components, self.drop_trivial)
         return self
 
     def transform(self, X: Any) -> Any:
@@ -196,18 +197,15 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         source = feature_source(self, X, reset=False)
-        # Double precision in, double precision through: a row then does not
-        # depend on the rows it is embedded with, to the last digits.
+        # In double precision a row does not depend on those beside it.
         precise = source[0].dtype == torch.float64
         layer = copy.deepcopy(self.layer_).double() if precise else self.layer_
-        blocks = []
         with torch.inference_mode():
-            for start in range(0, len(source), TRANSFORM_ROWS):
-                rows = np.arange(start, min(start + TRANSFORM_ROWS, len(source)))
-                block = layer(source.__getitems__(rows).to(self.device))
-                blocks.append(block if isinstance(X, Tensor) else block.cpu())
+            blocks = [layer(rows.to(self.device)) for rows in row_blocks(source)]
         embedding = torch.cat(blocks)
-        return embedding.to(X.device) if isinstance(X, Tensor) else embedding.numpy()
+        if isinstance(X, Tensor):
+            return embedding.to(X.device)
+        return embedding.cpu().numpy()
 
     def save(self, path: str | Path) -> None:
         r"""Writes the fitted estimator to a file, for :meth:`load`.
@@ -229,12 +227,6 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 this one cannot read.
         """
         return read_checkpoint(cls, path, network)
-
-    def _labels(self, y: ArrayLike | None, drawn: NDArray[np.int64]) -> Tensor | None:
-        if self.anchors != "per_class" or y is None:
-            return None
-        codes = np.unique(np.asarray(y)[drawn], return_inverse=True)[1]
-        return torch.from_numpy(codes)
 
     def _new_layer(self, num_features: int, sizes: BatchSizes, seed: int) -> BASiSLayer:
         # Weights are drawn from the global generator, which is put back.

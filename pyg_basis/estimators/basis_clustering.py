@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from pyg_basis.estimators._parameters import count
 from pyg_basis.estimators.basis import BASiS
 
 
@@ -20,9 +21,9 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
 
     Args:
         n_clusters (int): Number of clusters. (default: :obj:`8`)
-        basis (BASiS, optional): The embedding, of which a copy is fitted; by
-            default :obj:`BASiS(n_components=n_clusters)` with the
-            :obj:`random_state` given here. (default: :obj:`None`)
+        basis (BASiS, optional): The embedding, of which a copy is fitted, with
+            a seed from the :obj:`random_state` given here if it has none; by
+            default :obj:`BASiS(n_components=n_clusters)`. (default: :obj:`None`)
         n_init (int): Starts of k-means, of which the best is kept.
             (default: :obj:`10`)
         random_state (int, RandomState or None): Source of all randomness.
@@ -60,24 +61,26 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
             ValueError: If a parameter or the points cannot be used.
         """
         random_state = check_random_state(self.random_state)
-        is_count = isinstance(self.n_clusters, (int, np.integer))
-        if not is_count or self.n_clusters < 1:
+        is_count, allowed = count(1)
+        for name in ("n_clusters", "n_init"):
+            value = getattr(self, name)
+            if not is_count(value):
+                raise ValueError(
+                    f"{name}={value!r} cannot be used: it must be {allowed}"
+                )
+        if not isinstance(self.basis, BASiS | None):
             raise ValueError(
-                f"n_clusters={self.n_clusters!r} cannot be used: it must be an integer "
-                f"of at least 1"
+                f"basis={self.basis!r} cannot be used: it must be a BASiS or None"
             )
-        if self.basis is not None:
-            basis = clone(self.basis)
-        else:
-            basis = BASiS(
-                n_components=self.n_clusters,
-                random_state=random_state.randint(2**31 - 1),
-            )
+        basis = BASiS(self.n_clusters) if self.basis is None else clone(self.basis)
+        if basis.random_state is None:
+            basis.set_params(random_state=random_state.randint(2**31 - 1))
         embedding = _as_array(basis.fit(X, y).transform(X))
         kmeans = KMeans(self.n_clusters, n_init=self.n_init, random_state=random_state)
         labels = kmeans.fit_predict(embedding)
         self.basis_, self.kmeans_, self.labels_ = basis, kmeans, labels
         self.n_features_in_ = basis.n_features_in_
+        self.__dict__.pop("feature_names_in_", None)
         if hasattr(basis, "feature_names_in_"):
             self.feature_names_in_ = basis.feature_names_in_
         return self

@@ -37,7 +37,8 @@ class AnchorLoader(DataLoader[Any]):
 
     Raises:
         ValueError: If the batch has no room beside the anchors, the source's
-            width is not the anchors', or no batch is asked for.
+            width is not the anchors', :obj:`anchor_index` is out of range, or
+            no batch is asked for.
     """
 
     def __init__(
@@ -65,7 +66,14 @@ class AnchorLoader(DataLoader[Any]):
             )
         if num_batches < 1:
             raise ValueError(f"num_batches={num_batches} must be at least 1")
-        excluded = np.empty(0, np.int64) if anchor_index is None else anchor_index
+        excluded = np.empty(0, np.int64)
+        if anchor_index is not None:
+            excluded = np.unique(anchor_index.cpu().numpy())
+        if np.any((excluded < 0) | (excluded >= len(source))):
+            raise ValueError(
+                f"anchor_index holds {excluded[0]} to {excluded[-1]}, but source has "
+                f"{len(source)} nodes: pass the anchors' row numbers in source"
+            )
         sampler = _RandomNodes(
             len(source), batch_size - num_anchors, num_batches, excluded, seed
         )
@@ -91,10 +99,9 @@ class _RandomNodes(Sampler[list[int]]):
         num_nodes: int,
         num_drawn: int,
         num_batches: int,
-        excluded: Tensor | np.ndarray,
+        excluded: np.ndarray,
         seed: int,
     ) -> None:
-        excluded = np.unique(np.asarray(excluded))
         self.num_free = num_nodes - len(excluded)
         if self.num_free < 1:
             raise ValueError(

@@ -40,14 +40,20 @@ class AnchorReference:
         :obj:`others [m - l, d]`, and keeps the anchors' rows.
 
         Raises:
-            ValueError: If there are no other nodes, or fewer anchors than an
-                affine map between the embeddings needs.
+            ValueError: If there are no other nodes, fewer anchors than an
+                affine map between the embeddings needs, or the two differ in
+                width.
         """
         num_anchors = anchors.size(0)
         if others.size(0) == 0:
             raise ValueError(
                 f"there are {num_anchors} anchors and no other node: use fewer anchors "
                 f"than nodes in a batch"
+            )
+        if anchors.shape[1:] != others.shape[1:]:
+            raise ValueError(
+                f"anchors have shape {tuple(anchors.shape)} and others "
+                f"{tuple(others.shape)}: give both the same features"
             )
         num_mapped = embedding.num_eigenvectors - _num_constant(embedding)
         if num_anchors < num_mapped + 1:

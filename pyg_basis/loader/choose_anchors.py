@@ -2,15 +2,22 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-AnchorMethod = Literal["random", "kmeans++", "farthest", "per_class"]
+from pyg_basis.graph import knn_graph
+
+# Poisson disks are laid among so many random nodes an anchor: enough for evenness,
+# while the neighbours of all of a large set would not fit into memory.
+DISK_CANDIDATES = 100
+
+AnchorMethod = Literal["random", "poisson_disk", "kmeans++", "farthest", "per_class"]
 
 
 def choose_anchors(
     x: Tensor,
     num_anchors: int,
-    method: AnchorMethod = "random",
+    method: AnchorMethod = "poisson_disk",
     y: Tensor | None = None,
     seed: int = 0,
 ) -> Tensor:
@@ -21,6 +28,9 @@ def choose_anchors(
         x (Tensor): Features of the nodes to choose from, :obj:`[n, d]`.
         num_anchors (int): Number of anchors :math:`l`.
         method (str, optional): :obj:`"random"` (uniform, follows the density),
+            :obj:`"poisson_disk"` (random, but no anchor among the nearest
+            neighbours of another, with as many neighbours as leave room: it
+            follows the density, evenly, and does not prefer outliers),
             :obj:`"kmeans++"` (each next anchor with probability proportional
             to its squared distance to the nearest one, `Arthur and
             Vassilvitskii 2007
@@ -29,7 +39,7 @@ def choose_anchors(
             those chosen, `Gonzalez 1985
             <https://doi.org/10.1016/0304-3975(85)90224-5>`_; draws outliers)
             or :obj:`"per_class"` (equally many random nodes of each class, as
-            the paper does; needs labels). (default: :obj:`"random"`)
+            the paper does; needs labels). (default: :obj:`"poisson_disk"`)
         y (Tensor, optional): Labels :obj:`[n]`, for :obj:`"per_class"` only.
             (default: :obj:`None`)
         seed (int, optional): Seed of the draws. (default: :obj:`0`)
@@ -38,8 +48,8 @@ def choose_anchors(
         Tensor: Indices of the anchors, distinct, :obj:`[l]` int64.
 
     Raises:
-        ValueError: For an unknown method, more anchors than nodes, or missing
-            labels.
+        ValueError: For an unknown method, more anchors than nodes, missing
+            labels, or features without distances (NaN or infinite).
     """
     if not 1 <= num_anchors <= x.size(0):
         raise ValueError(
@@ -49,6 +59,8 @@ def choose_anchors(
     rng = np.random.default_rng(seed)
     if method == "random":
         return torch.from_numpy(rng.choice(x.size(0), num_anchors, replace=False))
+    if method == "poisson_disk":
+        return _poisson_disk(x, num_anchors, rng)
     if method == "kmeans++":
         return _spread_out(x, num_anchors, rng, greedy=False)
     if method == "farthest":
@@ -56,9 +68,58 @@ def choose_anchors(
     if method == "per_class":
         return _per_class(x, num_anchors, y, rng)
     raise ValueError(
-        f"method={method!r} is unknown: use 'random', 'kmeans++', 'farthest' or "
-        f"'per_class'"
+        f"method={method!r} is unknown: use 'random', 'poisson_disk', 'kmeans++', "
+        f"'farthest' or 'per_class'"
     )
+
+
+def _poisson_disk(x: Tensor, num_anchors: int, rng: np.random.Generator) -> Tensor:
+    x = _with_distances(x)
+    num_nodes, num_candidates = x.size(0), DISK_CANDIDATES * num_anchors
+    if num_nodes > num_candidates:
+        drawn = torch.from_numpy(rng.choice(num_nodes, num_candidates, replace=False))
+        return drawn[_poisson_disk(x[drawn.to(x.device)], num_anchors, rng)]
+    # A disk of n / l nodes would leave room for l of them if disks could tile.
+    most = min(2 * num_nodes // num_anchors, num_nodes - 1)
+    if most < 1:
+        return torch.from_numpy(rng.permutation(num_nodes)[:num_anchors])
+    neighbors = knn_graph(x, most).edge_index[0].view(num_nodes, most).cpu().numpy()
+    order = rng.permutation(num_nodes)
+    # The largest disks that leave room for all anchors, by bisection.
+    chosen, low, high = order, 0, most + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        independent = _independent_nodes(neighbors[:, :middle], order)
+        if len(independent) >= num_anchors:
+            chosen, low = independent, middle
+        else:
+            high = middle
+    return torch.from_numpy(chosen[:num_anchors])
+
+
+def _independent_nodes(
+    neighbors: NDArray[np.int64], order: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Greedy maximal independent set of the graph of these neighbours."""
+    covered = np.zeros(len(order), dtype=bool)
+    is_chosen = np.zeros(len(order), dtype=bool)
+    chosen = []
+    for node in order:
+        if not covered[node] and not is_chosen[neighbors[node]].any():
+            chosen.append(node)
+            is_chosen[node] = True
+            covered[neighbors[node]] = True
+    return np.array(chosen)
+
+
+def _with_distances(x: Tensor) -> Tensor:
+    if not torch.isfinite(x).all():
+        raise ValueError(
+            "x holds NaN or infinite values, which have no distances: clean the "
+            "features, or use method='random'"
+        )
+    # Differences of integers wrap, those of halves overflow.
+    return x if x.dtype in (torch.float32, torch.float64) else x.double()
 
 
 def _spread_out(
@@ -66,6 +127,7 @@ def _spread_out(
 ) -> Tensor:
     """The next anchor is drawn by, or maximises, the squared distance to the
     anchors so far; either way no anchor is taken twice."""
+    x = _with_distances(x)
     chosen = [int(rng.integers(x.size(0)))]
     distance = np.full(x.size(0), np.inf)
     for _ in range(num_anchors - 1):

@@ -4,9 +4,10 @@ from typing import Literal
 from torch import Tensor
 
 from pyg_basis.eigen import eigenpairs
-from pyg_basis.graph import affinity, knn_graph, laplacian
+from pyg_basis.graph import Laplacian, affinity, knn_graph, laplacian
 
-# Eigenvalues below count as zero: one for every connected component.
+# Eigenvalues below, relative to the largest degree for "comb", count as zero:
+# one for every connected component.
 ZERO_EIGENVALUE = 1e-6
 
 
@@ -66,7 +67,17 @@ class ExactEmbedding:
     def __post_init__(self) -> None:
         if self.num_eigenvectors < 1:
             raise ValueError(
-                f"num_eigenvectors={self.num_eigenvectors} must be at least 1"
+                f"num_eigenvectors={self.num_eigenvectors} must be at least 1: the "
+                f"number of columns of the embedding"
+            )
+        if self.num_neighbors < 1:
+            raise ValueError(
+                f"num_neighbors={self.num_neighbors} must be at least 1: the default "
+                f"is 50"
+            )
+        if self.laplacian not in ("sym", "rw", "comb"):
+            raise ValueError(
+                f"laplacian={self.laplacian!r} is unknown: use 'sym', 'rw' or 'comb'"
             )
 
     def __call__(self, x: Tensor) -> SpectralRows:
@@ -83,16 +94,32 @@ class ExactEmbedding:
                 f"nodes can give: ask for at most {x.size(0) - 1 - self.drop_trivial}, "
                 f"or use a larger batch"
             )
-        graph = affinity(knn_graph(x, self.num_neighbors), self.bandwidth)
-        operator = laplacian(graph, self.laplacian)
+        operator = self.operator(x)
         # The trivial vector comes first, whatever the number of components.
         pairs = eigenpairs(operator, num_pairs + 1, solver=self.solver)
         kept = slice(int(self.drop_trivial), num_pairs)
         vectors = pairs.vectors[:, kept]
+        scale = operator.degree.max() if self.laplacian == "comb" else 1.0
         return SpectralRows(
             vectors=vectors * (x.size(0) ** 0.5 / vectors.norm(dim=0)),
             values=pairs.values[kept],
             degree=operator.degree,
-            num_components=int((pairs.values < ZERO_EIGENVALUE).sum()),
+            num_components=int((pairs.values < ZERO_EIGENVALUE * scale).sum()),
             converged=pairs.converged,
         )
+
+    def operator(self, x: Tensor) -> Laplacian:
+        r"""The Laplacian of the graph of the points :obj:`x [m, d]`.
+
+        Raises:
+            ValueError: If features are not finite, or there are too few points
+                for :obj:`num_neighbors`.
+        """
+        if x.size(0) <= self.num_neighbors:
+            raise ValueError(
+                f"num_neighbors={self.num_neighbors} needs at least "
+                f"{self.num_neighbors + 1} nodes, but x has {x.size(0)}: use at most "
+                f"{x.size(0) - 1} neighbors, or a larger batch"
+            )
+        graph = affinity(knn_graph(x, self.num_neighbors), self.bandwidth)
+        return laplacian(graph, self.laplacian)

@@ -47,8 +47,7 @@ class FeatureSource(Dataset[Tensor]):
             index = torch.as_tensor(indices, device=self.data.device)
             return _as_float(self.data[index])
         if isinstance(self.data, np.ndarray):
-            # Copied: rows of a memory map are read-only, tensors are not.
-            return _as_float(torch.from_numpy(np.array(self.data[indices])))
+            return _as_float(_to_tensor(self.data[indices]))
         return _as_float(torch.stack([_features(self.data[int(i)]) for i in indices]))
 
     def __repr__(self) -> str:
@@ -58,13 +57,19 @@ class FeatureSource(Dataset[Tensor]):
 def _features(item: Any) -> Tensor:
     if isinstance(item, (tuple, list)):
         item = item[0]
-    row = torch.as_tensor(item)
+    row = _to_tensor(item) if isinstance(item, np.ndarray) else torch.as_tensor(item)
     if row.dim() != 1:
         raise ValueError(
             f"the items of data must be feature vectors [d], got shape "
             f"{tuple(row.shape)}: flatten them in the dataset"
         )
     return row
+
+
+def _to_tensor(rows: np.ndarray) -> Tensor:
+    # Copied: rows of a memory map are read-only, and files may have the byte order
+    # of another machine; tensors have neither.
+    return torch.from_numpy(rows.astype(rows.dtype.newbyteorder("=")))
 
 
 def _as_float(rows: Tensor) -> Tensor:

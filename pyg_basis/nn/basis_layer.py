@@ -1,4 +1,4 @@
-from typing import Literal, Protocol, cast
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -7,7 +7,6 @@ from torch_geometric.data import Data
 from torch_geometric.nn import MLP
 
 from pyg_basis.align.fit_affine import Aligner, AlignmentMethod, get_aligner
-from pyg_basis.graph import affinity, knn_graph, laplacian
 from pyg_basis.loader import AnchorReference, ExactEmbedding, choose_anchors
 from pyg_basis.nn.degree_extension import DegreeExtension
 from pyg_basis.nn.orthonormalization import Orthonormalization
@@ -15,16 +14,9 @@ from pyg_basis.nn.standardization import Standardization
 
 # The widths of the authors' published network.
 HIDDEN_CHANNELS = (256, 512, 512, 256)
-# The graph whose degrees are learned has this many nodes at most: enough to be
-# locally like that of a large set, a second of work, and no growth with n.
+# The graph whose degrees are learned has this many nodes at most: like that of a
+# large set, locally, and a second of work.
 DEGREE_SAMPLE = 10_000
-
-
-class Resettable(Protocol):
-    """A module that can draw its parameters anew."""
-
-    def reset_parameters(self) -> None:
-        """Draws the parameters anew."""
 
 
 class BASiSLayer(nn.Module):
@@ -63,9 +55,8 @@ class BASiSLayer(nn.Module):
         alignment (str or aligner, optional): See
             :func:`~pyg_basis.align.fit_affine`. (default: :obj:`"lstsq"`)
 
-    Shapes:
-        - **input:** features :math:`(n, d)`, any number of nodes
-        - **output:** embedding :math:`(n, K)`, mean square 1 per column
+    Shapes: features :obj:`[n, d]` of any number of nodes to the embedding
+    :obj:`[n, K]`, mean square 1 per column.
 
     Raises:
         ValueError: If the anchors are too few for the eigenvectors.
@@ -88,7 +79,7 @@ class BASiSLayer(nn.Module):
         alignment: AlignmentMethod | Aligner = "lstsq",
     ) -> None:
         super().__init__()
-        least = num_eigenvectors + int(drop_trivial)
+        least = num_eigenvectors + int(drop_trivial or num_eigenvectors == 1)
         if num_anchors < least:
             raise ValueError(
                 f"num_anchors={num_anchors} cannot fix an affine map of "
@@ -109,9 +100,9 @@ class BASiSLayer(nn.Module):
             drop_trivial=drop_trivial,
         )
         self.standardization = Standardization(in_channels)
-        self.network = network or MLP(
-            [in_channels, *HIDDEN_CHANNELS, num_eigenvectors], norm=None
-        )
+        if network is None:
+            network = MLP([in_channels, *HIDDEN_CHANNELS, num_eigenvectors], norm=None)
+        self.network = network
         self.degree = DegreeExtension(in_channels)
         self.orthonormalization = Orthonormalization(num_eigenvectors)
         self.register_buffer("anchors", torch.zeros(num_anchors, in_channels))
@@ -119,11 +110,11 @@ class BASiSLayer(nn.Module):
         self.register_buffer("is_initialized", torch.tensor(False))
 
     def reset_parameters(self) -> None:
-        r"""Forgets everything learned: the network's weights, the anchors and
-        the reference."""
+        r"""Forgets everything learned, and draws the weights anew."""
         for module in self.modules():
-            if module is not self and hasattr(module, "reset_parameters"):
-                cast(Resettable, module).reset_parameters()
+            reset = getattr(module, "reset_parameters", None)
+            if module is not self and callable(reset):
+                reset()
         self.anchors.zero_()
         self.reference.zero_()
         self.is_initialized.fill_(False)
@@ -143,8 +134,8 @@ class BASiSLayer(nn.Module):
             x (Tensor): The sample, :obj:`[n, in_channels]`. The more, the
                 better the degrees are known; 10,000 are used at most.
             anchor_index (Tensor, optional): Rows of the anchors in :obj:`x`,
-                :obj:`[num_anchors]`; random if not given.
-                (default: :obj:`None`)
+                :obj:`[num_anchors]`; by default chosen by
+                :func:`~pyg_basis.loader.choose_anchors`.
             reference_size (int, optional): Nodes of the reference set
                 :math:`m`, anchors included. (default: :obj:`512`)
             seed (int, optional): Seed of the draws. (default: :obj:`0`)
@@ -154,6 +145,7 @@ class BASiSLayer(nn.Module):
                 no node beside the anchors, or too few for a batch's graph.
         """
         self._check_width(x)
+        x = x.to(self.anchors)
         if anchor_index is None:
             anchor_index = choose_anchors(x, self.num_anchors, seed=seed)
         if anchor_index.shape != (self.num_anchors,):
@@ -177,9 +169,7 @@ class BASiSLayer(nn.Module):
             self.aligner,
         )
         sample = x[order[:DEGREE_SAMPLE].to(x.device)]
-        num_neighbors = min(self.embedding.num_neighbors, sample.size(0) - 1)
-        graph = affinity(knn_graph(sample, num_neighbors), self.embedding.bandwidth)
-        self.degree.fit(sample, laplacian(graph, "sym").degree, generator)
+        self.degree.fit(sample, self.embedding.operator(sample).degree, generator)
         self.anchors.copy_(reference.anchors)
         self.reference.copy_(reference.rows)
         self.standardization.fit(x)
@@ -196,43 +186,34 @@ class BASiSLayer(nn.Module):
         return embedding
 
     def targets(self, x: Tensor) -> Data:
-        r"""Joins the new nodes :obj:`x [m - l, d]` with the anchors, embeds
-        them and aligns them to the reference (Algorithm 1, steps 2-4). See
-        :meth:`AnchorReference.targets` for what it returns; for
-        :obj:`laplacian="sym"` the rows :obj:`y` are of the random-walk form,
-        not yet multiplied by the degrees.
-
-        Raises:
-            RuntimeError: If there is no reference yet.
+        r"""The batch of the new nodes :obj:`x [m - l, d]` and the anchors, with
+        aligned targets (Algorithm 1, steps 2-4), as
+        :meth:`AnchorReference.targets` describes it. For
+        :obj:`laplacian="sym"` the targets are of the random-walk form, not yet
+        multiplied by the degrees.
         """
         return self.anchor_reference().targets(x)
 
     def loss(self, x: Tensor | Data) -> Tensor:
         r"""Mean squared error between the network and the aligned
-        eigenvectors (Eq. 15), the mean taken over nodes and columns. Gradients
-        reach :obj:`x` through the network; the targets are constants.
-
-        Args:
-            x (Tensor or Data): New nodes :obj:`[m - l, d]`, or a batch from
-                :meth:`targets` or an :class:`AnchorLoader`.
+        eigenvectors (Eq. 15), over nodes and columns, for new nodes
+        :obj:`x [m - l, d]` or a batch from :meth:`targets` or an
+        :class:`AnchorLoader`. Gradients reach :obj:`x` through the network;
+        the targets are constants.
         """
         batch = x if isinstance(x, Data) else self.targets(x)
         return F.mse_loss(self._rows(batch.x), batch.y)
 
     def anchor_reference(self) -> AnchorReference:
-        r"""The reference space by itself, for an :class:`AnchorLoader`.
-
-        Raises:
-            RuntimeError: If there is no reference yet.
-        """
+        r"""The reference space by itself, for an :class:`AnchorLoader`; a
+        :class:`RuntimeError` if there is none yet."""
         if not self.is_initialized:
             raise RuntimeError(
                 "this layer has no reference yet: call init_reference(x) with a sample "
                 "of the training features, or load_state_dict"
             )
-        return AnchorReference(
-            self.anchors, self.reference, self.embedding, self.aligner
-        )
+        space = self.anchors, self.reference
+        return AnchorReference(*space, self.embedding, self.aligner)
 
     @torch.no_grad()
     def orthonormalize(self, x: Tensor) -> None:

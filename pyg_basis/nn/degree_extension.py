@@ -32,18 +32,21 @@ class DegreeExtension(nn.Module):
     centers: Tensor
     bandwidths: Tensor
     coefficients: Tensor
+    intercept: Tensor
 
     def __init__(self, in_channels: int, num_centers: int = 1000) -> None:
         super().__init__()
         self.register_buffer("centers", torch.zeros(num_centers, in_channels))
         self.register_buffer("bandwidths", torch.ones(num_centers))
-        self.register_buffer("coefficients", torch.zeros(num_centers + 1))
+        self.register_buffer("coefficients", torch.zeros(num_centers))
+        self.register_buffer("intercept", torch.zeros(()))
 
     def reset_parameters(self) -> None:
         r"""Back to the degree 1 for every point."""
         self.centers.zero_()
         self.bandwidths.fill_(1)
         self.coefficients.zero_()
+        self.intercept.zero_()
 
     def fit(self, x: Tensor, degree: Tensor, generator: torch.Generator) -> None:
         r"""Fits to the degrees :obj:`[n]` of the nodes :obj:`x [n, d]`; the
@@ -55,7 +58,8 @@ class DegreeExtension(nn.Module):
         self.centers[:num_centers] = x[drawn.to(x.device)]
         centers = self.centers[:num_centers]
         neighbor = min(BANDWIDTH_NEIGHBOR, num_centers - 1)
-        distance = torch.cdist(centers, centers).kthvalue(neighbor + 1, dim=1).values
+        distance = self._distance(centers)[:, :num_centers]
+        distance = distance.kthvalue(neighbor + 1, dim=1).values
         # Duplicated centres would have no width; any positive one is finite.
         floor = distance.mean().clamp(min=torch.finfo(x.dtype).tiny) * 1e-3
         self.bandwidths[:num_centers] = distance.maximum(floor)
@@ -67,26 +71,29 @@ class DegreeExtension(nn.Module):
         # The level is a matter of normalisation; mean square 1 is the scale of
         # every embedding.
         log_root = log_root - 0.5 * (2 * log_root).exp().mean().log()
-        kernel = self._kernel(x).double()
-        used = torch.cat(
-            [kernel[:, :num_centers], torch.ones_like(kernel[:, :1])], dim=1
-        )
-        gram = used.T @ used
-        ridge = RIDGE * gram.diagonal().mean()
-        gram.diagonal().add_(ridge)
-        solution = torch.linalg.solve(gram, used.T @ log_root)
+        # The intercept is what points far from all centres get. It comes out
+        # below the mean, as sparse regions have low degrees.
+        kernel = self._kernel(x)[:, :num_centers].double()
+        design = torch.cat([kernel, torch.ones_like(kernel[:, :1])], dim=1)
+        gram = design.T @ design
+        gram.diagonal().add_(RIDGE * gram.diagonal().mean())
+        solution = torch.linalg.solve(gram, design.T @ log_root)
         self.coefficients[:num_centers] = solution[:-1].to(self.coefficients)
-        self.coefficients[-1] = solution[-1].to(self.coefficients)
+        self.intercept.copy_(solution[-1])
 
     def forward(self, x: Tensor) -> Tensor:
         r"""The square root of the relative degree of the points :obj:`x
         [n, d]`, mean square 1 over the sample, :obj:`[n]`."""
-        linear = self._kernel(x) @ self.coefficients[:-1] + self.coefficients[-1]
-        return linear.exp()
+        return (self._kernel(x) @ self.coefficients + self.intercept).exp()
 
     def _kernel(self, x: Tensor) -> Tensor:
-        distance = torch.cdist(x, self.centers)
-        return torch.exp(-((distance / self.bandwidths) ** 2))
+        return torch.exp(-((self._distance(x) / self.bandwidths) ** 2))
+
+    def _distance(self, x: Tensor) -> Tensor:
+        # cdist squares by a matrix product, which loses the digits of distances
+        # that are small beside the distance to the origin: take a near one.
+        origin = self.centers[0]
+        return torch.cdist(x - origin, self.centers - origin)
 
     def __repr__(self) -> str:
         num_centers, in_channels = self.centers.shape

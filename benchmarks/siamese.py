@@ -1,0 +1,236 @@
+r"""The siamese features of Eq. 21, the input of the image benchmarks.
+
+`BASiS (Streicher, Cohen, Gilboa, CVPR 2023) <https://arxiv.org/abs/2211.16960>`_
+embeds images by way of 16 features that a siamese network learns: images of one class
+near each other, images of two classes at least a margin apart. Only the labels of the
+training split are used.
+"""
+
+import hashlib
+import math
+import os
+import tempfile
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from pyg_basis.datasets import ImageSplit
+
+OUT_CHANNELS = 16
+MARGIN = 1.0
+BATCH_SIZE = 256
+# Adam's step size at its highest, a third of the way through the training.
+LEARNING_RATE = 3e-3
+# A mirrored digit is no digit: only these sets are mirrored at random.
+MIRRORED = ("cifar10",)
+# Part of the cache's checksum: raise it with every change of what is trained and how.
+VERSION = 1
+
+
+class SiameseNetwork(nn.Module):
+    r"""Three blocks of convolution and pooling, and two linear layers.
+
+    Args:
+        images: Training images `[n, channels, height, width]`, of at least 8 x 8
+            pixels; they give the input's size and the scale of the pixels.
+        out_channels: Number of features.
+    """
+
+    def __init__(self, images: Tensor, out_channels: int = OUT_CHANNELS) -> None:
+        super().__init__()
+        sample = images[:: max(1, len(images) // 10_000)].float()
+        mean = sample.mean(dim=(0, 2, 3), keepdim=True)
+        std = sample.std(dim=(0, 2, 3), keepdim=True)
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", torch.where(std > 0, std, 1.0))
+        in_channels, height, width = images.shape[1:]
+        # Colour images have more to tell than strokes: wider blocks.
+        widths = (32, 64, 128) if in_channels == 1 else (48, 96, 192)
+        layers: list[nn.Module] = []
+        for out in widths:
+            layers.append(nn.Conv2d(in_channels, out, kernel_size=3, padding=1))
+            layers += [nn.BatchNorm2d(out), nn.ReLU(), nn.MaxPool2d(2)]
+            in_channels, height, width = out, height // 2, width // 2
+        layers += [nn.Flatten(), nn.Linear(in_channels * height * width, 256)]
+        layers += [nn.BatchNorm1d(256), nn.ReLU(), nn.Linear(256, out_channels)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        r"""Features `[m, out_channels]` of images `[m, channels, height, width]`."""
+        return self.layers((images.float() - self.mean) / self.std)
+
+
+def contrastive_loss(
+    features: Tensor, labels: Tensor, margin: float = MARGIN
+) -> Tensor:
+    r"""Eq. 21 over all pairs of a mini-batch.
+
+    .. math::
+        \operatorname{mean}_{y_i = y_j} d_{ij}^2
+        + \operatorname{mean}_{y_i \ne y_j} \max(0, \text{margin} - d_{ij})^2
+
+    Each kind of pair is averaged on its own: with ten classes, nine pairs in ten are
+    of two classes and would else drown the others.
+
+    Args:
+        features: `[m, K]`.
+        labels: Classes `[m]`.
+        margin: Distance from which two classes are far enough apart.
+    """
+    first, second = torch.triu_indices(len(features), len(features), 1)
+    same = labels[first] == labels[second]
+    # Unlike a plain square root, pdist has a gradient (zero) where points coincide.
+    distance = torch.pdist(features)
+    attraction = distance[same].square().sum() / same.sum().clamp(min=1)
+    repulsion = (margin - distance[~same]).relu().square().sum()
+    return attraction + repulsion / (~same).sum().clamp(min=1)
+
+
+def siamese_features(
+    split: ImageSplit,
+    name: str,
+    cache_dir: str | os.PathLike[str],
+    epochs: int = 6,
+    seed: int = 0,
+    progress: bool = True,
+) -> tuple[Tensor, Tensor]:
+    r"""Features of the training and the test images, trained once and then cached.
+
+    Args:
+        split: Images: grey `[n, h, w]`, colour `[n, h, w, 3]`, or flat rows
+            `[n, h * h]` of square grey images. The test labels are not looked at.
+        name: The set's name: a part of the cache file's name, and for `"cifar10"` the
+            sign to mirror images at random.
+        cache_dir: Folder for `siamese_<name>_<checksum>.npz`. The checksum covers the
+            data, the settings and the seed.
+        epochs: Rounds through the training split; small sets need more of them.
+        seed: Seed of the starting weights, the order and the shifts.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        `z_train [n, 16]` and `z_test [m, 16]`, float32.
+    """
+    if epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {epochs}.")
+    x_train, x_test = _channels_first(split.x_train), _channels_first(split.x_test)
+    settings = (VERSION, OUT_CHANNELS, MARGIN, BATCH_SIZE, LEARNING_RATE, epochs, seed)
+    checksum = hashlib.sha256(repr((name, settings)).encode())
+    for array in (x_train, split.y_train, x_test):
+        checksum.update(repr((array.dtype, array.shape)).encode())
+        checksum.update(array.contiguous().numpy().data)
+    path = Path(cache_dir) / f"siamese_{name}_{checksum.hexdigest()[:12]}.npz"
+    features = _read(path, len(x_train), len(x_test))
+    if features is None:
+        network = train_siamese_network(
+            x_train, split.y_train, epochs, seed, name in MIRRORED, progress
+        )
+        features = _embed(network, x_train), _embed(network, x_test)
+        _write(path, *features)
+    return features
+
+
+def train_siamese_network(
+    images: Tensor,
+    labels: Tensor,
+    epochs: int = 6,
+    seed: int = 0,
+    mirror: bool = False,
+    progress: bool = True,
+) -> SiameseNetwork:
+    r"""Train on `images [n, c, h, w]`; torch's global generator is left as it was."""
+    if len(images) < 2 or min(images.shape[2:]) < 8:
+        raise ValueError(
+            f"images must be at least two, of at least 8 x 8 pixels, got the shape "
+            f"{tuple(images.shape)}."
+        )
+    with torch.random.fork_rng(devices=[]):
+        # Layers draw their starting weights from the global generator alone.
+        torch.default_generator.manual_seed(seed)
+        network = SiameseNetwork(images)
+    generator = torch.Generator().manual_seed(seed)
+    # Small sets get smaller batches, so that a round still makes some steps.
+    batch_size = min(BATCH_SIZE, max(2, len(images) // 16))
+    num_batches = len(images) // batch_size
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, LEARNING_RATE, total_steps=epochs * num_batches
+    )
+    shift = images.shape[-1] // 14
+    bar = tqdm(total=epochs * num_batches, desc="siamese", disable=not progress)
+    for epoch in range(epochs):
+        total = 0.0
+        order = torch.randperm(len(images), generator=generator)
+        # The remainder, too small for a batch, is another one in every round.
+        for batch in order.split(batch_size)[:num_batches]:
+            x = images[batch]
+            # The same shift for a whole batch: cheap, and as good over many batches.
+            shifts = torch.randint(-shift, shift + 1, (2,), generator=generator)
+            x = torch.roll(x, shifts.tolist(), dims=(2, 3))
+            if mirror:
+                mirrored = torch.rand(len(x), 1, 1, 1, generator=generator) < 0.5
+                x = torch.where(mirrored, x.flip(3), x)
+            loss = contrastive_loss(network(x), labels[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            total += loss.item()
+            bar.update()
+        bar.set_postfix(epoch=epoch + 1, loss=f"{total / num_batches:.4f}")
+    bar.close()
+    return network.eval()
+
+
+@torch.no_grad()
+def _embed(network: SiameseNetwork, images: Tensor) -> Tensor:
+    return torch.cat([network(block) for block in images.split(2000)])
+
+
+def _channels_first(images: Tensor) -> Tensor:
+    if images.ndim == 4:  # [n, h, w, 3]
+        return images.permute(0, 3, 1, 2).contiguous()
+    if images.ndim == 2:
+        side = math.isqrt(images.shape[1])
+        if side**2 != images.shape[1]:
+            raise ValueError(
+                f"Flat images must be square, got rows of {images.shape[1]} pixels; "
+                f"pass images [n, h, w]."
+            )
+        images = images.view(-1, side, side)
+    return images.unsqueeze(1)
+
+
+def _read(path: Path, num_train: int, num_test: int) -> tuple[Tensor, Tensor] | None:
+    r"""The cached features, or None where there are none that can be used."""
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            z_train, z_test = file["z_train"], file["z_test"]
+        for z, num_rows in ((z_train, num_train), (z_test, num_test)):
+            if z.dtype != np.float32 or z.shape != (num_rows, OUT_CHANNELS):
+                raise ValueError(f"unexpected array {z.dtype} {z.shape}")
+            if not np.isfinite(z).all():
+                raise ValueError("features that are not finite")
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        warnings.warn(
+            f"The cached features {path} cannot be read ({error}): they are trained "
+            f"anew.",
+            stacklevel=3,
+        )
+        return None
+    return torch.from_numpy(z_train), torch.from_numpy(z_test)
+
+
+def _write(path: Path, z_train: Tensor, z_test: Tensor) -> None:
+    r"""Write under another name first: a broken-off run leaves no half file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        temporary = Path(folder) / path.name
+        np.savez(temporary, z_train=z_train.numpy(), z_test=z_test.numpy())
+        os.replace(temporary, path)

@@ -1,0 +1,249 @@
+r"""Pictures of an embedding, its training and its eigenvalues.
+
+Every function draws into the given Axes, or into those of a new figure, and returns
+them. Nothing is shown, and matplotlib's settings stay as they are.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize, to_rgba_array
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from torch import Tensor
+
+ArrayLike: TypeAlias = NDArray[Any] | Tensor | Sequence[Any]
+
+# Ten hues that stay apart when they are drawn thin and half transparent.
+_TEN_COLORS = (
+    *("#4269d0", "#efb118", "#ff725c", "#17a2a2", "#3ca951"),
+    *("#e377c2", "#8e4fe0", "#7fb2f0", "#8c5a3c", "#8a8f98"),
+)
+_MAX_CLASSES = 20
+_BLUE, _ORANGE, _GREY = _TEN_COLORS[0], "#f28e2b", "#b8bcc4"
+
+
+def plot_embedding(
+    embedding: ArrayLike,
+    labels: ArrayLike | None = None,
+    columns: Sequence[int] = (0, 1),
+    ax: Axes | None = None,
+    max_points: int = 10_000,
+    seed: int = 0,
+) -> Axes:
+    r"""Scatter two columns of an embedding, both axes in one scale.
+
+    Args:
+        embedding: `[n, K]`, K at least 2.
+        labels: Labels `[n]`. Up to 20 different ones are classes, with a legend; more,
+            if they are numbers, are a quantity, with a colour bar.
+        columns: The two columns to draw; negative ones count from the last.
+        ax: Axes to draw into; by default those of a new figure.
+        max_points: At most so many points, chosen at random, are drawn.
+        seed: Seed of that choice, and of the order in which points cover each other.
+
+    Raises:
+        ValueError: If a shape, `columns` or `max_points` is wrong, or labels of more
+            than 20 classes are no numbers.
+    """
+    points = _to_numpy(embedding)
+    if points.ndim != 2 or len(points) == 0 or points.shape[1] < 2:
+        raise ValueError(
+            f"embedding must have the shape [n, K] with n >= 1 and K >= 2, got "
+            f"{list(points.shape)}; plot_embedding draws two of its columns."
+        )
+    width = points.shape[1]
+    if len(columns) != 2 or not all(-width <= c < width for c in columns):
+        raise ValueError(
+            f"columns must be two of the {width} columns of embedding, got {columns}; "
+            f"pass for example (0, 1)."
+        )
+    if max_points < 1:
+        raise ValueError(f"max_points must be at least 1, got {max_points}.")
+    # Colours come from all labels: they do not depend on which points are drawn.
+    colors, key = _point_colors(labels, len(points))
+    # In random order no class is drawn on top of all others.
+    drawn = np.random.default_rng(seed).permutation(len(points))[:max_points]
+    x, y = points[drawn][:, list(columns)].T
+    size = float(np.clip(12_000 / len(drawn), 4, 28))
+    alpha = float(np.clip(25 / np.sqrt(len(drawn)), 0.35, 0.85))
+    ax = _new_axes((5.4, 4.6)) if ax is None else ax
+    # As pixels in a vector file too: 10,000 circles in one are slow to open.
+    style: dict[str, Any] = {"alpha": alpha, "linewidths": 0, "rasterized": True}
+    ax.scatter(x, y, size, colors[drawn], **style)
+    if isinstance(key, ScalarMappable):
+        # An inset keeps to the picture, whose box the equal scales change.
+        bar = ax.figure.colorbar(key, cax=ax.inset_axes((1.04, 0.1, 0.03, 0.8)))
+        bar.outline.set_visible(False)
+    elif key:
+        _add_legend(ax, key)
+    ax.set_aspect("equal")
+    xlabel, ylabel = (f"eigenvector {c % width + 1}" for c in columns)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.locator_params(nbins=5)
+    _clean(ax)
+    return ax
+
+
+def plot_loss(
+    history: Mapping[str, ArrayLike] | ArrayLike, ax: Axes | None = None
+) -> Axes:
+    r"""The training loss on a logarithmic scale, with its running median.
+
+    Args:
+        history: The losses, one an iteration, or the `history_` of
+            :class:`~pyg_basis.BASiS`. Losses that are not positive and finite leave
+            gaps.
+        ax: Axes to draw into; by default those of a new figure.
+
+    Raises:
+        ValueError: If there is no positive loss, or the losses are not one row.
+    """
+    if isinstance(history, Mapping):
+        if "loss" not in history:
+            raise ValueError(f"history must have 'loss', got {sorted(history)}.")
+        history = history["loss"]
+    losses = _to_numpy(history).astype(np.float64)
+    losses = np.where(np.isfinite(losses) & (losses > 0), losses, np.nan)
+    if losses.ndim != 1 or np.isnan(losses).all():
+        raise ValueError(
+            f"history must be one row of losses, some of them positive, got the shape "
+            f"{list(losses.shape)} with {(losses > 0).sum()} positive values."
+        )
+    ax = _new_axes((5.4, 3.4)) if ax is None else ax
+    marker = "o" if len(losses) == 1 else None  # a line of one point is invisible
+    x = np.arange(len(losses)) + 1
+    ax.plot(x, losses, color=_GREY, linewidth=0.8, marker=marker, label="loss")
+    half_window = len(losses) // 50
+    if half_window:
+        centers, medians = _running_median(losses, half_window)
+        ax.plot(x[centers], medians, color=_BLUE, linewidth=2, label="running median")
+        ax.legend(frameon=False)
+    ax.set_yscale("log")
+    ax.set(xlabel="iteration", ylabel="loss")
+    _clean(ax, grid=True)
+    return ax
+
+
+def plot_eigenvalues(
+    values: ArrayLike, ax: Axes | None = None, reference: ArrayLike | None = None
+) -> Axes:
+    r"""Eigenvalues in ascending order as points on stems, which shows their gaps.
+
+    Args:
+        values: Eigenvalues `[K]`.
+        ax: Axes to draw into; by default those of a new figure.
+        reference: Further eigenvalues, such as those of the exact graph, drawn beside
+            the first ones; their number may differ.
+
+    Raises:
+        ValueError: If a series is empty, not one row or not finite.
+    """
+    series = [("eigenvalues", _check_eigenvalues(values, "values"), _BLUE, "o")]
+    if reference is not None:
+        checked = _check_eigenvalues(reference, "reference")
+        series.append(("reference", checked, _ORANGE, "D"))
+    ax = _new_axes((5.4, 3.4)) if ax is None else ax
+    shift = 0.13 if len(series) == 2 else 0.0
+    for side, (name, heights, color, marker) in zip((-1, 1), series, strict=False):
+        x = np.arange(1, len(heights) + 1) + side * shift
+        ax.vlines(x, 0, heights, color=color, linewidth=1.6, alpha=0.35)
+        ax.plot(x, heights, marker, color=color, markersize=5.5, label=name)
+    if reference is not None:
+        ax.legend(frameon=False, loc="upper left")
+    ax.set(xlabel="index", ylabel="eigenvalue")
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True, min_n_ticks=1))
+    _clean(ax, grid=True)
+    return ax
+
+
+def _check_eigenvalues(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    array = _to_numpy(values).astype(np.float64)
+    num_bad = (~np.isfinite(array)).sum()
+    if array.ndim != 1 or not len(array) or num_bad:
+        raise ValueError(
+            f"{name} must be one row [K] of finite eigenvalues, got the shape "
+            f"{list(array.shape)} with {num_bad} values not finite."
+        )
+    return array
+
+
+def _to_numpy(array: ArrayLike) -> NDArray[Any]:
+    if isinstance(array, Tensor):
+        array = array.detach().cpu()
+        # NumPy has no bfloat16, and a picture needs no more than float32.
+        return (array.float() if array.is_floating_point() else array).numpy()
+    return np.asarray(array)
+
+
+def _running_median(
+    losses: NDArray[np.float64], half_window: int
+) -> tuple[NDArray[np.int64], list[float]]:
+    # Few enough centres for long histories; at the ends the window is cut off.
+    centers = np.linspace(0, len(losses) - 1, min(len(losses), 500)).astype(np.int64)
+    medians = []
+    for center in centers:
+        window = losses[max(0, center - half_window) : center + half_window + 1]
+        window = window[~np.isnan(window)]
+        medians.append(float(np.median(window)) if len(window) else float("nan"))
+    return centers, medians
+
+
+def _point_colors(
+    labels: ArrayLike | None, num_points: int
+) -> tuple[NDArray[np.float64], ScalarMappable | dict[str, Any]]:
+    r"""Colours `[n, 4]`, and their key: a colour scale, or the classes' colours."""
+    if labels is None:
+        return np.tile(to_rgba_array(_BLUE), (num_points, 1)), {}
+    names = _to_numpy(labels)
+    if names.shape != (num_points,):
+        raise ValueError(
+            f"labels must be one a row of embedding, [{num_points}], got the shape "
+            f"{list(names.shape)}."
+        )
+    classes, codes = np.unique(names, return_inverse=True)
+    if len(classes) <= _MAX_CLASSES:
+        hues = _TEN_COLORS if len(classes) <= 10 else colormaps["tab20"](range(20))
+        palette = to_rgba_array(hues)
+        # Labels that came as floats still read 0, 1, 2 and not 0.0, 1.0, 2.0.
+        texts = [str(label).removesuffix(".0") for label in classes]
+        return palette[codes], dict(zip(texts, palette, strict=False))
+    if not np.issubdtype(names.dtype, np.number):
+        raise ValueError(
+            f"labels must be of at most {_MAX_CLASSES} classes, or numbers, got "
+            f"{len(classes)} classes of type {names.dtype}; merge some classes."
+        )
+    scale = ScalarMappable(Normalize(classes[0], classes[-1]), "viridis")
+    return scale.to_rgba(names.astype(np.float64)), scale
+
+
+def _add_legend(ax: Axes, palette: dict[str, Any]) -> None:
+    # Markers of its own: the points are too small and pale to tell their colours.
+    markers = [Line2D([], [], ls="", marker="o", color=c) for c in palette.values()]
+    ax.legend(
+        markers,
+        list(palette),
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+        frameon=False,
+        ncols=1 if len(palette) <= 10 else 2,
+    )
+
+
+def _new_axes(size: tuple[float, float]) -> Axes:
+    return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def _clean(ax: Axes, grid: bool = False) -> None:
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color(_GREY)
+    ax.tick_params(color=_GREY)
+    if grid:
+        ax.set_axisbelow(True)
+        ax.grid(axis="y", color="#e6e8ec", linewidth=0.8)

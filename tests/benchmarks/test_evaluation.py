@@ -1,0 +1,52 @@
+import importlib
+from pathlib import Path
+
+import pytest
+import torch
+
+from pyg_basis.datasets import blobs
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def evaluation():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(BENCHMARKS)
+        yield importlib.import_module("evaluation")
+
+
+@pytest.fixture
+def data(evaluation):
+    x, y = blobs(900, seed=0)
+    return evaluation.FeatureSplit(x[:600], y[:600], x[600:], y[600:])
+
+
+def test_exact_embedding_is_perfect_on_separate_blobs(evaluation, data):
+    exact, eigenvalues = evaluation.exact_embedding(data.x_test, 5, 10)
+    assert exact.shape == (300, 5)
+    assert eigenvalues.shape == (6,)
+    assert eigenvalues[4] < 1e-6 < eigenvalues[5]
+    scores = evaluation.run_exact(data, exact, seed=0)
+    assert scores["grassmann_distance"] == 0
+    assert scores["orthogonality"] == pytest.approx(0, abs=1e-6)
+    assert scores["nmi"] == pytest.approx(1)
+    assert scores["accuracy"] == scores["linear_accuracy"] == 1
+
+
+def test_basis_is_measured_on_points_it_has_not_seen(evaluation, data):
+    exact, _ = evaluation.exact_embedding(data.x_test, 5, 10)
+    scores, basis, embedding = evaluation.run_basis(
+        data,
+        exact,
+        seed=0,
+        n_components=5,
+        n_neighbors=10,
+        n_anchors=100,
+        batch_size=256,
+        max_iter=200,
+    )
+    torch.testing.assert_close(embedding, basis.transform(data.x_test))
+    assert scores["accuracy"] == 1
+    assert scores["grassmann_distance"] < 0.5
+    assert scores["iterations"] == basis.n_iter_

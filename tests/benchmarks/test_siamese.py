@@ -1,0 +1,225 @@
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pyg_basis.datasets import ImageSplit
+
+
+def load_benchmark(name):
+    path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+siamese = load_benchmark("siamese")
+
+
+def two_classes(shape=(8, 8), num_train=64, num_test=10, seed=0):
+    """Noise, brighter in the upper half for the one class, the lower for the other."""
+    generator = torch.Generator().manual_seed(seed)
+    splits = []
+    for n in (num_train, num_test):
+        y = torch.arange(n) % 2
+        x = torch.randint(0, 100, (n, *shape), generator=generator, dtype=torch.uint8)
+        half = shape[0] // 2
+        x[y == 0, :half] += 100
+        x[y == 1, half:] += 100
+        splits += [x, y]
+    return ImageSplit(*splits)
+
+
+def features(split, tmp_path, name="mnist", **settings):
+    settings = {"epochs": 1, "progress": False, **settings}
+    return siamese.siamese_features(split, name, tmp_path, **settings)
+
+
+def brute_force_loss(features, labels, margin):
+    attraction, repulsion = [], []
+    for i in range(len(features)):
+        for j in range(i + 1, len(features)):
+            distance = (features[i] - features[j]).norm()
+            if labels[i] == labels[j]:
+                attraction.append(distance**2)
+            else:
+                repulsion.append(max(0.0, margin - distance) ** 2)
+    return sum(sum(part) / max(1, len(part)) for part in (attraction, repulsion))
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2, 0, 1, 2, 0], [3] * 7, list(range(7))])
+def test_contrastive_loss_is_the_mean_over_each_kind_of_pair(labels):
+    generator = torch.Generator().manual_seed(0)
+    z = 0.4 * torch.randn(7, 3, generator=generator, dtype=torch.float64)
+    for margin in (1.0, 0.3):
+        loss = siamese.contrastive_loss(z, torch.tensor(labels), margin)
+        expected = brute_force_loss(z, labels, margin)
+        torch.testing.assert_close(loss, torch.as_tensor(expected).double())
+
+
+def test_contrastive_loss_has_a_gradient_at_coinciding_points():
+    z = torch.zeros(4, 3, requires_grad=True)
+    siamese.contrastive_loss(z, torch.tensor([0, 0, 1, 1])).backward()
+    assert torch.isfinite(z.grad).all()
+
+
+@pytest.mark.usefixtures("untouched_global_generators")
+def test_seed_settles_the_features(tmp_path):
+    split = two_classes()
+    first = features(split, tmp_path / "a", seed=1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(123)  # another state of the global generator
+        again = features(split, tmp_path / "b", seed=1)
+    other = features(split, tmp_path / "a", seed=2)
+    for z, z_again, z_other in zip(first, again, other, strict=True):
+        assert torch.equal(z, z_again)
+        assert not torch.equal(z, z_other)
+
+
+@pytest.mark.parametrize("name, shape", [("mnist", (8, 16)), ("cifar10", (32, 32, 3))])
+def test_shapes(tmp_path, name, shape):
+    z_train, z_test = features(two_classes(shape, num_train=40), tmp_path, name)
+    assert (z_train.shape, z_test.shape) == ((40, 16), (10, 16))
+    assert z_train.dtype == z_test.dtype == torch.float32
+    assert torch.isfinite(z_train).all() and torch.isfinite(z_test).all()
+
+
+def test_flat_rows_are_square_images(tmp_path):
+    split = two_classes()
+    flat = split._replace(
+        x_train=split.x_train.flatten(1), x_test=split.x_test.flatten(1)
+    )
+    expected = features(split, tmp_path / "a")
+    for z, reference in zip(features(flat, tmp_path / "b"), expected, strict=True):
+        assert torch.equal(z, reference)
+
+
+def test_the_scale_of_the_pixels_does_not_matter(tmp_path):
+    split = two_classes()
+    scaled = split._replace(x_train=split.x_train / 256, x_test=split.x_test / 256)
+    expected = features(split, tmp_path)[1]
+    torch.testing.assert_close(
+        features(scaled, tmp_path)[1], expected, rtol=1e-3, atol=1e-4
+    )
+
+
+def test_features_of_an_image_do_not_depend_on_the_others(tmp_path):
+    split = two_classes()
+    few = split._replace(x_test=split.x_test[:1], y_test=split.y_test[:1])
+    torch.testing.assert_close(
+        features(few, tmp_path)[1], features(split, tmp_path)[1][:1]
+    )
+
+
+@pytest.mark.parametrize("name", ["cifar10", "svhn"])
+def test_images_are_shifted_a_little_and_mirrored_only_where_that_makes_sense(
+    tmp_path, monkeypatch, name
+):
+    # One bright pixel, left of the middle, tells where an image has gone.
+    x = torch.zeros(64, 28, 28, 3, dtype=torch.uint8)
+    x[:, 14, 8] = 255
+    split = two_classes((28, 28, 3))._replace(x_train=x)
+    places = []
+    forward = siamese.SiameseNetwork.forward
+
+    def recorded(network, images):
+        if network.training:
+            brightest = images[:, 0].flatten(1).argmax(dim=1)
+            places.append(torch.stack([brightest // 28, brightest % 28], dim=1))
+        return forward(network, images)
+
+    monkeypatch.setattr(siamese.SiameseNetwork, "forward", recorded)
+    features(split, tmp_path, name, epochs=2)
+    rows, columns = (place.tolist() for place in torch.cat(places).T)
+    assert len(set(rows)) > 1 and set(rows) <= set(range(12, 17))
+    left, right = set(range(6, 11)), set(range(17, 22))
+    assert len(left.intersection(columns)) > 1
+    assert bool(right.intersection(columns)) == (name == "cifar10")
+    assert set(columns) <= left | right
+
+
+def test_training_tells_the_classes_of_unseen_images_apart(tmp_path):
+    split = two_classes(num_train=128)
+    z_train, z_test = features(split, tmp_path, epochs=10)
+    centers = torch.stack([z_train[split.y_train == c].mean(dim=0) for c in (0, 1)])
+    assert torch.equal(torch.cdist(z_test, centers).argmin(dim=1), split.y_test)
+    assert (centers[0] - centers[1]).norm() > 0.5
+
+
+def test_the_cache_is_used_and_covers_data_settings_and_seed(tmp_path, monkeypatch):
+    trained = []
+    train = siamese.train_siamese_network
+
+    def counted(*args):
+        trained.append(args)
+        return train(*args)
+
+    monkeypatch.setattr(siamese, "train_siamese_network", counted)
+    split = two_classes()
+    first = features(split, tmp_path)
+    (file,) = tmp_path.iterdir()
+    assert file.name.startswith("siamese_mnist_") and file.suffix == ".npz"
+    again = features(split, tmp_path)
+    assert len(trained) == 1
+    assert all(torch.equal(z, same) for z, same in zip(first, again, strict=True))
+    # The test labels are no part of what the features hang on; all else is.
+    features(split._replace(y_test=1 - split.y_test), tmp_path)
+    assert len(trained) == 1
+    features(split, tmp_path, seed=1)
+    features(split, tmp_path, epochs=2)
+    features(split, tmp_path, name="svhn")
+    features(split._replace(y_train=1 - split.y_train), tmp_path)
+    features(split._replace(x_train=255 - split.x_train), tmp_path)
+    features(split._replace(x_test=255 - split.x_test), tmp_path)
+    monkeypatch.setattr(siamese, "VERSION", siamese.VERSION + 1)
+    features(split, tmp_path)
+    assert len(trained) == len(list(tmp_path.iterdir())) == 8
+
+
+@pytest.mark.parametrize("damage", ["cut off", "empty", "other arrays", "not finite"])
+def test_a_broken_cache_is_trained_anew_with_a_warning(tmp_path, damage):
+    split = two_classes()
+    expected = features(split, tmp_path)
+    (file,) = tmp_path.iterdir()
+    if damage == "cut off":
+        file.write_bytes(file.read_bytes()[:200])
+    elif damage == "empty":
+        file.write_bytes(b"")
+    elif damage == "other arrays":
+        np.savez(file, z_train=np.zeros((3, 16), np.float32))
+    else:
+        z_train, z_test = (np.full_like(z.numpy(), np.nan) for z in expected)
+        np.savez(file, z_train=z_train, z_test=z_test)
+    with pytest.warns(UserWarning, match="trained anew"):
+        mended = features(split, tmp_path)
+    assert all(torch.equal(z, same) for z, same in zip(mended, expected, strict=True))
+    features(split, tmp_path)  # the new file is whole: no warning
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_progress_tells_the_loss(tmp_path, capfd):
+    features(two_classes(), tmp_path, epochs=2, progress=True)
+    assert "epoch=2, loss=" in capfd.readouterr().err
+
+
+def test_constant_images_are_ordinary(tmp_path):
+    split = two_classes()
+    split = split._replace(x_train=torch.zeros_like(split.x_train))
+    assert all(torch.isfinite(z).all() for z in features(split, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "settings", "message"),
+    [
+        ({}, {"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"x_train": torch.zeros(64, 63)}, {}, "square.*63"),
+        ({"x_train": torch.zeros(64, 4, 8)}, {}, "8 x 8"),
+        ({"x_train": torch.zeros(1, 8, 8)}, {}, "at least two"),
+    ],
+)
+def test_bad_input(tmp_path, change, settings, message):
+    with pytest.raises(ValueError, match=message):
+        features(two_classes()._replace(**change), tmp_path, **settings)

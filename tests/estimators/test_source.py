@@ -1,0 +1,102 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import Dataset, TensorDataset
+
+from pyg_basis import BASiS
+from pyg_basis.estimators._source import feature_source
+
+
+class Rows(Dataset[Any]):
+    def __init__(self, x: Any) -> None:
+        self.x = x
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.x[index]
+
+
+X = np.random.default_rng(0).normal(size=(10, 3))
+
+
+@pytest.mark.parametrize(
+    ("points", "dtype"),
+    [
+        (X, torch.float64),
+        (X.astype(np.float32), torch.float32),
+        (X.tolist(), torch.float64),
+        (X.round().astype(int), torch.float64),
+        (torch.from_numpy(X), torch.float64),
+        (torch.from_numpy(X).float(), torch.float32),
+        (torch.from_numpy(X).bfloat16(), torch.float32),
+        (Rows(X), torch.float64),
+        (TensorDataset(torch.from_numpy(X).float()), torch.float32),
+    ],
+)
+def test_rows_and_width(points: Any, dtype: torch.dtype) -> None:
+    basis = BASiS()
+    source = feature_source(basis, points, reset=True)
+    assert basis.n_features_in_ == 3
+    assert len(source) == 10 and source.num_features == 3
+    rows = source.__getitems__(np.array([7, 2]))
+    assert rows.dtype == dtype and rows.shape == (2, 3)
+    np.testing.assert_allclose(rows, X[[7, 2]], atol=0.51, rtol=0.01)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "f2", "u1", "i8", "?", ">f4"])
+def test_memory_map_is_shared(tmp_path: Path, dtype: str) -> None:
+    np.save(tmp_path / "x.npy", (10 * X).astype(dtype))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    source = feature_source(BASiS(), mapped, reset=True)
+    # torch knows one order of bytes only: such a map has to be copied.
+    assert np.shares_memory(source.data, mapped) == (dtype != ">f4")
+    rows = source.__getitems__(np.array([3, 4]))
+    assert rows.is_floating_point()
+    np.testing.assert_array_equal(rows, mapped[[3, 4]])
+
+
+def test_arrays_and_tensors_are_not_copied() -> None:
+    assert np.shares_memory(feature_source(BASiS(), X, reset=True).data, X)
+    tensor = torch.from_numpy(X)
+    source = feature_source(BASiS(), tensor, reset=True)
+    assert source.data.data_ptr() == tensor.data_ptr()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_not_finite(bad: float) -> None:
+    x = X.copy()
+    x[9, 2] = bad
+    for points in (x, torch.from_numpy(x), x.astype(np.float32), x.tolist()):
+        with pytest.raises(ValueError, match=r"NaN|infinity"):
+            feature_source(BASiS(), points, reset=True)
+
+
+def test_other_shapes() -> None:
+    for points in (X[0], X[None], torch.from_numpy(X[0]), X[:0], X[:, :0], X[:1]):
+        with pytest.raises(ValueError, match=r"(?i)array|sample|feature"):
+            feature_source(BASiS(), points, reset=True)
+    with pytest.raises(ValueError, match="n_samples = 1: at least 2"):
+        feature_source(BASiS(), Rows(X[:1]), reset=True)
+    with pytest.raises(ValueError, match=r"feature vectors \[d\].*\(1, 3\)"):
+        feature_source(BASiS(), Rows(X[:, None]), reset=True)
+
+
+def test_one_point_can_be_transformed() -> None:
+    basis = BASiS()
+    feature_source(basis, X, reset=True)
+    for points in (X[:1], Rows(X[:1])):
+        assert len(feature_source(basis, points, reset=False)) == 1
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy, Rows])
+def test_width_is_compared(kind: Any) -> None:
+    basis = BASiS()
+    feature_source(basis, X, reset=True)
+    with pytest.raises(ValueError, match="X has 2 features, but BASiS is expecting 3"):
+        feature_source(basis, kind(X[:, :2]), reset=False)
+    assert basis.n_features_in_ == 3

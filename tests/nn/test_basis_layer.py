@@ -1,0 +1,549 @@
+import copy
+import io
+import pickle
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from pyg_basis import BASiSLayer
+from pyg_basis.align import RANSAC
+from pyg_basis.loader import AnchorLoader, ExactEmbedding
+from pyg_basis.metrics import grassmann_distance, orthogonality
+
+LAPLACIANS = ("sym", "rw", "comb")
+
+
+def random_rows(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def three_blobs(num_points: int = 400, seed: int = 0) -> Tensor:
+    """A triangle of blobs that touch: one component, three slow directions."""
+    corners = torch.tensor([[0.0, 0.0], [3.0, 0.0], [1.0, 3.0]])
+    x = random_rows(num_points, 2, seed=seed) * 0.6
+    return x + corners[torch.arange(num_points) % 3]
+
+
+def small_network(num_columns: int, width: int = 2, seed: int = 0) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            nn.Linear(width, 64),
+            nn.ReLU(),
+            nn.Linear(64, 64),
+            nn.ReLU(),
+            nn.Linear(64, num_columns),
+        )
+
+
+def make_layer(num_columns: int = 3, **kwargs: Any) -> BASiSLayer:
+    settings: dict[str, Any] = {
+        "num_anchors": 60,
+        "num_neighbors": 20,
+        "network": small_network(max(num_columns, 1)),
+    }
+    return BASiSLayer(2, num_columns, **(settings | kwargs))
+
+
+def ready_layer(num_columns: int = 3, **kwargs: Any) -> BASiSLayer:
+    layer = make_layer(num_columns, **kwargs)
+    layer.init_reference(three_blobs(), reference_size=200, seed=3)
+    return layer
+
+
+def train(layer: BASiSLayer, x: Tensor, num_steps: int, num_new: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    draws = [torch.randperm(len(x), generator=generator)[:num_new] for _ in range(20)]
+    batches = [layer.targets(x[drawn]) for drawn in draws]
+    optimizer = torch.optim.Adam(layer.parameters(), lr=3e-3)
+    for step in range(num_steps):
+        optimizer.param_groups[0]["lr"] = 3e-3 * (1 - step / num_steps)
+        optimizer.zero_grad()
+        layer.loss(batches[step % len(batches)]).backward()
+        optimizer.step()
+
+
+def bits(layer: BASiSLayer, x: Tensor) -> list[Tensor]:
+    with torch.no_grad():
+        return [layer(x), layer.targets(x).y, layer.loss(x)]
+
+
+# --- forward
+
+
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+@pytest.mark.parametrize("num_nodes", [0, 1, 2, 1000])
+def test_forward_of_any_number_of_nodes(laplacian: Any, num_nodes: int) -> None:
+    layer = ready_layer(laplacian=laplacian)
+    embedding = layer(random_rows(num_nodes, 2))
+    assert embedding.shape == (num_nodes, 3)
+    assert embedding.dtype == torch.float32
+    assert torch.isfinite(embedding).all()
+
+
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+def test_forward_of_a_point_does_not_depend_on_the_others(laplacian: Any) -> None:
+    layer = ready_layer(laplacian=laplacian).double()
+    x = three_blobs(50).double()
+    layer.orthonormalize(x)
+    together = layer(x)
+    alone = torch.cat([layer(row.unsqueeze(0)) for row in x])
+    torch.testing.assert_close(together, alone, rtol=1e-9, atol=1e-9)
+
+
+def test_forward_formula() -> None:
+    x = three_blobs(30, seed=1)
+    for laplacian in LAPLACIANS:
+        layer = ready_layer(laplacian=laplacian)
+        layer.orthonormalize(three_blobs())
+        rows = layer.network(
+            (x - three_blobs().mean(dim=0)) / layer.standardization.scale
+        )
+        if laplacian == "sym":
+            rows = rows * layer.degree(x)[:, None]
+        expected = rows @ layer.orthonormalization.matrix
+        torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_default_network_has_five_linear_layers() -> None:
+    layer = BASiSLayer(7, 4)
+    linears = [m for m in layer.network.modules() if hasattr(m, "in_channels")]
+    widths = [tuple(p.shape) for p in layer.network.parameters() if p.dim() == 2]
+    assert widths == [(256, 7), (512, 256), (512, 512), (256, 512), (4, 256)]
+    assert linears  # torch_geometric's own
+
+
+def test_an_empty_network_is_the_identity() -> None:
+    # An empty nn.Sequential is false in a condition, and a network all the same.
+    layer = make_layer(2, network=nn.Sequential())
+    x = random_rows(5, 2)
+    assert torch.equal(layer._rows(x), x)
+
+
+def test_custom_network_is_used() -> None:
+    network = small_network(3)
+    layer = make_layer(network=network)
+    assert layer.network is network
+    assert sum(p.numel() for p in layer.parameters()) == sum(
+        p.numel() for p in network.parameters()
+    )
+
+
+@pytest.mark.parametrize("method", ["forward", "loss", "orthonormalize"])
+def test_custom_network_of_a_wrong_width(method: str) -> None:
+    layer = ready_layer(network=small_network(5))
+    with pytest.raises(ValueError, match=r"network gives shape \(\d+, 5\).*num_eigenv"):
+        getattr(layer, method)(random_rows(10, 2))
+
+
+# --- targets and loss: Algorithm 1
+
+
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+@pytest.mark.parametrize("drop_trivial", [False, True])
+def test_reference_is_the_exact_embedding(laplacian: Any, drop_trivial: bool) -> None:
+    x = three_blobs(200)
+    index = torch.arange(7, 67)
+    layer = make_layer(laplacian=laplacian, drop_trivial=drop_trivial)
+    layer.init_reference(x, index, reference_size=200)
+    exact = ExactEmbedding(
+        3,
+        20,
+        laplacian="rw" if laplacian == "sym" else laplacian,
+        drop_trivial=drop_trivial,
+    )(x)
+    assert torch.equal(layer.anchors, x[index])
+    # The same nodes in another order: the same rows up to signs.
+    signs = (layer.reference * exact.vectors[index]).sum(dim=0).sign()
+    torch.testing.assert_close(
+        layer.reference, exact.vectors[index] * signs, rtol=1e-3, atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+@pytest.mark.parametrize("alignment", ["lstsq", "ransac", "orthogonal"])
+def test_targets_of_the_reference_set_are_the_reference(
+    laplacian: Any, alignment: Any
+) -> None:
+    x = three_blobs(200)
+    index = torch.arange(60)
+    layer = make_layer(laplacian=laplacian, alignment=alignment)
+    layer.init_reference(x, index, reference_size=200)
+    batch = layer.targets(x[60:])
+    torch.testing.assert_close(batch.y[:60], layer.reference, rtol=0, atol=1e-3)
+    assert torch.equal(batch.x, x)
+    assert batch.anchor_mask.tolist() == [True] * 60 + [False] * 140
+    assert float(batch.residual) < 1e-3
+
+
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+def test_targets_of_new_nodes_are_an_affine_map_of_their_eigenvectors(
+    laplacian: Any,
+) -> None:
+    layer = ready_layer(laplacian=laplacian)
+    new = three_blobs(200, seed=1)
+    batch = layer.targets(new)
+    joined = torch.cat([layer.anchors, new])
+    vectors = layer.embedding(joined).vectors.double()[:, 1:]  # the rest is constant
+    # The least-squares affine map of the anchors, in the textbook's way.
+    design = torch.cat([vectors, torch.ones(260, 1, dtype=torch.float64)], dim=1)
+    solution = torch.linalg.lstsq(design[:60], layer.reference.double()).solution
+    torch.testing.assert_close(
+        batch.y.double(), design @ solution, rtol=1e-3, atol=1e-3
+    )
+
+
+def test_targets_have_mean_square_1() -> None:
+    batch = ready_layer().targets(three_blobs(300, seed=1))
+    assert batch.y.square().mean(dim=0).tolist() == pytest.approx([1] * 3, rel=0.2)
+
+
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+def test_loss_is_the_mean_over_nodes_and_columns(laplacian: Any) -> None:
+    layer = ready_layer(laplacian=laplacian)
+    new = three_blobs(100, seed=1)
+    batch = layer.targets(new)
+    rows = layer.network(layer.standardization(batch.x)).detach()
+    total = sum(
+        float((rows[i, k] - batch.y[i, k]) ** 2) for i in range(160) for k in range(3)
+    )
+    assert float(layer.loss(new).detach()) == pytest.approx(total / (160 * 3), rel=1e-5)
+
+
+def test_loss_of_a_batch_is_the_loss_of_its_new_nodes() -> None:
+    layer = ready_layer()
+    new = three_blobs(100, seed=1)
+    batch = layer.targets(new)
+    assert isinstance(batch, Data)
+    assert torch.equal(layer.loss(batch), layer.loss(new))
+    assert not torch.equal(layer.loss(new[:50]), layer.loss(new))
+
+
+def test_loss_of_loader_batches() -> None:
+    layer = ready_layer()
+    x = three_blobs(300)
+    loader = AnchorLoader(x, layer.anchor_reference(), 100, num_batches=2)
+    for batch in loader:
+        assert torch.equal(layer.loss(batch), layer.loss(batch.x[60:]))
+
+
+def test_gradients_reach_x_through_the_network_only() -> None:
+    layer = ready_layer()
+    new = three_blobs(50, seed=1).requires_grad_()
+    batch = layer.targets(new)
+    assert not batch.y.requires_grad
+    layer.loss(new).backward()
+    assert new.grad is not None
+    # The gradient of the network's rows against constant targets, by hand.
+    again = new.detach().clone().requires_grad_()
+    rows = layer.network(layer.standardization(again))
+    loss = (rows - batch.y[60:].detach()).square().sum() / (110 * 3)
+    loss.backward()
+    torch.testing.assert_close(new.grad, again.grad)
+    assert new.grad.abs().min() >= 0 and new.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("drop_trivial", [False, True])
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+def test_learns_the_eigenvectors(laplacian: Any, drop_trivial: bool) -> None:
+    x = three_blobs(400)
+    num_columns = 2 if drop_trivial else 3
+    layer = make_layer(num_columns, laplacian=laplacian, drop_trivial=drop_trivial)
+    layer.init_reference(x, reference_size=300)
+    exact = ExactEmbedding(
+        num_columns, 20, laplacian=laplacian, drop_trivial=drop_trivial
+    )(x).vectors
+    layer.orthonormalize(x)
+    before = grassmann_distance(layer(x).detach(), exact)
+    train(layer, x, num_steps=400, num_new=300)
+    layer.orthonormalize(x)
+    embedding = layer(x).detach()
+    assert before > 0.2
+    assert grassmann_distance(embedding, exact) < 0.02
+    assert torch.isfinite(embedding).all()
+    if laplacian == "comb" or (laplacian == "sym" and not drop_trivial):
+        assert orthogonality(embedding) < 1e-6
+    # New points of the same blobs: close to the eigenvectors of their own graph.
+    new = three_blobs(400, seed=9)
+    theirs = ExactEmbedding(
+        num_columns, 20, laplacian=laplacian, drop_trivial=drop_trivial
+    )(new).vectors
+    assert grassmann_distance(layer(new).detach(), theirs) < 0.1
+
+
+def test_orthonormalize_keeps_the_space() -> None:
+    layer = ready_layer()
+    x = three_blobs()
+    before = layer(x).detach()
+    layer.orthonormalize(x)
+    after = layer(x).detach()
+    assert grassmann_distance(before, after) < 1e-4
+    assert not torch.allclose(before, after, atol=1e-3)
+
+
+# --- state
+
+
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+def test_state_dict_restores_everything(laplacian: Any) -> None:
+    layer = ready_layer(laplacian=laplacian)
+    train(layer, three_blobs(), num_steps=5, num_new=100)
+    layer.orthonormalize(three_blobs())
+    buffer = io.BytesIO()
+    torch.save(layer.state_dict(), buffer)
+    buffer.seek(0)
+    fresh = make_layer(laplacian=laplacian, network=small_network(3, seed=8))
+    fresh.load_state_dict(torch.load(buffer, weights_only=True))
+    x = three_blobs(70, seed=5)
+    for value, expected in zip(bits(fresh, x), bits(layer, x), strict=True):
+        assert torch.equal(value, expected)
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))]
+)
+def test_copies(copied: Any) -> None:
+    layer = ready_layer(alignment="ransac")
+    twin = copied(layer)
+    x = three_blobs(70, seed=5)
+    before = bits(layer, x)
+    for value, expected in zip(bits(twin, x), before, strict=True):
+        assert torch.equal(value, expected)
+    twin.reset_parameters()
+    for value, expected in zip(bits(layer, x), before, strict=True):
+        assert torch.equal(value, expected)
+
+
+def test_reset_parameters() -> None:
+    layer = ready_layer(network=None)
+    train(layer, three_blobs(), num_steps=2, num_new=100)
+    layer.orthonormalize(three_blobs())
+    trained = {name: value.clone() for name, value in layer.state_dict().items()}
+    layer.reset_parameters()
+    fresh = make_layer(network=None).state_dict()
+    for name, value in layer.state_dict().items():
+        if name.startswith("network"):  # drawn anew
+            assert not torch.equal(value, trained[name]), name
+        else:
+            assert torch.equal(value, fresh[name]), name
+    with pytest.raises(RuntimeError, match="init_reference"):
+        layer.targets(three_blobs(50))
+
+
+def test_reset_parameters_reaches_custom_networks() -> None:
+    network = small_network(3)
+    layer = make_layer(network=network)
+    before = [parameter.clone() for parameter in network.parameters()]
+    layer.reset_parameters()
+    for old, new in zip(before, network.parameters(), strict=True):
+        assert not torch.equal(old, new)
+
+
+def test_init_reference_twice_is_as_once() -> None:
+    layer = make_layer()
+    layer.init_reference(three_blobs(300, seed=4) + 7, reference_size=100)
+    layer.orthonormalize(three_blobs())
+    layer.init_reference(three_blobs(), reference_size=200, seed=3)
+    once = ready_layer().state_dict()
+    for name, value in layer.state_dict().items():
+        assert torch.equal(value, once[name]), name
+
+
+def test_init_reference_depends_on_the_seed() -> None:
+    first, second, other = (make_layer() for _ in range(3))
+    first.init_reference(three_blobs(), reference_size=200, seed=1)
+    second.init_reference(three_blobs(), reference_size=200, seed=1)
+    other.init_reference(three_blobs(), reference_size=200, seed=2)
+    assert torch.equal(first.anchors, second.anchors)
+    assert torch.equal(first.reference, second.reference)
+    assert not torch.equal(first.anchors, other.anchors)
+
+
+def test_given_anchors_are_not_drawn_again() -> None:
+    # 61 nodes: the one that is no anchor must be the other node.
+    x = three_blobs(61)
+    layer = make_layer()
+    layer.init_reference(x, torch.arange(60), reference_size=200)
+    exact = layer.embedding(x).vectors[:60]
+    assert torch.equal(layer.reference, exact)
+
+
+@pytest.mark.usefixtures("untouched_global_generators")
+def test_global_generators() -> None:
+    layer = ready_layer(alignment="ransac")
+    layer.loss(three_blobs(50))
+    layer(three_blobs(50))
+    layer.orthonormalize(three_blobs(50))
+
+
+# --- dtypes and devices
+
+
+def test_double() -> None:
+    layer = make_layer().double()
+    layer.init_reference(three_blobs().double(), reference_size=200, seed=3)
+    x = three_blobs(50, seed=1).double()
+    for value in bits(layer, x):
+        assert value.dtype == torch.float64
+    single = ready_layer()
+    torch.testing.assert_close(
+        layer(x).float(), single(x.float()), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_features_of_another_precision() -> None:
+    # As in targets(), the layer says in which precision the work is done.
+    layer = make_layer()
+    layer.init_reference(three_blobs().double(), reference_size=200, seed=3)
+    assert torch.equal(layer.reference, ready_layer().reference)
+    x = three_blobs(50, seed=1)
+    assert torch.equal(layer.loss(x.double()), layer.loss(x))
+    assert layer.targets(x.double()).y.dtype == torch.float32
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_cuda() -> None:
+    layer = ready_layer()
+    x = three_blobs(50, seed=1)
+    expected = bits(layer, x)
+    layer = layer.to("cuda")
+    on_device = bits(layer, x.to("cuda"))
+    assert all(value.is_cuda for value in on_device)
+    for value, cpu in zip(on_device, expected, strict=True):
+        torch.testing.assert_close(value.cpu(), cpu, rtol=1e-2, atol=1e-2)
+    layer.init_reference(three_blobs().to("cuda"), reference_size=200)
+    layer.loss(x.to("cuda")).backward()
+    layer.orthonormalize(three_blobs().to("cuda"))
+    assert torch.isfinite(layer(x.to("cuda"))).all()
+
+
+def test_to_device_moves_everything() -> None:
+    layer = ready_layer().to("meta")
+    assert all(value.is_meta for value in layer.state_dict().values())
+
+
+# --- ordinary, if unusual, points
+
+
+def unusual_points(name: str) -> Tensor:
+    x = three_blobs(120)
+    if name == "duplicates":
+        return x[:12].repeat(10, 1)
+    if name == "constant":
+        return torch.ones(120, 2)
+    if name == "constant feature":
+        return torch.stack([x[:, 0], torch.full((120,), 3.0)], dim=1)
+    if name == "far point":
+        return torch.cat([x[:-1], torch.tensor([[1e6, -1e6]])])
+    return x + 1e3 * (torch.arange(120) % 8)[:, None]  # disconnected
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["duplicates", "constant", "constant feature", "far point", "disconnected"],
+)
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+def test_unusual_points_stay_finite(name: str, laplacian: Any) -> None:
+    x = unusual_points(name)
+    layer = make_layer(laplacian=laplacian, num_neighbors=5)
+    layer.init_reference(x, reference_size=100)
+    loss = layer.loss(x[:50])
+    loss.backward()
+    layer.orthonormalize(x)
+    assert torch.isfinite(loss)
+    assert torch.isfinite(layer(x)).all()
+    assert all(torch.isfinite(value).all() for value in layer.state_dict().values())
+
+
+# --- bad input
+
+
+def test_without_a_reference() -> None:
+    layer = make_layer()
+    for call in (layer.targets, layer.loss, lambda _: layer.anchor_reference()):
+        with pytest.raises(RuntimeError, match=r"init_reference.*load_state_dict"):
+            call(three_blobs(50))
+
+
+@pytest.mark.parametrize(
+    "method", ["forward", "loss", "init_reference", "orthonormalize"]
+)
+@pytest.mark.parametrize("shape", [(100, 3), (100, 1), (100,), (4, 100, 2)])
+def test_wrong_width(method: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"x has shape .*in_channels=2|\[nodes, 2\]"):
+        getattr(ready_layer(), method)(random_rows(*shape))
+
+
+@pytest.mark.parametrize(
+    ("num_columns", "num_anchors", "drop_trivial", "least"),
+    [(3, 2, False, 3), (3, 3, True, 4), (1, 1, False, 2), (1, 1, True, 2)],
+)
+def test_too_few_anchors(
+    num_columns: int, num_anchors: int, drop_trivial: bool, least: int
+) -> None:
+    with pytest.raises(ValueError, match=rf"num_anchors={num_anchors}.*least {least}"):
+        make_layer(num_columns, num_anchors=num_anchors, drop_trivial=drop_trivial)
+    # The number asked for is enough.
+    layer = make_layer(num_columns, num_anchors=least, drop_trivial=drop_trivial)
+    layer.init_reference(three_blobs(), reference_size=100)
+    assert torch.isfinite(layer.loss(three_blobs(50)))
+
+
+def test_bad_settings() -> None:
+    with pytest.raises(ValueError, match="num_eigenvectors=0"):
+        make_layer(0)
+    with pytest.raises(ValueError, match=r"'best'.*lstsq"):
+        make_layer(alignment="best")
+    for bad in ({"laplacian": "signless"}, {"bandwidth": "wide"}, {"bandwidth": -1.0}):
+        (value,) = bad.values()
+        with pytest.raises(ValueError, match=str(value)):
+            make_layer(**bad).init_reference(three_blobs())
+
+
+def test_aligner_with_settings_of_its_own() -> None:
+    aligner = RANSAC(tolerance=0.3)
+    assert make_layer(alignment=aligner).aligner is aligner
+
+
+def test_init_reference_bad_samples() -> None:
+    layer = make_layer()
+    x = three_blobs(100)
+    with pytest.raises(ValueError, match=r"num_anchors=60.*fewer anchors"):
+        layer.init_reference(x[:60])
+    with pytest.raises(ValueError, match=r"num_anchors=60.*larger reference_size"):
+        layer.init_reference(x, reference_size=60)
+    with pytest.raises(ValueError, match=r"num_anchors=60.*50 nodes"):
+        layer.init_reference(x[:50])
+    with pytest.raises(ValueError, match=r"anchor_index has shape \(3,\).*\(60,\)"):
+        layer.init_reference(x, torch.arange(3))
+    with pytest.raises(ValueError, match="finite"):
+        layer.init_reference(torch.where(x > 3, torch.nan, x))
+    assert not layer.is_initialized
+
+
+def test_too_few_nodes_for_the_neighbours() -> None:
+    with pytest.raises(ValueError, match="61"):
+        make_layer(num_neighbors=61).init_reference(three_blobs(61))
+
+
+def test_targets_of_no_or_bad_nodes() -> None:
+    layer = ready_layer()
+    with pytest.raises(ValueError, match="at least one node"):
+        layer.targets(torch.empty(0, 2))
+    with pytest.raises(ValueError, match="finite"):
+        layer.loss(torch.full((5, 2), torch.inf))
+
+
+def test_repr_is_one_line() -> None:
+    layer = BASiSLayer(16, 10, laplacian="rw")
+    assert repr(layer) == "BASiSLayer(16, 10, num_anchors=250, laplacian='rw')"
+
+
+def test_mse_against_torch() -> None:
+    layer = ready_layer()
+    batch = layer.targets(three_blobs(40))
+    assert torch.equal(layer.loss(batch), F.mse_loss(layer._rows(batch.x), batch.y))

@@ -1,0 +1,69 @@
+import importlib
+import importlib.metadata
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pyg_basis
+
+
+def run(code: str) -> str:
+    """What a fresh interpreter prints."""
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+        cwd=Path(pyg_basis.__file__).parents[1],
+    ).stdout.strip()
+
+
+def test_public_names() -> None:
+    assert pyg_basis.__all__ == ["BASiS", "BASiSClustering", "BASiSLayer"]
+    for name in pyg_basis.__all__:
+        assert isinstance(getattr(pyg_basis, name), type)
+        assert getattr(pyg_basis, name).__doc__
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["align", "datasets", "eigen", "estimators", "graph", "loader", "metrics", "nn"],
+)
+def test_public_names_of_the_folders(folder: str) -> None:
+    module = importlib.import_module(f"pyg_basis.{folder}")
+    assert module.__doc__
+    for name in module.__all__:
+        assert hasattr(module, name), name
+
+
+def test_version() -> None:
+    assert pyg_basis.__version__.count(".") == 2
+    try:
+        installed = importlib.metadata.version("pyg-basis")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("pyg-basis is not installed, only on the path")
+    assert installed == pyg_basis.__version__
+
+
+def test_import_disturbs_nothing_and_needs_no_extras() -> None:
+    # None in sys.modules makes an import fail as if it were not installed.
+    printed = run(
+        "import sys\n"
+        "sys.modules['torch_cluster'] = sys.modules['pyg_lib'] = None\n"
+        "import torch\n"
+        "before = torch.get_num_threads(), torch.get_default_dtype()\n"
+        "seed, state = torch.initial_seed(), torch.get_rng_state()\n"
+        "import pyg_basis\n"
+        "print('matplotlib.pyplot' not in sys.modules)\n"
+        "print(before == (torch.get_num_threads(), torch.get_default_dtype()))\n"
+        "print(seed == torch.initial_seed())\n"
+        "print(torch.equal(state, torch.get_rng_state()))\n"
+        "import numpy as np\n"
+        "x = np.random.default_rng(0).normal(size=(100, 3))\n"
+        "basis = pyg_basis.BASiS(2, max_iter=2, n_neighbors=5, random_state=0)\n"
+        "print(np.isfinite(basis.fit_transform(x)).all())"
+    )
+    assert printed.split() == ["True"] * 5
