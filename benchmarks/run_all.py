@@ -25,6 +25,7 @@ from evaluation import (
 from results import format_mean_std, markdown_table, write_results
 from siamese import siamese_features
 from torch import Tensor
+from toys import display_map
 
 from pyg_basis import BASiS
 from pyg_basis.align import fit_affine
@@ -156,15 +157,23 @@ def draw(
     from pyg_basis.plot import plot_eigenvalues, plot_embedding, plot_loss
 
     figure, panels = plt.subplots(2, 2, figsize=(11, 9), layout="constrained")
-    shown = fit_affine(exact, embedding).apply(exact)
-    plot_embedding(embedding, data.y_test, columns=(1, 2), ax=panels[0, 0])
-    panels[0, 0].set_title("BASiS, new points")
-    plot_embedding(shown, data.y_test, columns=(1, 2), ax=panels[0, 1])
-    panels[0, 1].set_title("exact eigenvectors of the new points' graph, aligned")
+    # One linear map for both, which sends the classes' centres to the corners of
+    # a polygon: ten columns cannot be seen otherwise.
+    plane = display_map(embedding, data.y_test.numpy())
+    aligned = fit_affine(exact, embedding).apply(exact)
+    for panel, rows, title in (
+        (panels[0, 0], embedding, "BASiS: each new point by itself"),
+        (panels[0, 1], aligned, "exact eigenvectors of all new points, aligned"),
+    ):
+        plot_embedding(rows @ plane, data.y_test, ax=panel)
+        panel.set(title=title, xlabel="", ylabel="")
     plot_loss(basis.history_, ax=panels[1, 0])
     panels[1, 0].set_title("loss")
     plot_eigenvalues(basis.eigenvalues_, ax=panels[1, 1], reference=eigenvalues)
-    panels[1, 1].set_title("eigenvalues: batches (mean) and new points' graph")
+    handles, _ = panels[1, 1].get_legend_handles_labels()
+    names = ["batches (mean)", "graph of all new points"]
+    panels[1, 1].legend(handles, names, frameon=False)
+    panels[1, 1].set_title("eigenvalues")
     figure.savefig(path, dpi=100)
     plt.close(figure)
 

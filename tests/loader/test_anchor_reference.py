@@ -1,3 +1,4 @@
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -94,6 +95,21 @@ def test_trivial_column_stays_constant(laplacian, seed) -> None:
     # Three columns were mapped, and the anchors determine their map.
     assert batch.rank == 3
     assert torch.isclose(reference.rows[:, 0].abs().mean(), torch.ones(()))
+
+
+@pytest.mark.parametrize("laplacian", ["rw", "comb"])
+def test_trivial_column_is_kept_out_of_the_alignment(laplacian) -> None:
+    # Beside the shift of an affine map it would leave no draw of RANSAC regular,
+    # and it has no direction for a rotation.
+    x = cloud(120, 1)
+    for aligner in (RANSAC(tolerance=2.0), Orthogonal(), LeastSquares()):
+        reference, *_ = make_reference(laplacian, aligner)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            batch = reference.targets(x)
+        raw = reference.embedding(batch.x).vectors
+        assert torch.equal(batch.y[:, 0], raw[:, 0])
+        assert not torch.equal(batch.y[:, 1], raw[:, 1])
 
 
 @pytest.mark.filterwarnings("ignore")
