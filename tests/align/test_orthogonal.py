@@ -77,6 +77,17 @@ def test_constant_anchors_and_targets_are_finite(value) -> None:
         assert 0 <= found.residual <= 1 + 1e-12
 
 
+@pytest.mark.parametrize("num_anchors", [7, 40, 250])
+def test_rounding_of_constant_anchors_is_no_spread(num_anchors) -> None:
+    (rows,) = normal(17, (num_anchors, 4))
+    # Their means differ from the values in the last bits.
+    constant = torch.tensor([0.1, 0.2, 0.33, 1e3]).double().expand(num_anchors, 4)
+    for source, target in ((constant, rows), (rows, constant)):
+        found = Orthogonal().fit(source, target)
+        assert found.rank == 0
+        assert 0 <= found.residual <= 1 + 1e-12
+
+
 def test_rank_of_anchors_on_a_line() -> None:
     (source,) = normal(15, (30, 1))
     assert Orthogonal().fit(source.expand(-1, 3), source.expand(-1, 3)).rank == 1

@@ -1,19 +1,7 @@
-import importlib
-from pathlib import Path
-
-import pytest
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+import anchors
 
 
-@pytest.fixture(scope="module")
-def anchors():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(BENCHMARKS)
-        yield importlib.import_module("anchors")
-
-
-def test_outliers_are_in_the_training_part_only(anchors):
+def test_outliers_are_in_the_training_part_only():
     data = anchors.clusters_with_outliers(seed=0)
     assert len(data.x_train) == anchors.NUM_TRAIN
     assert len(data.x_test) == anchors.NUM_TEST
@@ -23,7 +11,7 @@ def test_outliers_are_in_the_training_part_only(anchors):
     assert data.x_test.norm(dim=1).median() < 1.1 * rest.median()
 
 
-def test_table_has_a_row_a_method(anchors):
+def test_table_has_a_row_a_method():
     runs = [
         {"anchors": method, **dict.fromkeys(anchors.MEASURES, 0.5)}
         for method in anchors.METHODS

@@ -1,21 +1,14 @@
-import importlib
 import json
-from pathlib import Path
 
-import pytest
+import demo
 
 from pyg_basis import BASiS
 from pyg_basis.datasets import digits
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
-
-def test_demo_writes_what_it_says(tmp_path, capsys):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(BENCHMARKS)
-        demo = importlib.import_module("demo")
-        patch.setattr(demo, "SIAMESE_EPOCHS", 2)
-        demo.main(["--output", str(tmp_path), "--max-iter", "20"])
+def test_demo_writes_what_it_says(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(demo, "SIAMESE_EPOCHS", 2)
+    demo.main(["--output", str(tmp_path), "--max-iter", "20"])
     printed = capsys.readouterr().out
     for name in ("digits.json", "digits.md", "digits.png", "digits_basis.pt"):
         assert (tmp_path / name).exists()

@@ -1,28 +1,17 @@
-import importlib
-from pathlib import Path
-
+import evaluation
 import pytest
 import torch
 
 from pyg_basis.datasets import blobs
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-@pytest.fixture(scope="module")
-def evaluation():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(BENCHMARKS)
-        yield importlib.import_module("evaluation")
-
 
 @pytest.fixture
-def data(evaluation):
+def data():
     x, y = blobs(900, seed=0)
     return evaluation.FeatureSplit(x[:600], y[:600], x[600:], y[600:])
 
 
-def test_exact_embedding_is_perfect_on_separate_blobs(evaluation, data):
+def test_exact_embedding_is_perfect_on_separate_blobs(data):
     exact, eigenvalues = evaluation.exact_embedding(data.x_test, 5, 10)
     assert exact.shape == (300, 5)
     assert eigenvalues.shape == (6,)
@@ -34,7 +23,7 @@ def test_exact_embedding_is_perfect_on_separate_blobs(evaluation, data):
     assert scores["accuracy"] == scores["linear_accuracy"] == 1
 
 
-def test_basis_is_measured_on_points_it_has_not_seen(evaluation, data):
+def test_basis_is_measured_on_points_it_has_not_seen(data):
     exact, _ = evaluation.exact_embedding(data.x_test, 5, 10)
     scores, basis, embedding = evaluation.run_basis(
         data,

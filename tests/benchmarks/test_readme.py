@@ -1,19 +1,11 @@
-import importlib
 from pathlib import Path
 
-import pytest
+import readme
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def readme():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "benchmarks")
-        yield importlib.import_module("readme")
-
-
-def test_tables_go_between_their_marks(readme, tmp_path):
+def test_tables_go_between_their_marks(tmp_path):
     (tmp_path / "toys.md").write_text("| new |\n")
     text = "before\n<!-- toys -->\n| old |\n<!-- end -->\nafter"
     filled = readme.with_tables(text, tmp_path)
@@ -21,6 +13,6 @@ def test_tables_go_between_their_marks(readme, tmp_path):
     assert readme.with_tables(filled, tmp_path) == filled
 
 
-def test_readme_shows_the_committed_results(readme):
+def test_readme_shows_the_committed_results():
     text = (ROOT / "README.md").read_text()
     assert readme.with_tables(text, ROOT / "benchmarks" / "results") == text

@@ -1,18 +1,8 @@
-import importlib
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-@pytest.fixture(scope="module")
-def run_all():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(BENCHMARKS)
-        yield importlib.import_module("run_all")
+import run_all
 
 
 @pytest.fixture
@@ -30,7 +20,7 @@ def data_root(tmp_path):
     return tmp_path
 
 
-def test_quick_run_writes_results_table_and_picture(run_all, data_root, tmp_path):
+def test_quick_run_writes_results_table_and_picture(data_root, tmp_path):
     output = tmp_path / "output"
     arguments = ["--datasets", "mnist", "--seeds", "2", "--quick"]
     arguments += ["--data-root", str(data_root), "--cache-dir", str(tmp_path / "cache")]
@@ -56,7 +46,7 @@ def test_quick_run_writes_results_table_and_picture(run_all, data_root, tmp_path
     assert (output / "table1_mnist.png").stat().st_size > 10_000
 
 
-def test_unknown_dataset_is_named(run_all, capsys):
+def test_unknown_dataset_is_named(capsys):
     with pytest.raises(SystemExit):
         run_all.main(["--datasets", "imagenet"])
     assert "imagenet" in capsys.readouterr().err

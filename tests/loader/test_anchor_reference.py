@@ -112,6 +112,28 @@ def test_trivial_column_is_kept_out_of_the_alignment(laplacian) -> None:
         assert not torch.equal(batch.y[:, 1], raw[:, 1])
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("laplacian", KINDS)
+def test_trivial_column_does_not_hinder_ransac(laplacian) -> None:
+    # A constant column beside the shift would leave no draw that fixes a map.
+    reference, others, _ = make_reference(laplacian, RANSAC())
+    reference.targets(others)
+
+
+def test_the_aligner_is_used() -> None:
+    x = cloud(120, 1)
+    aligners = [LeastSquares(), RANSAC(tolerance=0.05), Orthogonal()]
+    references = [make_reference(aligner=aligner)[0] for aligner in aligners]
+    rows = [reference.targets(x).y for reference in references]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert not torch.allclose(rows[one], rows[other], rtol=0, atol=1e-4)
+    # A rigid map keeps the distances within the batch.
+    own = references[2].embedding(torch.cat([references[2].anchors, x])).vectors
+    assert torch.allclose(
+        torch.cdist(rows[2], rows[2]), torch.cdist(own, own), atol=0.01
+    )
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("laplacian", ["rw", "comb"])
 def test_trivial_column_alone(laplacian) -> None:
