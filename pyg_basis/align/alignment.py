@@ -25,7 +25,7 @@ class Alignment:
             least norm was taken, :obj:`[]`.
         method (str): The method that gave the map.
 
-    The diagnostics are tensors, so that a fit on a GPU costs no copy back.
+    The diagnostics are tensors: reading them is what costs a copy from a GPU.
     """
 
     linear: Tensor

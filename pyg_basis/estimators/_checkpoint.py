@@ -66,11 +66,21 @@ def read_checkpoint(cls: type[Any], path: str | Path, network: nn.Module | None)
             f"path={str(path)!r} holds checkpoint version {version}, this pyg_basis "
             f"reads version {FORMAT}: fit again, or use the pyg_basis that wrote it"
         )
-    if saved["has_network"] and network is None:
+    if saved.get("has_network") and network is None:
         raise ValueError(
             f"network=None, but {str(path)!r} was fitted with a network of its own: "
             f"pass a module of the same build as network"
         )
+    try:
+        return _restore(cls, saved, network)
+    except (KeyError, RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"path={str(path)!r} does not fit network={network!r}, or is damaged: pass "
+            f"the network it was fitted with, or none if there was none ({error})"
+        ) from error
+
+
+def _restore(cls: type[Any], saved: dict[str, Any], network: nn.Module | None) -> Any:
     estimator = cls(**saved["params"], network=copy.deepcopy(network))
     if not torch.cuda.is_available() and "cuda" in str(estimator.device):
         estimator.device = "cpu"

@@ -12,6 +12,8 @@ from pyg_basis.loader import FeatureSource
 
 # Enough rows to keep the matrix products busy.
 BLOCK_ROWS = 8192
+# Squares of larger values come near the end of single precision.
+LARGEST = 1e15
 
 
 def feature_source(estimator: Any, X: Any, reset: bool) -> FeatureSource:
@@ -66,12 +68,16 @@ def row_blocks(source: FeatureSource) -> Iterator[Tensor]:
     for start in range(0, len(source), BLOCK_ROWS):
         index = np.arange(start, min(start + BLOCK_ROWS, len(source)))
         rows = source.__getitems__(index)
-        if not torch.isfinite(rows).all():
-            raise ValueError(
-                f"X holds NaN or infinite values among points {start} to {index[-1]}: "
-                f"drop those points or replace the values"
-            )
+        _check_finite(rows, f"among points {start} to {index[-1]}")
         yield rows
+
+
+def _check_finite(rows: Tensor, where: str) -> None:
+    if not torch.isfinite(rows).all():
+        raise ValueError(
+            f"X holds NaN or infinite values {where}: drop those points or replace "
+            f"the values"
+        )
 
 
 def class_codes(y: ArrayLike | None, num_points: int) -> NDArray[np.int64]:
@@ -87,3 +93,25 @@ def class_codes(y: ArrayLike | None, num_points: int) -> NDArray[np.int64]:
             f"got {shape}: pass y, or use anchors='poisson_disk', which needs no labels"
         )
     return np.unique(np.asarray(y), return_inverse=True)[1]
+
+
+def single_precision(rows: Tensor) -> Tensor:
+    """The sample's rows ``[n, d]`` in the precision the network works in.
+
+    Raises:
+        ValueError: If they are not finite (rows of a dataset are read only now),
+            or that precision cannot hold their distances.
+    """
+    _check_finite(rows, "among the sampled points")
+    largest = float(rows.abs().max())
+    rounding = torch.finfo(torch.float32).eps * rows.abs().amax(dim=0)
+    # Below the lower bound a feature is constant but for its own rounding.
+    spread = rows.double().std(dim=0)
+    is_lost = (spread < 10 * rounding) & (spread > 1e-6 * rounding)
+    if largest > LARGEST or (rows.dtype == torch.float64 and bool(is_lost.any())):
+        raise ValueError(
+            f"X has values up to {largest:.1e}, among which distances are lost in "
+            f"single precision: centre and rescale the features first, for example "
+            f"with sklearn.preprocessing.StandardScaler"
+        )
+    return rows.float()

@@ -1,6 +1,7 @@
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -70,6 +71,19 @@ def train_layer(
     return dict(history), torch.stack(eigenvalues).mean(dim=0).cpu()
 
 
+@contextmanager
+def seeded_global_generator(seed: int, device: str = "cpu") -> Iterator[None]:
+    r"""Seeds the global generators, which weights and dropout are drawn from,
+    and puts them back as they were."""
+    devices = [torch.device(device)] if "cuda" in str(device) else []
+    with torch.random.fork_rng(devices=devices):
+        torch.default_generator.manual_seed(seed)
+        for cuda in devices:
+            with torch.cuda.device(cuda):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
 def _stalls(history: History, tol: float) -> bool:
     losses = history["loss"]
     if len(losses) < 2 * WINDOW or len(losses) % WINDOW:
@@ -96,7 +110,7 @@ def warn_about_batches(
             not converged for converged in history["converged"]
         ],
         "had anchors that do not determine the alignment: raise n_anchors": [
-            rank < max(history["rank"]) for rank in history["rank"]
+            rank < num_eigenvectors - int(not drop_trivial) for rank in history["rank"]
         ],
     }
     for cause, is_affected in causes.items():

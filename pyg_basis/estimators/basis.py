@@ -17,8 +17,18 @@ from torch import Tensor, nn
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
 from pyg_basis.estimators._parameters import check_parameters
-from pyg_basis.estimators._source import class_codes, feature_source, row_blocks
-from pyg_basis.estimators._training import History, train_layer, warn_about_batches
+from pyg_basis.estimators._source import (
+    class_codes,
+    feature_source,
+    row_blocks,
+    single_precision,
+)
+from pyg_basis.estimators._training import (
+    History,
+    seeded_global_generator,
+    train_layer,
+    warn_about_batches,
+)
 from pyg_basis.loader import AnchorLoader, choose_anchors
 from pyg_basis.loader.choose_anchors import AnchorMethod
 from pyg_basis.nn import BASiSLayer
@@ -155,7 +165,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         num_sampled = min(max(sizes.batch_size, DEGREE_SAMPLE), len(source))
         rng = np.random.default_rng(seed)
         drawn = rng.choice(len(source), num_sampled, replace=False)
-        sample = source.__getitems__(drawn).float().to(self.device)
+        sample = single_precision(source.__getitems__(drawn)).to(self.device)
         anchors = choose_anchors(
             sample,
             sizes.num_anchors,
@@ -175,9 +185,10 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             seed=seed,
             num_workers=self.n_workers,
         )
-        history, eigenvalues = train_layer(
-            layer, loader, self.max_iter, self.learning_rate, self.tol, self.verbose
-        )
+        with seeded_global_generator(seed, self.device):  # for dropout, say
+            history, eigenvalues = train_layer(
+                layer, loader, self.max_iter, self.learning_rate, self.tol, self.verbose
+            )
         layer.orthonormalize(sample)
         self.__dict__.pop("feature_names_in_", None)
         self.__dict__.update(vars(described))
@@ -229,9 +240,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return read_checkpoint(cls, path, network)
 
     def _new_layer(self, num_features: int, sizes: BatchSizes, seed: int) -> BASiSLayer:
-        # Weights are drawn from the global generator, which is put back.
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
+        with seeded_global_generator(seed):
             layer = BASiSLayer(
                 num_features,
                 self.n_components,

@@ -54,7 +54,7 @@ def affinity(
         ValueError: If ``edge_distance`` is missing, negative or not finite,
             ``edge_index`` is out of range, or ``bandwidth`` is none of the above.
     """
-    sigma = _checked_bandwidth(bandwidth)
+    sigma = check_bandwidth(bandwidth)
     edge_index, num_nodes = checked_edge_index(graph)
     distance = graph.get("edge_distance")
     if distance is None:
@@ -80,7 +80,12 @@ def affinity(
     return result
 
 
-def _checked_bandwidth(bandwidth: str | float) -> float | None:
+def check_bandwidth(bandwidth: str | float) -> float | None:
+    r"""The global bandwidth if it is given as a number.
+
+    Raises:
+        ValueError: If it is neither a name nor a positive number.
+    """
     if isinstance(bandwidth, str):
         if bandwidth in ("self_tuning", "global"):
             return None

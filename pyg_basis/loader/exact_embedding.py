@@ -5,6 +5,7 @@ from torch import Tensor
 
 from pyg_basis.eigen import eigenpairs
 from pyg_basis.graph import Laplacian, affinity, knn_graph, laplacian
+from pyg_basis.graph.affinity import check_bandwidth
 
 # Eigenvalues below, relative to the largest degree for "comb", count as zero:
 # one for every connected component.
@@ -75,6 +76,7 @@ class ExactEmbedding:
                 f"num_neighbors={self.num_neighbors} must be at least 1: the default "
                 f"is 50"
             )
+        check_bandwidth(self.bandwidth)
         if self.laplacian not in ("sym", "rw", "comb"):
             raise ValueError(
                 f"laplacian={self.laplacian!r} is unknown: use 'sym', 'rw' or 'comb'"

@@ -33,7 +33,8 @@ class BASiSLayer(nn.Module):
     :class:`DegreeExtension`). The matrix :math:`M`, the identity until
     :meth:`orthonormalize`, undoes the shrinkage of the regression (see
     :class:`Orthonormalization`). Anchors, their reference rows and all else
-    that is fitted live in buffers: :meth:`state_dict` restores the layer.
+    that is fitted live in buffers: :meth:`state_dict` restores it, in a layer
+    built with the same arguments.
 
     Args:
         in_channels (int): Width of the features :math:`d`.
@@ -136,22 +137,24 @@ class BASiSLayer(nn.Module):
             anchor_index (Tensor, optional): Rows of the anchors in :obj:`x`,
                 :obj:`[num_anchors]`; by default chosen by
                 :func:`~pyg_basis.loader.choose_anchors`.
-            reference_size (int, optional): Nodes of the reference set
-                :math:`m`, anchors included. (default: :obj:`512`)
+            reference_size (int, optional): Nodes of the reference set, anchors
+                included. (default: :obj:`512`)
             seed (int, optional): Seed of the draws. (default: :obj:`0`)
 
         Raises:
             ValueError: If the sample's width is not :obj:`in_channels`, it has
                 no node beside the anchors, or too few for a batch's graph.
         """
-        self._check_width(x)
-        x = x.to(self.anchors)
+        x = self._checked(x).to(self.anchors.device)
         if anchor_index is None:
             anchor_index = choose_anchors(x, self.num_anchors, seed=seed)
-        if anchor_index.shape != (self.num_anchors,):
+        distinct = anchor_index.unique()
+        in_range = bool(((distinct >= 0) & (distinct < x.size(0))).all())
+        if distinct.shape != (self.num_anchors,) or not in_range:
             raise ValueError(
-                f"anchor_index has shape {tuple(anchor_index.shape)}, expected "
-                f"({self.num_anchors},): one row of x for each of num_anchors"
+                f"anchor_index must hold num_anchors={self.num_anchors} different rows "
+                f"of x, from 0 to {x.size(0) - 1}, got {distinct.numel()} different "
+                f"ones in shape {tuple(anchor_index.shape)}"
             )
         if not self.num_anchors < min(reference_size, x.size(0)):
             raise ValueError(
@@ -168,8 +171,9 @@ class BASiSLayer(nn.Module):
             self.embedding,
             self.aligner,
         )
-        sample = x[order[:DEGREE_SAMPLE].to(x.device)]
-        self.degree.fit(sample, self.embedding.operator(sample).degree, generator)
+        if self.laplacian != "comb":
+            sample = x[order[:DEGREE_SAMPLE].to(x.device)]
+            self.degree.fit(sample, self.embedding.operator(sample).degree, generator)
         self.anchors.copy_(reference.anchors)
         self.reference.copy_(reference.rows)
         self.standardization.fit(x)
@@ -179,6 +183,7 @@ class BASiSLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         r"""The embedding :obj:`[n, K]` of the points :obj:`x [n, d]`, each by
         itself: no graph, no batch statistics."""
+        x = self._checked(x)
         rows = self._rows(x)
         if self.laplacian == "sym":
             rows = self._times_degree(rows, x)
@@ -187,11 +192,9 @@ class BASiSLayer(nn.Module):
 
     def targets(self, x: Tensor) -> Data:
         r"""The batch of the new nodes :obj:`x [m - l, d]` and the anchors, with
-        aligned targets (Algorithm 1, steps 2-4), as
-        :meth:`AnchorReference.targets` describes it. For
-        :obj:`laplacian="sym"` the targets are of the random-walk form, not yet
-        multiplied by the degrees.
-        """
+        aligned targets (Algorithm 1, steps 2-4; see
+        :meth:`AnchorReference.targets`). For :obj:`laplacian="sym"` they are
+        of the random-walk form, not yet multiplied by the degrees."""
         return self.anchor_reference().targets(x)
 
     def loss(self, x: Tensor | Data) -> Tensor:
@@ -199,10 +202,11 @@ class BASiSLayer(nn.Module):
         eigenvectors (Eq. 15), over nodes and columns, for new nodes
         :obj:`x [m - l, d]` or a batch from :meth:`targets` or an
         :class:`AnchorLoader`. Gradients reach :obj:`x` through the network;
-        the targets are constants.
-        """
+        the targets are constants."""
+        # Worker processes make their batches on the CPU.
         batch = x if isinstance(x, Data) else self.targets(x)
-        return F.mse_loss(self._rows(batch.x), batch.y)
+        batch = batch.to(self.anchors.device)
+        return F.mse_loss(self._rows(self._checked(batch.x)), batch.y)
 
     def anchor_reference(self) -> AnchorReference:
         r"""The reference space by itself, for an :class:`AnchorLoader`; a
@@ -220,6 +224,7 @@ class BASiSLayer(nn.Module):
         r"""Makes the columns of the embedding orthonormal over a sample
         :obj:`x [n, in_channels]` (weighted by the degrees for
         :obj:`laplacian="rw"`), once the network is trained."""
+        x = self._checked(x)
         rows = self._rows(x)
         weighted = rows if self.laplacian == "comb" else self._times_degree(rows, x)
         self.orthonormalization.fit(weighted)
@@ -229,7 +234,6 @@ class BASiSLayer(nn.Module):
 
     def _rows(self, x: Tensor) -> Tensor:
         """The network's rows, in the form of the targets."""
-        self._check_width(x)
         rows: Tensor = self.network(self.standardization(x))
         if rows.shape != (x.size(0), self.num_eigenvectors):
             raise ValueError(
@@ -239,12 +243,14 @@ class BASiSLayer(nn.Module):
             )
         return rows
 
-    def _check_width(self, x: Tensor) -> None:
+    def _checked(self, x: Tensor) -> Tensor:
+        """The features in the layer's dtype."""
         if x.dim() != 2 or x.size(1) != self.in_channels:
             raise ValueError(
                 f"x has shape {tuple(x.shape)}, expected [nodes, {self.in_channels}]: "
                 f"this layer was made for in_channels={self.in_channels}"
             )
+        return x.to(self.anchors.dtype)
 
     def __repr__(self) -> str:
         return (

@@ -77,7 +77,7 @@ def test_rank_deficient_anchors_warn_once(method, dtype) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_constant_anchors_give_a_finite_map(method, value) -> None:
     (target,) = normal(5, (30, 3))
-    constant = torch.full((30, 3), value).double()
+    constant = torch.full((30, 3), value, dtype=torch.double)
     with pytest.warns(RuntimeWarning) as record:
         found = fit_affine(constant, target, method)
     assert "span 0 of 3" in str(record[-1].message)

@@ -114,7 +114,7 @@ def test_rank_deficient_anchors_give_the_map_of_least_norm() -> None:
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e9, -3.3e-12])
 def test_constant_anchors_are_mapped_to_the_mean(value) -> None:
     (target,) = normal(2, (30, 3))
-    found = LeastSquares().fit(torch.full((30, 2), value).double(), target)
+    found = LeastSquares().fit(torch.full((30, 2), value, dtype=torch.double), target)
     assert found.rank == 0
     assert (found.linear == 0).all()
     assert torch.allclose(found.shift, target.mean(0))
@@ -162,7 +162,7 @@ def test_float32_comes_back_and_is_fitted_in_float64() -> None:
 
 def test_residual_of_a_constant_target() -> None:
     # 0.1 has no exact mean; the rounding of it is no spread.
-    target = torch.full((30, 2), 0.1).double()
+    target = torch.full((30, 2), 0.1, dtype=torch.double)
     assert relative_residual(target, target) == 0
     assert relative_residual(target + 1, target) == 1
     assert relative_residual(target + 1, torch.zeros_like(target)) == 1

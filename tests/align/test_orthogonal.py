@@ -67,7 +67,7 @@ def test_distances_are_kept_where_least_squares_would_stretch() -> None:
 @pytest.mark.parametrize("value", [0.0, 0.1, 0.7])
 def test_constant_anchors_and_targets_are_finite(value) -> None:
     (rows,) = normal(14, (30, 3))
-    constant = torch.full((30, 3), value).double()
+    constant = torch.full((30, 3), value, dtype=torch.double)
     for source, target in ((constant, rows), (rows, constant), (constant, constant)):
         found = Orthogonal().fit(source, target)
         assert found.rank == 0
@@ -81,7 +81,8 @@ def test_constant_anchors_and_targets_are_finite(value) -> None:
 def test_rounding_of_constant_anchors_is_no_spread(num_anchors) -> None:
     (rows,) = normal(17, (num_anchors, 4))
     # Their means differ from the values in the last bits.
-    constant = torch.tensor([0.1, 0.2, 0.33, 1e3]).double().expand(num_anchors, 4)
+    constant = torch.tensor([0.1, 0.7, 0.33, 1e3 / 3], dtype=torch.double)
+    constant = constant.expand(num_anchors, 4)
     for source, target in ((constant, rows), (rows, constant)):
         found = Orthogonal().fit(source, target)
         assert found.rank == 0

@@ -26,7 +26,7 @@ def test_quick_run_writes_results_table_and_picture(data_root, tmp_path):
     arguments += ["--data-root", str(data_root), "--cache-dir", str(tmp_path / "cache")]
     run_all.main([*arguments, "--output", str(output)])
 
-    record = json.loads((output / "table1.json").read_text())
+    record = json.loads((output / "table1_mnist.json").read_text())
     runs = record["results"]["runs"]
     assert [(run["method"], run["seed"]) for run in runs] == [
         ("basis", 0),
@@ -39,8 +39,8 @@ def test_quick_run_writes_results_table_and_picture(data_root, tmp_path):
         assert 0 <= run["nmi"] <= 1
     assert runs[0]["iterations"] == 20
     assert runs[2]["grassmann_distance"] == 0
-    assert str(tmp_path) not in (output / "table1.json").read_text()
-    table = (output / "table1.md").read_text()
+    assert str(tmp_path) not in (output / "table1_mnist.json").read_text()
+    table = (output / "table1_mnist.md").read_text()
     assert "exact" in table
     assert "0.107" in table  # the paper's d_G beside ours
     assert (output / "table1_mnist.png").stat().st_size > 10_000

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch_geometric.data import Data
 
 from pyg_basis.eigen import LOBPCG, Dense, Eigenpairs, Lanczos, eigenpairs
-from pyg_basis.graph import laplacian
+from pyg_basis.graph import affinity, knn_graph, laplacian
 
 SOLVERS = ["dense", "lanczos", "lobpcg"]
 KINDS = ["sym", "rw", "comb"]
@@ -335,3 +335,17 @@ def test_values_do_not_depend_on_the_order_of_nodes(graph, solver, kind, data) -
     first = eigenpairs(laplacian(graph, kind), k, solver, tol=1e-9).values
     second = eigenpairs(laplacian(permuted, kind), k, solver, tol=1e-9).values
     assert torch.allclose(first, second, atol=1e-7)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("solver", ["lanczos", "lobpcg"])
+def test_default_tolerance_gives_the_subspace_of_a_larger_graph(
+    solver, seed, subspace_error
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(1500, 3, generator=generator, dtype=torch.float64)
+    operator = laplacian(affinity(knn_graph(x, 10)))
+    pairs = eigenpairs(operator, 10, solver)
+    dense = torch.linalg.eigh(operator.matrix.to_dense()).eigenvectors[:, :10]
+    assert pairs.solver == solver
+    assert subspace_error(pairs.vectors, dense) < 1e-5

@@ -27,7 +27,7 @@ def test_start_close_to_the_answer_saves_iterations(operator, answer) -> None:
     solver = LOBPCG(num_filters=0)
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(400, K, generator=generator, dtype=torch.float64)
-    start = answer.vectors[:, :K] + 1e-4 * noise
+    start = answer.vectors[:, :K] + 1e-6 * noise
     cold, warm = solver.solve(operator, K), solver.solve(operator, K, start)
     assert cold.converged
     assert warm.converged

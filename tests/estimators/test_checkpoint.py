@@ -121,3 +121,19 @@ def test_feature_names(basis: BASiS, tmp_path: Path) -> None:
     loaded = BASiS.load(tmp_path / "basis.pt")
     assert loaded.feature_names_in_.tolist() == ["a", "b", "c"]
     assert loaded.feature_names_in_.dtype == object
+
+
+def test_half_a_checkpoint_is_a_value_error(tmp_path) -> None:
+    path = tmp_path / "half.pt"
+    torch.save({"pyg_basis": 1}, path)
+    with pytest.raises(ValueError, match=r"half.pt.*damaged"):
+        BASiS.load(path)
+
+
+def test_a_network_of_another_build_is_a_value_error(tmp_path) -> None:
+    x = torch.randn(80, 2, generator=torch.Generator().manual_seed(0))
+    sizes = {"batch_size": 60, "n_anchors": 20, "n_neighbors": 10, "max_iter": 2}
+    basis = BASiS(2, network=torch.nn.Linear(2, 2), random_state=0, **sizes).fit(x)
+    basis.save(tmp_path / "basis.pt")
+    with pytest.raises(ValueError, match="does not fit network="):
+        BASiS.load(tmp_path / "basis.pt", network=torch.nn.Linear(2, 3))

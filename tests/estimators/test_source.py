@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import Dataset, TensorDataset
 
 from pyg_basis import BASiS
-from pyg_basis.estimators._source import feature_source
+from pyg_basis.estimators._source import feature_source, single_precision
 
 
 class Rows(Dataset[Any]):
@@ -100,3 +100,22 @@ def test_width_is_compared(kind: Any) -> None:
     with pytest.raises(ValueError, match="X has 2 features, but BASiS is expecting 3"):
         feature_source(basis, kind(X[:, :2]), reset=False)
     assert basis.n_features_in_ == 3
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        torch.randn(50, 2, dtype=torch.float64) + 1e9,
+        torch.randn(50, 2, dtype=torch.float64) * 1e200,
+        torch.randn(50, 2) * 1e20,
+    ],
+)
+def test_features_beyond_single_precision_are_refused(rows) -> None:
+    with pytest.raises(ValueError, match=r"X has values up to .* centre and rescale"):
+        single_precision(rows)
+
+
+def test_constant_features_lose_nothing_in_single_precision() -> None:
+    rows = torch.full((50, 2), 0.1, dtype=torch.float64)
+    rows[:, 1] = torch.linspace(1000, 1001, 50, dtype=torch.float64)
+    assert single_precision(rows).dtype == torch.float32

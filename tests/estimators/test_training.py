@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch_geometric.data import Data
 
-from pyg_basis import BASiSLayer
+from pyg_basis import BASiS, BASiSLayer
 from pyg_basis.estimators._training import WINDOW, train_layer, warn_about_batches
 
 
@@ -109,7 +109,7 @@ def history_of(num_batches: int = 20, **kwargs: list[Any]) -> dict[str, list[Any
         "loss": [0.1] * num_batches,
         "num_components": [1] * num_batches,
         "converged": [True] * num_batches,
-        "rank": [3] * num_batches,
+        "rank": [2] * num_batches,
     }
     return history | kwargs
 
@@ -119,7 +119,7 @@ def history_of(num_batches: int = 20, **kwargs: list[Any]) -> dict[str, list[Any
     [
         ({"num_components": [4, 4] + [1] * 18}, "more than 3 comp.*raise n_neighbors"),
         ({"converged": [False, False] + [True] * 18}, "tolerance of the eigensolver"),
-        ({"rank": [2, 2] + [3] * 18}, "determine the alignment: raise n_anchors"),
+        ({"rank": [1, 1] + [2] * 18}, "determine the alignment: raise n_anchors"),
     ],
 )
 def test_warnings(bad: dict[str, list[Any]], text: str) -> None:
@@ -138,6 +138,41 @@ def test_as_many_components_as_null_vectors_is_no_cause() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_about_batches(history_of(num_components=[3] * 20), 3, drop_trivial=False)
-        warn_about_batches(history_of(num_components=[4] * 20), 3, drop_trivial=True)
+        deeper = history_of(num_components=[4] * 20, rank=[3] * 20)
+        warn_about_batches(deeper, 3, drop_trivial=True)
     with pytest.warns(UserWarning, match="more than 4 components"):
-        warn_about_batches(history_of(num_components=[5] * 20), 3, drop_trivial=True)
+        deeper = history_of(num_components=[5] * 20, rank=[3] * 20)
+        warn_about_batches(deeper, 3, drop_trivial=True)
+
+
+def test_dropout_draws_from_the_seed_and_leaves_the_generator_alone() -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Dropout(0.5))
+    network.append(torch.nn.Linear(8, 2))
+    x = torch.randn(80, 2, generator=torch.Generator().manual_seed(0))
+    before = torch.get_rng_state()
+    first, second = (
+        BASiS(
+            2,
+            network=network,
+            batch_size=60,
+            n_anchors=20,
+            n_neighbors=10,
+            max_iter=5,
+            random_state=0,
+        ).fit(x)
+        for _ in range(2)
+    )
+    assert torch.equal(before, torch.get_rng_state())
+    assert torch.equal(first.transform(x), second.transform(x))
+    assert first.history_["loss"] == second.history_["loss"]
+
+
+def test_rank_deficient_anchors_in_every_batch_are_told() -> None:
+    history = {
+        "loss": [0.1] * 10,
+        "num_components": [1] * 10,
+        "converged": [True] * 10,
+        "rank": [1] * 10,
+    }
+    with pytest.warns(UserWarning, match="raise n_anchors"):
+        warn_about_batches(history, 3, drop_trivial=False)

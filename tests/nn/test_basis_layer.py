@@ -518,7 +518,9 @@ def test_init_reference_bad_samples() -> None:
         layer.init_reference(x, reference_size=60)
     with pytest.raises(ValueError, match=r"num_anchors=60.*50 nodes"):
         layer.init_reference(x[:50])
-    with pytest.raises(ValueError, match=r"anchor_index has shape \(3,\).*\(60,\)"):
+    with pytest.raises(
+        ValueError, match=r"anchor_index must hold num_anchors=60.*got 3"
+    ):
         layer.init_reference(x, torch.arange(3))
     with pytest.raises(ValueError, match="finite"):
         layer.init_reference(torch.where(x > 3, torch.nan, x))
@@ -547,3 +549,21 @@ def test_mse_against_torch() -> None:
     layer = ready_layer()
     batch = layer.targets(three_blobs(40))
     assert torch.equal(layer.loss(batch), F.mse_loss(layer._rows(batch.x), batch.y))
+
+
+@pytest.mark.parametrize("broken", [[-1, 1, 2], [0, 1, 1], [0, 1, 10_000]])
+def test_anchor_index_must_hold_different_rows(broken):
+    layer = BASiSLayer(2, 2, num_anchors=3, num_neighbors=5)
+    x = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match="anchor_index must hold num_anchors=3"):
+        layer.init_reference(x, torch.tensor(broken))
+
+
+def test_unknown_bandwidth_is_refused_at_once():
+    with pytest.raises(ValueError, match="bandwidth must be"):
+        BASiSLayer(2, 2, bandwidth="foo")
+
+
+def test_double_precision_features_are_taken():
+    layer = BASiSLayer(2, 2)
+    assert layer(torch.randn(3, 2, dtype=torch.float64)).dtype == torch.float32
