@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from pyg_basis.estimators._batch_sizes import BatchSizes
+from pyg_basis.estimators._training import new_layer
 
 # Raised when files of an older layout can no longer be read.
 FORMAT = 1
@@ -88,7 +89,7 @@ def _restore(cls: type[Any], saved: dict[str, Any], network: nn.Module | None) -
     if saved["feature_names_in"]:
         estimator.feature_names_in_ = np.array(saved["feature_names_in"], dtype=object)
     sizes = BatchSizes(*saved["sizes"])
-    layer = estimator._new_layer(saved["n_features_in"], sizes, seed=0)
+    layer = new_layer(estimator, saved["n_features_in"], sizes, seed=0)
     layer.load_state_dict(saved["state_dict"])
     estimator.layer_, estimator._sizes = layer.eval(), sizes
     estimator.history_ = saved["history"]

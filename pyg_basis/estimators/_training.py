@@ -1,13 +1,16 @@
+import copy
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 from tqdm import tqdm
 
+from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.nn import BASiSLayer
 
 # Iterations over which the loss is averaged before it is compared: single
@@ -15,6 +18,25 @@ from pyg_basis.nn import BASiSLayer
 WINDOW = 100
 
 History = dict[str, list[float]]
+
+
+def new_layer(
+    estimator: Any, num_features: int, sizes: BatchSizes, seed: int
+) -> BASiSLayer:
+    r"""A layer with the settings of a BASiS estimator, on its device."""
+    with seeded_global_generator(seed):
+        layer = BASiSLayer(
+            num_features,
+            estimator.n_components,
+            num_anchors=sizes.num_anchors,
+            network=copy.deepcopy(estimator.network),
+            num_neighbors=sizes.num_neighbors,
+            bandwidth=estimator.bandwidth,
+            laplacian=estimator.laplacian,
+            drop_trivial=estimator.drop_trivial,
+            alignment=estimator.alignment,
+        )
+    return layer.to(estimator.device)
 
 
 def train_layer(

@@ -25,6 +25,7 @@ from pyg_basis.estimators._source import (
 )
 from pyg_basis.estimators._training import (
     History,
+    new_layer,
     seeded_global_generator,
     train_layer,
     warn_about_batches,
@@ -32,7 +33,7 @@ from pyg_basis.estimators._training import (
 from pyg_basis.loader import AnchorLoader, choose_anchors
 from pyg_basis.loader.choose_anchors import AnchorMethod
 from pyg_basis.nn import BASiSLayer
-from pyg_basis.nn.basis_layer import DEGREE_SAMPLE
+from pyg_basis.nn.degree_extension import DEGREE_SAMPLE
 
 
 class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -173,7 +174,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             y=None if labels is None else torch.from_numpy(labels[drawn]),
             seed=seed,
         )
-        layer = self._new_layer(source.num_features, sizes, seed)
+        layer = new_layer(self, source.num_features, sizes, seed)
         layer.init_reference(sample, anchors, sizes.batch_size, seed=seed)
         reference = layer.anchor_reference()
         loader = AnchorLoader(
@@ -238,21 +239,6 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 this one cannot read.
         """
         return read_checkpoint(cls, path, network)
-
-    def _new_layer(self, num_features: int, sizes: BatchSizes, seed: int) -> BASiSLayer:
-        with seeded_global_generator(seed):
-            layer = BASiSLayer(
-                num_features,
-                self.n_components,
-                num_anchors=sizes.num_anchors,
-                network=copy.deepcopy(self.network),
-                num_neighbors=sizes.num_neighbors,
-                bandwidth=self.bandwidth,
-                laplacian=self.laplacian,
-                drop_trivial=self.drop_trivial,
-                alignment=self.alignment,
-            )
-        return layer.to(self.device)
 
     @property
     def _n_features_out(self) -> int:

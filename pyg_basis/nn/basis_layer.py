@@ -8,15 +8,12 @@ from torch_geometric.nn import MLP
 
 from pyg_basis.align.fit_affine import Aligner, AlignmentMethod, get_aligner
 from pyg_basis.loader import AnchorReference, ExactEmbedding, choose_anchors
-from pyg_basis.nn.degree_extension import DegreeExtension
+from pyg_basis.nn.degree_extension import DEGREE_SAMPLE, DegreeExtension
 from pyg_basis.nn.orthonormalization import Orthonormalization
 from pyg_basis.nn.standardization import Standardization
 
 # The widths of the authors' published network.
 HIDDEN_CHANNELS = (256, 512, 512, 256)
-# The graph whose degrees are learned has this many nodes at most: like that of a
-# large set, locally, and a second of work.
-DEGREE_SAMPLE = 10_000
 
 
 class BASiSLayer(nn.Module):
@@ -58,9 +55,6 @@ class BASiSLayer(nn.Module):
 
     Shapes: features :obj:`[n, d]` of any number of nodes to the embedding
     :obj:`[n, K]`, mean square 1 per column.
-
-    Raises:
-        ValueError: If the anchors are too few for the eigenvectors.
     """
 
     anchors: Tensor
@@ -137,8 +131,7 @@ class BASiSLayer(nn.Module):
             anchor_index (Tensor, optional): Rows of the anchors in :obj:`x`,
                 :obj:`[num_anchors]`; by default chosen by
                 :func:`~pyg_basis.loader.choose_anchors`.
-            reference_size (int, optional): Nodes of the reference set, anchors
-                included. (default: :obj:`512`)
+            reference_size (int, optional): Its nodes. (default: :obj:`512`)
             seed (int, optional): Seed of the draws. (default: :obj:`0`)
 
         Raises:
@@ -181,8 +174,7 @@ class BASiSLayer(nn.Module):
         self.is_initialized.fill_(True)
 
     def forward(self, x: Tensor) -> Tensor:
-        r"""The embedding :obj:`[n, K]` of the points :obj:`x [n, d]`, each by
-        itself: no graph, no batch statistics."""
+        r"""The embedding :obj:`[n, K]` of points :obj:`x [n, d]`, each by itself."""
         x = self._checked(x)
         rows = self._rows(x)
         if self.laplacian == "sym":
@@ -221,9 +213,8 @@ class BASiSLayer(nn.Module):
 
     @torch.no_grad()
     def orthonormalize(self, x: Tensor) -> None:
-        r"""Makes the columns of the embedding orthonormal over a sample
-        :obj:`x [n, in_channels]` (weighted by the degrees for
-        :obj:`laplacian="rw"`), once the network is trained."""
+        r"""Makes the columns orthonormal over a sample :obj:`x [n, d]` (weighted by
+        the degrees for :obj:`laplacian="rw"`), once the network is trained."""
         x = self._checked(x)
         rows = self._rows(x)
         weighted = rows if self.laplacian == "comb" else self._times_degree(rows, x)

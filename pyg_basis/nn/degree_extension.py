@@ -1,6 +1,9 @@
 import torch
 from torch import Tensor, nn
 
+# The graph whose degrees are learned has this many nodes at most: like that of a
+# large set, locally, and a second of work.
+DEGREE_SAMPLE = 10_000
 # Ridge of the normal equations, relative to their mean diagonal: small enough
 # to follow the degrees, large enough to average the noise of single nodes.
 RIDGE = 1e-4
