@@ -161,7 +161,8 @@ def train_siamese_network(
         optimizer, LEARNING_RATE, total_steps=epochs * num_batches
     )
     shift = images.shape[-1] // 14
-    bar = tqdm(total=epochs * num_batches, desc="siamese", disable=not progress)
+    total_batches = epochs * num_batches
+    bar = tqdm(total=total_batches, desc="siamese", disable=not progress, mininterval=1)
     for epoch in range(epochs):
         total = 0.0
         order = torch.randperm(len(images), generator=generator)

@@ -64,7 +64,9 @@ def train_layer(
     decay_start, end = max_iter / 2, max_iter
     eigenvalues: list[Tensor] = []
     layer.train()
-    with tqdm(total=max_iter, desc="BASiS", disable=not verbose) as progress:
+    with tqdm(
+        total=max_iter, desc="BASiS", disable=not verbose, mininterval=1
+    ) as progress:
         for iteration, batch in enumerate(batches):
             share = min(1, (end - iteration) / (end - decay_start))
             rate = float(learning_rate) * share  # NumPy's floats are not saved
