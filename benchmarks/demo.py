@@ -58,7 +58,10 @@ def main(arguments: list[str] | None = None) -> None:
     write_results(options.output / "digits.json", parameters, {"runs": rows}, [0])
     basis.save(options.output / "digits_basis.pt")
     print(f"\n{text}")
-    print(f"d_G: distance to the exact eigenspace; written to {options.output}/:")
+    print("d_G: distance to the exact eigenspace; d_perp: columns off orthonormal.")
+    print("Features trained on so few digits are tighter on those than on new ones, so")
+    print("new digits get low degrees as a whole: d_perp sees that, d_G does not.")
+    print(f"\nWritten to {options.output}/:")
     for path in sorted(options.output.iterdir()):
         print(f"  {path.name}")
 
