@@ -1,5 +1,5 @@
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -42,7 +42,6 @@ class RANSAC:
     num_trials: int = 512
     tolerance: float = 0.25
     seed: int = 0
-    least_squares: LeastSquares = field(default_factory=LeastSquares)
 
     def __post_init__(self) -> None:
         if self.num_trials < 1:
@@ -74,8 +73,8 @@ class RANSAC:
                     RuntimeWarning,
                     stacklevel=2,
                 )
-                return self.least_squares.fit(source, target)
-            fitted = self.least_squares.fit(source[inliers], target[inliers])
+                return LeastSquares().fit(source, target)
+            fitted = LeastSquares().fit(source[inliers], target[inliers])
             fitted = replace(
                 fitted, method="ransac", inlier_share=inliers.to(target.dtype).mean()
             )

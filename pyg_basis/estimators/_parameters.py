@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from pyg_basis.align.fit_affine import AlignmentMethod
 from pyg_basis.loader.choose_anchors import AnchorMethod
 
 LAPLACIANS = ("sym", "rw", "comb")
 BANDWIDTHS = ("self_tuning", "global")
-ALIGNMENTS = ("lstsq", "ransac", "orthogonal")
 
 
 def check_parameters(estimator: Any) -> None:
@@ -95,7 +95,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         "'self_tuning', 'global' or a positive number",
     ),
     "anchors": _one_of(*get_args(AnchorMethod)),
-    "alignment": _one_of(*ALIGNMENTS),
+    "alignment": _one_of(*get_args(AlignmentMethod)),
     "network": (
         lambda value: value is None or isinstance(value, nn.Module),
         "a torch.nn.Module or None",
