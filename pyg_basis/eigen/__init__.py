@@ -2,6 +2,7 @@ r"""Eigenpairs of symmetric operators: one entry point, one solver a file."""
 
 from pyg_basis.eigen.dense import Dense
 from pyg_basis.eigen.eigenpairs import eigenpairs
+from pyg_basis.eigen.filter_window import FilterWindow
 from pyg_basis.eigen.lanczos import Lanczos
 from pyg_basis.eigen.lobpcg import LOBPCG
 from pyg_basis.eigen.result import Eigenpairs
@@ -12,6 +13,7 @@ __all__ = [
     "LOBPCG",
     "Dense",
     "Eigenpairs",
+    "FilterWindow",
     "Lanczos",
     "Solver",
     "SymmetricOperator",

@@ -31,13 +31,15 @@ def chebyshev_filter(
     """
     center, radius = (upper + cut) / 2, (upper - cut) / 2
     scale = first = radius / (wanted - center)
-    previous = block
+    previous = block.clone()
     current = torch.add(matrix @ block, block, alpha=-center) * (scale / radius)
     for _ in range(degree - 1):
         following = 1 / (2 / first - scale)
-        image = torch.add(matrix @ current, current, alpha=-center)
-        image *= 2 * following / radius
-        previous, current = current, image.sub_(previous, alpha=scale * following)
+        # One pass over the matrix and no temporary: the product is added in place.
+        factor = 2 * following / radius
+        previous.mul_(-scale * following).add_(current, alpha=-center * factor)
+        torch.addmm(previous, matrix, current, alpha=factor, out=previous)
+        previous, current = current, previous
         scale = following
     return current
 

@@ -4,33 +4,44 @@ from torch import Tensor
 from pyg_basis.eigen._orthonormalize import orthonormalize
 from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 
+# The share of noise in guards that are known. It keeps them from hiding, all together,
+# a direction that the start block lacks.
+GUARD_NOISE = 0.1
+
 
 def start_block(
-    operator: SymmetricOperator, size: int, x0: Tensor | None, seed: int
+    operator: SymmetricOperator, k: int, size: int, x0: Tensor | None, seed: int
 ) -> Tensor:
-    r"""An orthonormal block of :obj:`size` columns or more, from whatever is known.
+    r"""A block of :obj:`size` columns, from whatever is known.
 
-    Holds the known null vector, the usable columns of :obj:`x0`, and random ones;
-    of columns that depend on others, one is kept.
+    First come the known null vector and the first :obj:`k` of :obj:`x0`, as far as they
+    are usable and do not depend on each other, orthonormal; then its other columns,
+    with noise, and random ones, orthogonal to the first.
 
     Args:
         operator (SymmetricOperator): The operator.
-        size (int): The number of columns.
+        k (int): The number of columns wanted.
+        size (int): The number of columns, those of guards included, above :obj:`k`.
         x0 (Tensor, optional): Start vectors, shape :obj:`[n, p]`. Columns that are
             not finite are left out.
         seed (int): Seed of the random columns, the same on every device.
     """
     matrix = operator.matrix
     n = operator.num_nodes
-    columns = []
-    if operator.null_vector is not None:
-        columns.append(operator.null_vector.unsqueeze(1))
-    if x0 is not None:
-        x0 = x0.detach().to(matrix.device, torch.float64)
-        columns.append(x0[:, x0.isfinite().all(dim=0)])
     generator = torch.Generator().manual_seed(seed)
-    random = torch.randn(n, size, generator=generator, dtype=torch.float64)
-    random = random.to(matrix.device)
-    known = orthonormalize(torch.cat([*columns, random[:, :0]], dim=1))
-    missing = max(size - known.shape[1], 0)
-    return torch.cat([known, orthonormalize(random[:, :missing], known)], dim=1)
+    noise = torch.randn(n, size, generator=generator, dtype=torch.float64)
+    noise = noise.to(matrix.device) / n**0.5
+    columns = noise[:, :0]
+    if x0 is not None:
+        columns = x0.detach().to(noise)
+        columns = columns[:, columns.isfinite().all(dim=0)]
+    known, guessed = columns[:, :k], columns[:, k:]
+    if operator.null_vector is not None:
+        known = torch.cat([operator.null_vector.unsqueeze(1), known], dim=1)
+    known = orthonormalize(known)
+    guessed = orthonormalize(guessed, known)[:, : max(size - known.shape[1], 0)]
+    guards = noise[:, : size - known.shape[1]]
+    guards = guards - known @ (known.t() @ guards)
+    guards[:, : guessed.shape[1]] *= GUARD_NOISE
+    guards[:, : guessed.shape[1]] += guessed
+    return torch.cat([known, guards], dim=1)

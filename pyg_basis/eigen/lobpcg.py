@@ -1,15 +1,26 @@
-from dataclasses import dataclass
-from math import inf, log
+from dataclasses import dataclass, replace
+from math import ceil, inf, log
 
 import torch
 from torch import Tensor
 
 from pyg_basis.eigen._chebyshev_filter import chebyshev_filter, log_growth
 from pyg_basis.eigen._orthonormalize import orthonormalize
-from pyg_basis.eigen._start_block import start_block
+from pyg_basis.eigen._start_block import GUARD_NOISE, start_block
 from pyg_basis.eigen.dense import Dense
+from pyg_basis.eigen.filter_window import FilterWindow
 from pyg_basis.eigen.result import Eigenpairs
 from pyg_basis.eigen.symmetric_operator import SymmetricOperator
+
+# A windowed filter favours the wanted over the rest by e to this power: what brings
+# most start blocks, off by a tenth, to seven digits. A second filter adds the rest.
+WINDOW_GROWTH = 15.5
+# A longer filter would leave columns that are nearly dependent.
+MOST_DEGREE = 200
+# Eigenvalues of operators alike differ by less than this share of theirs.
+LIKENESS = 0.05
+# How far beyond tol the residuals are driven at most, where the gap is small.
+SHARPEST = 1e-4
 
 
 @dataclass(frozen=True)
@@ -23,6 +34,10 @@ class LOBPCG:
     of the Rayleigh-Ritz step, as in Duersch, Shao, Yang and Gu, "A Robust and
     Efficient Implementation of LOBPCG", SIAM J. Sci. Comput. 40 (2018).
 
+    The first iterations apply a Chebyshev filter to the block instead. With a
+    :obj:`window`, the first filter is as long as a good start block needs to become
+    the answer, so that one Rayleigh-Ritz step behind it usually ends the work.
+
     Runs on any device, and gains from a start block close to the answer.
 
     Args:
@@ -30,17 +45,21 @@ class LOBPCG:
             gap to the first eigenvalue outside the block, which they push away.
             (default: :obj:`6`)
         max_iter (int): Iterations at most, filters included. (default: :obj:`200`)
-        num_filters (int): How many of the first iterations apply a Chebyshev filter
-            to the block instead. They take more products and far less of all else,
-            which brings a block of any start close in a third of the time.
-            (default: :obj:`3`)
-        filter_degree (int): The degree of the filter. (default: :obj:`12`)
+        num_filters (int): How many of the first iterations apply a filter. They
+            take more products and far less of all else, which brings a block of any
+            start close in a third of the time. (default: :obj:`8`)
+        filter_degree (int): The degree of the first filter without a window, at
+            most; later ones may be longer, as the cut gets known.
+            (default: :obj:`12`)
+        window (FilterWindow, optional): What is known of the spectrum, the number
+            of guards included. (default: :obj:`None`)
     """
 
     num_guards: int = 6
     max_iter: int = 200
-    num_filters: int = 3
+    num_filters: int = 8
     filter_degree: int = 12
+    window: FilterWindow | None = None
 
     def __post_init__(self) -> None:
         lowest = {"num_guards": 1, "max_iter": 1, "num_filters": 0, "filter_degree": 1}
@@ -64,38 +83,63 @@ class LOBPCG:
         Hands over to :class:`Dense` where the basis of three blocks would be most
         of the whole space.
         """
-        n, size = operator.num_nodes, k + self.num_guards
+        n, window = operator.num_nodes, self.window
+        size = k + (self.num_guards if window is None else window.num_guards)
         if n < 5 * size:
             return Dense().solve(operator, k, x0, tol, seed)
-        matrix, bound, degree = operator.matrix, operator.norm_bound, self.filter_degree
-        x, image_x, values = _ritz(matrix, start_block(operator, size, x0, seed), size)
+        matrix, bound = operator.matrix, operator.norm_bound
+        x = start_block(operator, k, size, x0, seed)
+        iteration, guard, growth, upper = 0, inf, 0.0, bound
+        if window is not None:
+            iteration, upper, cut = 1, bound * window.upper, bound * window.cut
+            degree = min(ceil(WINDOW_GROWTH / window.rate), MOST_DEGREE)
+            x = chebyshev_filter(matrix, x, bound * window.wanted, cut, upper, degree)
+            if not bool(x.isfinite().all()):
+                # So far off was the window that the filter raised the rest.
+                return replace(self, window=None).solve(operator, k, x0, tol, seed)
+        x, image_x, values = _ritz(matrix, torch.linalg.qr(x).Q, size)
+        if window is not None:
+            beyond = max(float(values[-1]), (1 - LIKENESS) * cut)
+            growth = _favour(float(values[k - 1]), beyond, cut, upper, degree)
         p = image_p = x[:, :0]
-        iteration, guard, growth = 0, inf, 0.0
-        # The subspace is off by the residual over the gap, so more digits are asked
-        # for than tol, as far as roundoff allows; what is reached is held against tol.
-        sharp = max(tol / 100, min(tol, 1e-12))
+        # In random vectors a single direction makes up n^-1/2.
+        revealing = log(10 * n**0.5 / GUARD_NOISE) if x0 is not None else 0.0
         while True:
             residual = image_x - x * values
             norms = residual.norm(dim=0) / bound
+            last, earlier, guard = float(values[k - 1]), guard, float(values[k])
+            # The subspace is off by the residual over the gap, so residuals are to
+            # be small beside the gap, as far as it can be told and roundoff allows;
+            # what is reached is held against tol.
+            gap = min(max((guard - last) / bound, SHARPEST), 1.0)
+            sharp = max(tol * gap, min(tol, 1e-12))
             # A start block may hold eigenvectors, but not the first ones: then
             # residuals are small at once, while the random guards are on their way
             # down to what is missing. Either they have settled, or the filter favours
-            # what is missing so much over what they show that they cannot hide it:
-            # in random vectors it makes up n^-1/2.
-            last, earlier, guard = float(values[k - 1]), guard, float(values[k])
-            settled = earlier - guard <= 0.1 * (guard - last)
-            settled = settled or growth > log(10 * n**0.5) or x0 is None
-            converged = settled and bool((norms[:k] <= sharp).all())
-            if converged or iteration == self.max_iter:
+            # what is missing so much over all beyond the block that they cannot hide
+            # it.
+            settled = growth >= revealing or earlier - guard <= 0.1 * (guard - last)
+            excess = float(norms[:k].max()) / sharp
+            if (settled and excess <= 1) or iteration == self.max_iter:
                 return operator.measure(x[:, :k], tol, iteration, "lobpcg")
             iteration += 1
             lowest, cut = float(values[0]), min(float(values[-1]), bound / 2)
-            if iteration <= self.num_filters and lowest < cut:
-                x = chebyshev_filter(matrix, x, lowest, cut, bound, degree)
+            if window is not None:
+                cut = min(cut, bound * window.cut)
+            if float(values[-1]) > upper:
+                upper = bound  # The window's was none, and its filter raised the rest.
+            rate = log_growth(last, cut, upper, 1)
+            if iteration <= self.num_filters and rate > 0:
+                # As long as the missing digits ask for, and as the cut can be trusted.
+                missing = max(log(max(excess, 1)), revealing - growth) + 1
+                most = min(self.filter_degree * iteration**2, MOST_DEGREE)
+                least = self.filter_degree if window is None else 1
+                degree = min(max(ceil(missing / rate), least), most)
+                x = chebyshev_filter(matrix, x, lowest, cut, upper, degree)
                 x, image_x, values = _ritz(matrix, torch.linalg.qr(x).Q, size)
                 p = image_p = x[:, :0]  # The old directions belong to the old block.
-                growth += log_growth(float(values[k - 1]), cut, bound, degree)
-                growth -= log_growth(float(values[k]), cut, bound, degree)
+                wanted, beyond = float(values[k - 1]), float(values[-1])
+                growth += _favour(wanted, beyond, cut, upper, degree)
                 continue
             # Soft locking: converged columns stay in the block but need no more
             # directions, which would be roundoff.
@@ -111,6 +155,15 @@ class LOBPCG:
             tail = others @ torch.linalg.qr(others[:size].t()).Q
             x, image_x = basis @ head, image @ head
             p, image_p = basis @ tail, image @ tail
+
+
+def _favour(
+    wanted: float, beyond: float, cut: float, upper: float, degree: int
+) -> float:
+    r"""The logarithm of the factor by which a filter favours anything below the last
+    wanted value over all that the block has no room for."""
+    favour = log_growth(wanted, cut, upper, degree)
+    return favour - log_growth(beyond, cut, upper, degree)
 
 
 def _ritz(matrix: Tensor, basis: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:

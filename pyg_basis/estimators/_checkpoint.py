@@ -10,7 +10,7 @@ from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._training import new_layer
 
 # Raised when files of an older layout can no longer be read.
-FORMAT = 1
+FORMAT = 2
 
 
 def write_checkpoint(estimator: Any, path: str | Path) -> None:

@@ -1,12 +1,15 @@
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 from torch.utils.data import Dataset
+from torch_geometric.data.data import BaseData
 
 from pyg_basis.loader import FeatureSource
 
@@ -17,31 +20,57 @@ LARGEST = 1e15
 
 
 def feature_source(estimator: Any, X: Any, reset: bool) -> FeatureSource:
-    """The validated points. Arrays, tensors and all else scikit-learn takes are
-    checked whole before any work, memory-mapped ones without being copied; the
-    rows of a dataset as they are drawn.
+    """The validated points. Arrays, tensors, files and all else scikit-learn takes
+    are checked whole before any work, tensors and memory maps without being copied;
+    the rows of a dataset as they are drawn.
 
     Raises:
-        ValueError: scikit-learn's own; or for a dataset that is too small or
-            of another width.
+        FileNotFoundError: If there is no file of that path.
+        ValueError: scikit-learn's own, or that of :class:`FeatureSource`; or
+            for a dataset that is too small or of another width.
     """
-    if isinstance(X, Dataset) and not isinstance(X, Tensor):
+    if isinstance(X, (Tensor, str, Path, BaseData)) or _is_mapped(X):
+        return _checked_source(estimator, X, reset)
+    if isinstance(X, Dataset):
         return _dataset_source(estimator, X, reset)
-    if isinstance(X, Tensor):
-        X = X.detach().float() if X.dtype == torch.bfloat16 else X.detach()
-    rows = X.cpu().numpy() if isinstance(X, Tensor) else X
-    dtypes: Any = [np.float64, np.float32]
-    if isinstance(rows, np.memmap) and rows.dtype.isnative:
-        # Pixels on disk, say: made floats as they are drawn, not all at once.
-        dtypes = rows.dtype if np.can_cast(rows.dtype, np.float64) else dtypes
     rows = validate_data(
         estimator,
-        rows,
+        X,
         reset=reset,
-        dtype=dtypes,
+        dtype=[np.float64, np.float32],
         ensure_min_samples=2 if reset else 1,
     )
-    return FeatureSource(X if isinstance(X, Tensor) else rows)
+    return FeatureSource(rows)
+
+
+def _is_mapped(X: Any) -> bool:
+    # Of other shapes and dtypes scikit-learn says what is wrong.
+    return isinstance(X, np.memmap) and X.ndim == 2 and np.can_cast(X.dtype, np.float64)
+
+
+def _checked_source(estimator: Any, X: Any, reset: bool) -> FeatureSource:
+    """Checks as scikit-learn does, which would first convert all rows to floats."""
+    source = FeatureSource(X)
+    validate_data(
+        estimator,
+        np.broadcast_to(np.float32(0), source.data.shape),
+        reset=reset,
+        ensure_min_samples=2 if reset else 1,
+    )
+    if _holds_floats(source.data):
+        for _, rows in _blocks(source):
+            assert_all_finite(
+                rows.cpu().numpy(),
+                estimator_name=type(estimator).__name__,
+                input_name="X",
+            )
+    return source
+
+
+def _holds_floats(data: Tensor | NDArray[Any]) -> bool:
+    if isinstance(data, Tensor):
+        return data.is_floating_point()
+    return data.dtype.kind == "f"
 
 
 def _dataset_source(estimator: Any, X: Dataset[Any], reset: bool) -> FeatureSource:
@@ -59,17 +88,22 @@ def _dataset_source(estimator: Any, X: Dataset[Any], reset: bool) -> FeatureSour
     return source
 
 
-def row_blocks(source: FeatureSource) -> Iterator[Tensor]:
-    """The rows of all points, in order, some thousands at a time.
+def row_blocks(source: FeatureSource) -> Iterator[tuple[slice, Tensor]]:
+    """The rows of all points, in order, some thousands at a time, and where among
+    all they stand.
 
     Raises:
         ValueError: If rows of a dataset, which are read only now, are not finite.
     """
+    for where, rows in _blocks(source):
+        _check_finite(rows, f"among points {where.start} to {where.stop - 1}")
+        yield where, rows
+
+
+def _blocks(source: FeatureSource) -> Iterator[tuple[slice, Tensor]]:
     for start in range(0, len(source), BLOCK_ROWS):
-        index = np.arange(start, min(start + BLOCK_ROWS, len(source)))
-        rows = source.__getitems__(index)
-        _check_finite(rows, f"among points {start} to {index[-1]}")
-        yield rows
+        stop = min(start + BLOCK_ROWS, len(source))
+        yield slice(start, stop), source.__getitems__(np.arange(start, stop))
 
 
 def _check_finite(rows: Tensor, where: str) -> None:

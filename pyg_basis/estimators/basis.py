@@ -92,8 +92,11 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         n_iter_ (int): Number of batches trained on.
         n_features_in_ (int): Width of the features.
 
-    Points may be an array, a tensor (embeddings then are too), a memory-mapped
-    array, or a map-style :class:`torch.utils.data.Dataset` of feature vectors.
+    Points may be an array (a memory-mapped one too), a tensor (embeddings then
+    are tensors), a :class:`~torch_geometric.data.Data` with features
+    :obj:`x`, the path of a :obj:`.npy` or :obj:`.pt` file with one of these,
+    or a map-style :class:`torch.utils.data.Dataset` of feature vectors, see
+    :class:`~pyg_basis.loader.FeatureSource`.
     """
 
     layer_: BASiSLayer
@@ -212,12 +215,16 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         # In double precision a row does not depend on those beside it.
         precise = source[0].dtype == torch.float64
         layer = copy.deepcopy(self.layer_).double() if precise else self.layer_
+        embedding = torch.empty(
+            len(source),
+            self._n_features_out,
+            dtype=layer.anchors.dtype,
+            device=X.device if isinstance(X, Tensor) else "cpu",
+        )
         with torch.inference_mode():
-            blocks = [layer(rows.to(self.device)) for rows in row_blocks(source)]
-        embedding = torch.cat(blocks)
-        if isinstance(X, Tensor):
-            return embedding.to(X.device)
-        return embedding.cpu().numpy()
+            for where, rows in row_blocks(source):
+                embedding[where] = layer(rows.to(self.device))
+        return embedding if isinstance(X, Tensor) else embedding.numpy()
 
     def save(self, path: str | Path) -> None:
         r"""Writes the fitted estimator to a file, for :meth:`load`.

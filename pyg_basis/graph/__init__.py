@@ -2,7 +2,16 @@ r"""Neighbour graphs, affinities and Laplacians: PyG ``Data`` in, ``Data`` out."
 
 from pyg_basis.graph.affinity import affinity
 from pyg_basis.graph.knn_graph import knn_graph
+from pyg_basis.graph.landmarks import Landmarks
 from pyg_basis.graph.laplacian import laplacian
 from pyg_basis.graph.laplacian_operator import Laplacian
+from pyg_basis.graph.neighbor_laplacian import neighbor_laplacian
 
-__all__ = ["Laplacian", "affinity", "knn_graph", "laplacian"]
+__all__ = [
+    "Landmarks",
+    "Laplacian",
+    "affinity",
+    "knn_graph",
+    "laplacian",
+    "neighbor_laplacian",
+]

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,18 +59,29 @@ def exact_neighbors(
     if count == n - 1:
         return index, ordered
 
-    # A node left out was judged no nearer than the farthest candidate. Both
-    # judgements carry an error below (d + 8) eps (|a| + |b|)^2, and a node b that
-    # matters lies within `farthest` of a.
-    norm = torch.linalg.vector_norm(centred, dim=1)
-    roundoff = (d + 8) * torch.finfo(points.dtype).eps
-    slack = 4 * roundoff * (2 * norm + farthest).square()
+    # A node left out was judged no nearer than the farthest candidate.
+    slack = rounding_slack(d, torch.linalg.vector_norm(centred, dim=1), farthest)
     doubtful = ordered[:, -1].square() >= farthest.square() - slack
     rows = doubtful.nonzero().squeeze(1)
     if rows.numel() > 0:
-        for block in rows.split(max(1, _BLOCK_ELEMENTS // n)):
-            index[block], ordered[block] = _exhaustive(points, block, k)
+        index[rows], ordered[rows] = exhaustive_neighbors(points, rows, k)
     return index, ordered
+
+
+def rounding_slack(dimension: int, norm: Any, radius: Any) -> Any:
+    r"""By how much the squared distances of two nodes to a third may be out of order
+    in the form :math:`|a|^2 + |b|^2 - 2ab` of double precision.
+
+    Both carry an error below :math:`(d + 8) \epsilon (|a| + |b|)^2`, and a node
+    :math:`b` that matters lies within the radius around :math:`a`.
+
+    Args:
+        dimension (int): Width of the points :math:`d`.
+        norm (Tensor or ndarray): Norms of the nodes :math:`a`.
+        radius (Tensor or ndarray): Distances of the farthest node that matters.
+    """
+    roundoff = (dimension + 8) * torch.finfo(torch.float64).eps
+    return 4 * roundoff * (2 * norm + radius) ** 2
 
 
 def _candidate_distances(points: Tensor, index: Tensor) -> Tensor:
@@ -91,6 +103,15 @@ def _distances(a: Tensor, b: Tensor) -> Tensor:
     # One kernel for candidates and for whole rows: a pair gets the same bits in
     # both, whatever else is in the block, so that ties are ties everywhere.
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def exhaustive_neighbors(points: Tensor, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    r"""The first ``k`` neighbours of the nodes ``rows`` by (distance, index), in
+    order, from all their distances by differences: indices and distances
+    :math:`[r, k]`."""
+    blocks = rows.split(max(1, _BLOCK_ELEMENTS // points.size(0)))
+    found = [_exhaustive(points, block, k) for block in blocks]
+    return torch.cat([i for i, _ in found]), torch.cat([d for _, d in found])
 
 
 def _exhaustive(points: Tensor, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 
-def checked_neighbors(x: Tensor, k: int) -> int:
-    r"""``k`` as an int, if features ``x`` :math:`[n, d]` have that many neighbours."""
+def checked_neighbors(x: Tensor, k: int, others: int = 0) -> int:
+    r"""``k`` as an int, if features ``x`` :math:`[n, d]`, beside so many nodes known
+    otherwise, are fit for a graph of that many neighbours."""
     if not isinstance(x, Tensor):
         raise ValueError(
             f"x must be a torch.Tensor of shape [n, d], got {type(x).__name__}: "
@@ -35,18 +36,19 @@ def checked_neighbors(x: Tensor, k: int) -> int:
             f"k must be at least 1, got {k}: pass the number of neighbours of a "
             "node, for example k=50"
         )
-    n = x.size(0)
+    n = x.size(0) + others
+    beside = f" beside {others} others" if others else ""
     if k >= n:
         raise ValueError(
             f"fewer nodes than neighbours: k={k} needs at least {k + 1} nodes (a "
-            f"node is not its own neighbour), but x has {n} rows: pass "
+            f"node is not its own neighbour), but x has {x.size(0)} rows{beside}: pass "
             f"k <= {max(n - 1, 0)} or more nodes"
         )
     if not bool(torch.isfinite(x).all()):
         rows = int((~torch.isfinite(x)).any(dim=1).sum())
         raise ValueError(
-            f"x must be finite, got NaN or infinite features in {rows} of {n} rows: "
-            "drop those rows or replace the values, for example with "
-            "torch.nan_to_num(x)"
+            f"x must be finite, got NaN or infinite features in {rows} of "
+            f"{x.size(0)} rows: drop those rows or replace the values, for example "
+            "with torch.nan_to_num(x)"
         )
     return k

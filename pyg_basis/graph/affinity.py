@@ -69,7 +69,7 @@ def affinity(
         ratio = _self_tuned_square(edge_index, distance, num_nodes)
     else:
         if sigma is None:
-            sigma = _median_distance(distance)
+            sigma = median_distance(distance)
         ratio = (distance / sigma).square() / 2
     weight = torch.exp(-ratio).clamp(min=torch.finfo(distance.dtype).tiny)
 
@@ -114,7 +114,8 @@ def _self_tuned_square(edge_index: Tensor, distance: Tensor, num_nodes: int) -> 
     return torch.where(distance > 0, ratio, 0.0)
 
 
-def _median_distance(distance: Tensor) -> float:
+def median_distance(distance: Tensor) -> float:
+    r"""The bandwidth ``"global"`` of edges of these lengths :math:`[E]`."""
     if distance.numel() == 0:
         return 1.0
     median = float(distance.median())

@@ -1,11 +1,17 @@
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Sampler, get_worker_info
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
+from torch_geometric.data import Data
 
+from pyg_basis.loader._packed_batch import PackedBatch
+from pyg_basis.loader._worker import init_worker, interrupts_deferred
 from pyg_basis.loader.anchor_reference import AnchorReference
 from pyg_basis.loader.feature_source import FeatureSource
 
@@ -16,8 +22,15 @@ class AnchorLoader(DataLoader[Any]):
     with their aligned Laplacian eigenvectors as targets.
 
     Each batch is the :class:`~torch_geometric.data.Data` that
-    :meth:`AnchorReference.targets` describes. The targets are computed in the
-    worker processes where :obj:`num_workers` is above 0, ahead of the training.
+    :meth:`AnchorReference.targets` describes. With :obj:`num_workers` above 0
+    the targets are computed ahead of the training, by worker processes of one
+    thread each; at most :obj:`num_workers * prefetch_factor` batches wait for
+    the training (:obj:`prefetch_factor` is 2 if not given). The batches are
+    the same for any number of workers.
+
+    The workers end with the pass, whether it is run through, broken off or
+    ended by an error (in a worker, too); with :obj:`persistent_workers` they
+    end with the loader.
 
     Args:
         source (FeatureSource, Tensor, numpy.ndarray or Dataset): The features,
@@ -31,9 +44,10 @@ class AnchorLoader(DataLoader[Any]):
             :obj:`source`, which are then not drawn a second time as random
             nodes, :obj:`[l]`. (default: :obj:`None`)
         seed (int, optional): Seed of the draws; every pass continues the
-            sequence. (default: :obj:`0`)
+            sequence after the last batch that was yielded. (default: :obj:`0`)
         **kwargs (optional): Arguments of :class:`torch.utils.data.DataLoader`,
-            such as :obj:`num_workers`.
+            such as :obj:`num_workers`, :obj:`prefetch_factor` and
+            :obj:`worker_init_fn`.
 
     Raises:
         ValueError: If the batch has no room beside the anchors, the source's
@@ -74,25 +88,58 @@ class AnchorLoader(DataLoader[Any]):
                 f"anchor_index holds {excluded[0]} to {excluded[-1]}, but source has "
                 f"{len(source)} nodes: pass the anchors' row numbers in source"
             )
-        sampler = _RandomNodes(
+        self._draws = _RandomNodes(
             len(source), batch_size - num_anchors, num_batches, excluded, seed
         )
         self.reference = reference
+        if kwargs.get("num_workers", 0) > 0:
+            _ = reference.batches.landmarks  # prepared once, before workers are made
         super().__init__(
             source,
-            batch_sampler=sampler,
-            collate_fn=cast(Any, reference.targets),  # rows come as one tensor
+            batch_sampler=cast(Any, self._draws),
+            collate_fn=partial(_targets, reference),  # rows come as one tensor
             generator=torch.Generator().manual_seed(seed),
+            worker_init_fn=partial(
+                init_worker, then=kwargs.pop("worker_init_fn", None)
+            ),
             **kwargs,
         )
+
+    def __iter__(self) -> Iterator[Data]:  # type: ignore[override]
+        batches: Iterator[Data | PackedBatch] = iter(())
+        try:
+            with interrupts_deferred():
+                batches = super().__iter__()
+            for batch in batches:
+                self._draws.num_yielded += 1
+                yield batch.unpack() if isinstance(batch, PackedBatch) else batch
+        except (ConnectionError, EOFError) as error:
+            # Its socket, in the middle of a batch, may be the first to tell.
+            raise RuntimeError("a worker of the AnchorLoader has died") from error
+        finally:
+            # The traceback of an error would keep the iterator and its workers.
+            if (
+                isinstance(batches, _MultiProcessingDataLoaderIter)
+                and not self.persistent_workers
+            ):
+                batches._shutdown_workers()
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}({self.dataset!r}, {self.reference!r})"
 
 
-class _RandomNodes(Sampler[list[int]]):
+def _targets(reference: AnchorReference, x: Tensor) -> Data | PackedBatch:
+    batch = reference.targets(x)
+    return batch if get_worker_info() is None else PackedBatch.of(batch)
+
+
+class _RandomNodes(Sampler[NDArray[np.int64]]):
     """Draws of distinct nodes that are not anchors, in memory that does not
-    grow with their number."""
+    grow with their number.
+
+    Each draw has a generator of its own. A pass begins after the
+    :obj:`num_yielded` batches that were used, however many were drawn ahead.
+    """
 
     def __init__(
         self,
@@ -109,17 +156,21 @@ class _RandomNodes(Sampler[list[int]]):
             )
         self.num_drawn = min(num_drawn, self.num_free)
         self.num_batches = num_batches
+        self.num_yielded = 0
         # The r-th node that is not excluded is r + (excluded nodes below it).
         self.steps = excluded - np.arange(len(excluded))
-        self.rng = np.random.default_rng(seed)
+        self.entropy = np.random.SeedSequence(seed).entropy
 
     def __len__(self) -> int:
         return self.num_batches
 
-    def __iter__(self) -> Iterator[list[int]]:
-        for _ in range(self.num_batches):
-            drawn = self.rng.choice(
+    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+        start = self.num_yielded
+        for draw in range(start, start + self.num_batches):
+            rng = np.random.default_rng(
+                np.random.SeedSequence(self.entropy, spawn_key=(draw,))
+            )
+            drawn = rng.choice(
                 self.num_free, self.num_drawn, replace=False, shuffle=False
             )
-            steps = np.searchsorted(self.steps, drawn, side="right")
-            yield (drawn + steps).tolist()
+            yield drawn + np.searchsorted(self.steps, drawn, side="right")

@@ -1,4 +1,5 @@
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -6,7 +7,9 @@ from torch_geometric.data import Data
 
 from pyg_basis.align import Alignment, LeastSquares
 from pyg_basis.align.fit_affine import Aligner
+from pyg_basis.loader.batch_embedding import BatchEmbedding
 from pyg_basis.loader.exact_embedding import ExactEmbedding
+from pyg_basis.loader.warm_start import WarmStart
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,12 +24,15 @@ class AnchorReference:
         embedding (ExactEmbedding): How a batch is embedded.
         aligner (LeastSquares or RANSAC or Orthogonal, optional): How the
             affine map is fitted. (default: :class:`LeastSquares`)
+        start (WarmStart, optional): What batches start from; without one, the
+            :obj:`rows`, which tell less. (default: :obj:`None`)
     """
 
     anchors: Tensor
     rows: Tensor
     embedding: ExactEmbedding
     aligner: Aligner = field(default_factory=LeastSquares)
+    start: WarmStart | None = None
 
     @classmethod
     def from_sample(
@@ -62,8 +68,16 @@ class AnchorReference:
                 f"columns, which needs {num_mapped + 1}: use more anchors or fewer "
                 f"eigenvectors"
             )
-        rows = embedding(torch.cat([anchors, others])).vectors[:num_anchors]
-        return cls(anchors, rows, embedding, aligner or LeastSquares())
+        operator = embedding.operator(torch.cat([anchors, others]))
+        rows = embedding.of_operator(operator).vectors[:num_anchors]
+        start = WarmStart.of(operator, embedding.num_pairs, num_anchors)
+        return cls(anchors, rows, embedding, aligner or LeastSquares(), start)
+
+    @cached_property
+    def batches(self) -> BatchEmbedding:
+        r"""How batches are embedded."""
+        start = self.start or WarmStart(self.rows)
+        return BatchEmbedding(self.anchors, self.embedding, start)
 
     def targets(self, x: Tensor) -> Data:
         r"""Joins the anchors and the new nodes :obj:`x [m - l, d]`, embeds
@@ -87,11 +101,12 @@ class AnchorReference:
                 f"at least one node: the anchors have {num_features} features"
             )
         # The anchors say where and how precisely the work is done.
-        joined = torch.cat([self.anchors, x.to(self.anchors)])
+        x = x.to(self.anchors)
         # The targets are constants of the regression.
         with torch.no_grad():
-            embedded = self.embedding(joined.detach())
+            embedded = self.batches(x.detach())
             rows, alignment = self._align(embedded.vectors)
+        joined = torch.cat([self.anchors, x])
         is_anchor = torch.arange(joined.size(0), device=joined.device) < num_anchors
         return Data(
             x=joined,
@@ -107,7 +122,12 @@ class AnchorReference:
 
     def to(self, device: str | torch.device) -> "AnchorReference":
         r"""The same reference on another device."""
-        return replace(self, anchors=self.anchors.to(device), rows=self.rows.to(device))
+        return replace(
+            self,
+            anchors=self.anchors.to(device),
+            rows=self.rows.to(device),
+            start=self.start and self.start.to(device),
+        )
 
     def _align(self, vectors: Tensor) -> tuple[Tensor, Alignment]:
         # The constant column is the same in every batch. Left in, it would

@@ -82,6 +82,27 @@ class ExactEmbedding:
                 f"laplacian={self.laplacian!r} is unknown: use 'sym', 'rw' or 'comb'"
             )
 
+    @property
+    def num_pairs(self) -> int:
+        r"""Number of eigenpairs that are needed, the trivial one included."""
+        return self.num_eigenvectors + int(self.drop_trivial)
+
+    def check_num_nodes(self, num_nodes: int) -> None:
+        r"""Raises a :class:`ValueError` unless a graph of so many nodes gives the
+        neighbours and eigenvectors asked for."""
+        if num_nodes <= self.num_pairs:
+            raise ValueError(
+                f"num_eigenvectors={self.num_eigenvectors} is above what {num_nodes} "
+                f"nodes can give: ask for at most {num_nodes - 1 - self.drop_trivial}, "
+                f"or use a larger batch"
+            )
+        if num_nodes <= self.num_neighbors:
+            raise ValueError(
+                f"num_neighbors={self.num_neighbors} needs at least "
+                f"{self.num_neighbors + 1} nodes, but x has {num_nodes}: use at most "
+                f"{num_nodes - 1} neighbors, or a larger batch"
+            )
+
     def __call__(self, x: Tensor) -> SpectralRows:
         r"""Embeds the points :obj:`x [m, d]`.
 
@@ -89,21 +110,17 @@ class ExactEmbedding:
             ValueError: If features are not finite, or there are too few points
                 for :obj:`num_neighbors` or :obj:`num_eigenvectors`.
         """
-        num_pairs = self.num_eigenvectors + int(self.drop_trivial)
-        if x.size(0) <= num_pairs:
-            raise ValueError(
-                f"num_eigenvectors={self.num_eigenvectors} is above what {x.size(0)} "
-                f"nodes can give: ask for at most {x.size(0) - 1 - self.drop_trivial}, "
-                f"or use a larger batch"
-            )
-        operator = self.operator(x)
+        return self.of_operator(self.operator(x))
+
+    def of_operator(self, operator: Laplacian) -> SpectralRows:
+        r"""Embeds the nodes of a graph by its Laplacian, from :meth:`operator`."""
         # The trivial vector comes first, whatever the number of components.
-        pairs = eigenpairs(operator, num_pairs + 1, solver=self.solver)
-        kept = slice(int(self.drop_trivial), num_pairs)
+        pairs = eigenpairs(operator, self.num_pairs + 1, solver=self.solver)
+        kept = slice(int(self.drop_trivial), self.num_pairs)
         vectors = pairs.vectors[:, kept]
         scale = operator.degree.max() if self.laplacian == "comb" else 1.0
         return SpectralRows(
-            vectors=vectors * (x.size(0) ** 0.5 / vectors.norm(dim=0)),
+            vectors=vectors * (operator.num_nodes**0.5 / vectors.norm(dim=0)),
             values=pairs.values[kept],
             degree=operator.degree,
             num_components=int((pairs.values < ZERO_EIGENVALUE * scale).sum()),
@@ -115,13 +132,8 @@ class ExactEmbedding:
 
         Raises:
             ValueError: If features are not finite, or there are too few points
-                for :obj:`num_neighbors`.
+                for :obj:`num_neighbors` or :obj:`num_eigenvectors`.
         """
-        if x.size(0) <= self.num_neighbors:
-            raise ValueError(
-                f"num_neighbors={self.num_neighbors} needs at least "
-                f"{self.num_neighbors + 1} nodes, but x has {x.size(0)}: use at most "
-                f"{x.size(0) - 1} neighbors, or a larger batch"
-            )
+        self.check_num_nodes(x.size(0))
         graph = affinity(knn_graph(x, self.num_neighbors), self.bandwidth)
         return laplacian(graph, self.laplacian)

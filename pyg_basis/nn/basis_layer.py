@@ -7,7 +7,13 @@ from torch_geometric.data import Data
 from torch_geometric.nn import MLP
 
 from pyg_basis.align.fit_affine import Aligner, AlignmentMethod, get_aligner
-from pyg_basis.loader import AnchorReference, ExactEmbedding, choose_anchors
+from pyg_basis.eigen.filter_window import MOST_GUARDS
+from pyg_basis.loader import (
+    AnchorReference,
+    ExactEmbedding,
+    WarmStart,
+    choose_anchors,
+)
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE, DegreeExtension
 from pyg_basis.nn.orthonormalization import Orthonormalization
 from pyg_basis.nn.standardization import Standardization
@@ -59,6 +65,8 @@ class BASiSLayer(nn.Module):
 
     anchors: Tensor
     reference: Tensor
+    start: Tensor
+    window: Tensor
     is_initialized: Tensor
 
     def __init__(
@@ -102,7 +110,11 @@ class BASiSLayer(nn.Module):
         self.orthonormalization = Orthonormalization(num_eigenvectors)
         self.register_buffer("anchors", torch.zeros(num_anchors, in_channels))
         self.register_buffer("reference", torch.zeros(num_anchors, num_eigenvectors))
+        width = self.embedding.num_pairs + MOST_GUARDS
+        self.register_buffer("start", torch.zeros(num_anchors, width))
+        self.register_buffer("window", torch.zeros(4, dtype=torch.float64))
         self.register_buffer("is_initialized", torch.tensor(False))
+        self._prepared: tuple[list[tuple[int, int]], AnchorReference] | None = None
 
     def reset_parameters(self) -> None:
         r"""Forgets everything learned, and draws the weights anew."""
@@ -110,8 +122,8 @@ class BASiSLayer(nn.Module):
             reset = getattr(module, "reset_parameters", None)
             if module is not self and callable(reset):
                 reset()
-        self.anchors.zero_()
-        self.reference.zero_()
+        for buffer in (self.anchors, self.reference, self.start, self.window):
+            buffer.zero_()
         self.is_initialized.fill_(False)
 
     @torch.no_grad()
@@ -169,6 +181,8 @@ class BASiSLayer(nn.Module):
             self.degree.fit(sample, self.embedding.operator(sample).degree, generator)
         self.anchors.copy_(reference.anchors)
         self.reference.copy_(reference.rows)
+        if reference.start is not None:
+            reference.start.pack(self.start, self.window)
         self.standardization.fit(x)
         self.orthonormalization.reset_parameters()
         self.is_initialized.fill_(True)
@@ -208,8 +222,13 @@ class BASiSLayer(nn.Module):
                 "this layer has no reference yet: call init_reference(x) with a sample "
                 "of the training features, or load_state_dict"
             )
-        space = self.anchors, self.reference
-        return AnchorReference(*space, self.embedding, self.aligner)
+        # What can be prepared of the anchors is, once, for as long as they last.
+        version = [(kept.data_ptr(), kept._version) for kept in self.buffers(False)]
+        if self._prepared is None or self._prepared[0] != version:
+            start = WarmStart.unpacked(self.start, self.window)
+            space = self.anchors, self.reference, self.embedding, self.aligner, start
+            self._prepared = version, AnchorReference(*space)
+        return self._prepared[1]
 
     @torch.no_grad()
     def orthonormalize(self, x: Tensor) -> None:

@@ -1,5 +1,10 @@
+import os
+import signal
 import time
-from itertools import islice
+from dataclasses import replace
+from itertools import chain, islice
+from multiprocessing import Process, Value, active_children
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,8 +60,8 @@ def same(one: Data, other: Data) -> bool:
 
 
 def test_batches_are_anchors_and_distinct_other_nodes(reference) -> None:
-    batches = list(loader(reference, num_batches=20))
-    assert len(batches) == len(loader(reference, num_batches=20)) == 20
+    batches = list(loader(reference, num_batches=40))
+    assert len(batches) == len(loader(reference, num_batches=40)) == 40
     anchors, seen = set(ANCHORS.tolist()), set()
     for batch in batches:
         nodes = drawn(batch)
@@ -66,7 +71,7 @@ def test_batches_are_anchors_and_distinct_other_nodes(reference) -> None:
         assert torch.equal(batch.x[10:], features()[nodes])
         assert torch.equal(batch.anchor_mask, torch.arange(30) < 10)
         seen |= set(nodes)
-    # 400 draws of 90 nodes miss one with a chance of 1e-2 in all.
+    # 800 draws of 90 nodes miss one with a chance of 1e-2 in all.
     assert seen == set(range(NUM_NODES)) - anchors
 
 
@@ -125,11 +130,23 @@ def test_every_pass_continues(reference) -> None:
 
 
 @pytest.mark.usefixtures("untouched_global_generators")
-def test_worker_processes_give_the_same_batches(reference) -> None:
-    alone = list(loader(reference, num_batches=6))
-    shared = list(loader(reference, num_batches=6, num_workers=2))
-    assert all(map(same, alone, shared))
-    assert all(batch.converged for batch in shared)
+@pytest.mark.parametrize(
+    "workers",
+    [
+        {"num_workers": 0},
+        {"num_workers": 1, "prefetch_factor": 1},
+        {"num_workers": 2},
+        {"num_workers": 2, "prefetch_factor": 5},
+        {"num_workers": 2, "persistent_workers": True},
+    ],
+)
+def test_workers_and_passes_broken_off_change_nothing(reference, workers) -> None:
+    whole = list(loader(reference, num_batches=12))
+    passes = loader(reference, num_batches=4, **workers)
+    found = list(chain(*(islice(passes, count) for count in (1, 4, 0, 3, 4))))
+    assert len(found) == len(whole)
+    assert all(map(same, found, whole))
+    assert all(batch.converged for batch in found)
 
 
 def test_global_seed_does_not_matter(reference) -> None:
@@ -254,12 +271,123 @@ def test_anchor_index_out_of_range(reference, index) -> None:
         loader(reference, anchor_index=torch.tensor(index))
 
 
-@pytest.mark.parametrize("num_workers", [0, 1])
-def test_errors_of_a_batch_reach_the_caller(reference, num_workers) -> None:
-    x = features()
-    x[ANCHORS[0] + 1 :: 2] = torch.nan
+class CountedRows(Rows):
+    """Counts the rows that all processes have read."""
+
+    def __init__(self) -> None:
+        super().__init__(NUM_NODES)
+        self.count: Any = Value("q", 0)
+
+    def __getitem__(self, index: int) -> Tensor:
+        with self.count.get_lock():
+            self.count.value += 1
+        return super().__getitem__(index)
+
+
+def test_batches_ahead_of_the_training_are_bounded(reference) -> None:
+    rows = CountedRows()
+    workers = {"num_workers": 2, "prefetch_factor": 3}
+    batches = iter(loader(reference, rows, num_batches=40, **workers))
+    before = rows.count.value
+    for num_used in range(1, 4):
+        next(batches)
+        expected = before + 20 * (num_used + 2 * 3)
+        deadline = time.monotonic() + 10
+        while rows.count.value < expected and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.2)  # one batch takes a hundredth of it
+        assert rows.count.value == expected
+
+
+class BrokenRows(Rows):
+    def __getitem__(self, index: int) -> Tensor:
+        if index == 50:
+            raise OSError(f"row {index} cannot be read")
+        return super().__getitem__(index)
+
+
+class BrokenAligner:
+    def fit(self, source: Tensor, target: Tensor) -> None:
+        raise ArithmeticError("no map between these")
+
+
+@pytest.mark.parametrize(
+    "workers",
+    [
+        {"num_workers": 0},
+        {"num_workers": 1},
+        {"num_workers": 2, "prefetch_factor": 5},
+    ],
+)
+def test_errors_of_a_batch_reach_the_caller(reference, workers) -> None:
+    infinite = features()
+    infinite[50] = torch.inf
+    settings = {"num_batches": 40, **workers}
     with pytest.raises(ValueError, match="x must be finite"):
-        list(loader(reference, x, num_batches=1, num_workers=num_workers))
+        list(loader(reference, infinite, **settings))
+    assert active_children() == []
+    with pytest.raises(OSError, match="row 50 cannot be read"):
+        list(loader(reference, BrokenRows(NUM_NODES), **settings))
+    assert active_children() == []
+    unaligned = replace(reference, aligner=BrokenAligner())
+    with pytest.raises(ArithmeticError, match="no map between these"):
+        list(loader(unaligned, **settings))
+    assert active_children() == []
+
+
+def test_errors_of_the_training_end_the_workers(reference) -> None:
+    with pytest.raises(ZeroDivisionError) as raised:
+        for batch in loader(reference, num_workers=2):
+            assert len(active_children()) == 2
+            batch.x / (1 // 0)
+    # The error, with its traceback, is still there.
+    assert raised.value.__traceback__ is not None
+    assert active_children() == []
+
+
+def test_interrupt_while_the_workers_start(reference, monkeypatch) -> None:
+    def interrupted_start(process: Process) -> None:
+        start(process)
+        signal.raise_signal(signal.SIGINT)
+
+    start = Process.start
+    monkeypatch.setattr(Process, "start", interrupted_start)
+    with pytest.raises(KeyboardInterrupt) as raised:
+        list(loader(reference, num_workers=2))
+    assert raised.value.__traceback__ is not None
+    assert active_children() == []
+
+
+def test_workers_that_stay(reference) -> None:
+    batches = loader(reference, num_workers=2, persistent_workers=True)
+    next(iter(batches))
+    workers = {process.pid for process in active_children()}
+    assert len(workers) == 2
+    list(batches)
+    assert {process.pid for process in active_children()} == workers
+    del batches
+    assert active_children() == []
+
+
+def test_a_killed_worker_is_an_error(reference) -> None:
+    batches = iter(loader(reference, num_batches=1000, num_workers=2))
+    next(batches)
+    killed = active_children()[0]
+    with pytest.raises(
+        RuntimeError, match=rf"{killed.pid}.*(killed|unexpectedly)|has died"
+    ):
+        os.kill(killed.pid, signal.SIGKILL)
+        list(batches)
+    batches.close()  # the error may have come outside of it
+    assert active_children() == []
+
+
+def test_worker_init_fn(reference) -> None:
+    def refuse(worker_id: int) -> None:
+        raise LookupError(f"worker {worker_id} has no data")
+
+    with pytest.raises(LookupError, match="worker 0 has no data"):
+        list(loader(reference, num_workers=1, worker_init_fn=refuse))
 
 
 def test_repr(reference) -> None:

@@ -1,9 +1,18 @@
+import pickle
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import Dataset, IterableDataset, TensorDataset
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    Subset,
+    TensorDataset,
+)
+from torch_geometric.data import Data, HeteroData, OnDiskDataset
 
 from pyg_basis.loader import FeatureSource
 
@@ -34,7 +43,43 @@ def memory_map(folder) -> np.ndarray:
     return np.load(folder / "rows.npy", mmap_mode="r")
 
 
+class Database(OnDiskDataset):
+    """Nodes as Data objects in an SQLite file."""
+
+    def __init__(self, folder, transform=None) -> None:
+        super().__init__(str(folder), transform, log=False)
+        self.extend([Data(x=torch.from_numpy(row)[None]) for row in ROWS])
+
+
+class Many(Items):
+    """Items that come many at a time only."""
+
+    def __getitem__(self, index):
+        raise AssertionError("items are fetched one by one")
+
+    def __getitems__(self, indices):
+        assert all(type(index) is int for index in indices)
+        return [self.items[index] for index in indices]
+
+
+def npy_file(folder) -> Path:
+    np.save(folder / "rows.npy", ROWS)
+    return folder / "rows.npy"
+
+
+def pt_file(folder) -> str:
+    torch.save(Data(x=torch.from_numpy(ROWS)), folder / "rows.pt")
+    return str(folder / "rows.pt")
+
+
 SOURCES = {
+    "npy": npy_file,
+    "pt": pt_file,
+    "Data": lambda _: Data(x=torch.from_numpy(ROWS), edge_index=torch.zeros(2, 0)),
+    "Data items": lambda _: Items(*(Data(x=torch.from_numpy(row)) for row in ROWS)),
+    "many at a time": lambda _: Many(*ROWS),
+    "OnDiskDataset": Database,
+    "part of an OnDiskDataset": lambda folder: Subset(Database(folder), range(4)),
     "tensor": lambda _: torch.from_numpy(ROWS),
     "array": lambda _: ROWS,
     "Fortran order": lambda _: np.asfortranarray(ROWS),
@@ -165,3 +210,121 @@ def test_items_that_are_no_vectors(item) -> None:
     match = "items of data must be feature vectors .*: flatten them in the dataset"
     with pytest.raises(ValueError, match=match):
         FeatureSource(Items(item))
+
+
+def test_rows_of_a_part_of_an_on_disk_dataset(tmp_path) -> None:
+    data = Database(tmp_path, transform=lambda item: Data(x=item.x + 1))
+    source = FeatureSource(data[2:])
+    assert len(source) == 2
+    assert torch.equal(source.__getitems__([1, 0]), torch.from_numpy(ROWS[[3, 2]] + 1))
+    with pytest.raises(IndexError):
+        source[2]
+
+
+def test_items_that_get_lost() -> None:
+    class Lossy(Many):
+        def __getitems__(self, indices):
+            return super().__getitems__(indices[:1])
+
+    source = FeatureSource(Lossy(*ROWS))
+    with pytest.raises(ValueError, match=r"1 items for 2 indices: its __getitems__ "):
+        source.__getitems__([0, 1])
+
+
+@pytest.mark.parametrize(
+    "item", [Data(), Data(x=torch.zeros(2, 3)), Data(x=torch.tensor(1)), HeteroData()]
+)
+def test_items_without_the_features_of_one_point(item) -> None:
+    match = r"the features of one point as x.*got (Hetero)?Data\((?s:.*)by itself"
+    with pytest.raises(ValueError, match=match):
+        FeatureSource(Items(item))
+
+
+def test_no_features_in_data() -> None:
+    with pytest.raises(ValueError, match=r"data must be .* Data\(y=\[4\]\): set x "):
+        FeatureSource(Data(y=torch.zeros(4)))
+
+
+# --- pickling, as processes do that are spawned
+
+LARGE = (10**5, 100)  # 40 MB on paper
+
+
+def sparse_file(folder) -> Path:
+    data = np.lib.format.open_memmap(
+        folder / "large.npy", mode="w+", dtype=np.float32, shape=LARGE
+    )
+    data[-3:] = np.arange(300).reshape(3, 100)
+    return folder / "large.npy"
+
+
+def large_pt_file(folder) -> Path:
+    torch.save(torch.from_numpy(np.load(sparse_file(folder))), folder / "large.pt")
+    return folder / "large.pt"
+
+
+def large_map(folder, mode="r") -> np.ndarray:
+    return np.load(sparse_file(folder), mmap_mode=mode)
+
+
+LARGE_SOURCES = {
+    "npy": sparse_file,
+    "pt": large_pt_file,
+    "memory map": large_map,
+    "writable": lambda folder: large_map(folder, "r+"),
+    "rows of a memory map": lambda folder: large_map(folder)[10:],
+    "columns of a memory map": lambda folder: large_map(folder)[:, 5:50:3],
+    "reversed": lambda folder: large_map(folder)[::-1],
+    "array of a memory map": lambda folder: np.asarray(large_map(folder)),
+    "transposed": lambda folder: large_map(folder).reshape(LARGE[::-1], order="A").T,
+    "other bytes": lambda folder: large_map(folder).view(">i2"),
+    "source": lambda folder: FeatureSource(sparse_file(folder)),
+}
+
+
+@pytest.mark.parametrize("name", LARGE_SOURCES)
+def test_what_is_on_disk_is_not_pickled(name, tmp_path) -> None:
+    source = FeatureSource(LARGE_SOURCES[name](tmp_path))
+    for _ in range(2):
+        pickled = pickle.dumps(source)
+        assert len(pickled) < 2000
+        again = pickle.loads(pickled)
+        assert repr(again) == repr(source)
+        drawn = [*range(5), *range(len(source) - 5, len(source))]
+        rows = source.__getitems__(drawn)
+        assert torch.equal(again.__getitems__(drawn), rows)
+        assert rows.any()
+        source = again
+
+
+@pytest.mark.parametrize("name", ["tensor", "array", "lists", "Data"])
+def test_what_is_in_memory_is_pickled(name) -> None:
+    source = pickle.loads(pickle.dumps(FeatureSource(SOURCES[name](None))))
+    assert torch.equal(source.__getitems__([3, 1]), torch.from_numpy(ROWS[[3, 1]]))
+
+
+def test_changes_that_no_file_has_are_pickled(tmp_path) -> None:
+    data = np.load(npy_file(tmp_path), mmap_mode="c")
+    data[1] = 7
+    source = pickle.loads(pickle.dumps(FeatureSource(data)))
+    assert source[1].tolist() == [7, 7, 7]
+
+
+def test_relative_paths_are_opened_from_elsewhere(tmp_path, monkeypatch) -> None:
+    npy_file(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    pickled = pickle.dumps(FeatureSource("rows.npy"))
+    monkeypatch.chdir("/")
+    assert len(pickle.loads(pickled)) == 4
+
+
+@pytest.mark.slow
+def test_spawned_workers_open_files_by_themselves(tmp_path) -> None:
+    batches = DataLoader(
+        FeatureSource(npy_file(tmp_path)),
+        batch_size=2,
+        num_workers=1,
+        collate_fn=torch.clone,
+        multiprocessing_context="spawn",
+    )
+    assert torch.equal(torch.cat(list(batches)), torch.from_numpy(ROWS))

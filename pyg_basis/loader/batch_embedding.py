@@ -1,0 +1,113 @@
+from dataclasses import dataclass
+from functools import cached_property
+
+import scipy.sparse
+import torch
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+
+from pyg_basis.eigen import LOBPCG, eigenpairs
+from pyg_basis.graph import Landmarks, Laplacian, neighbor_laplacian
+from pyg_basis.loader.exact_embedding import (
+    ZERO_EIGENVALUE,
+    ExactEmbedding,
+    SpectralRows,
+)
+from pyg_basis.loader.warm_start import WarmStart
+
+
+@dataclass(frozen=True, eq=False)
+class BatchEmbedding:
+    r"""Embeds batches that share their first nodes, each exactly, from a warm start.
+
+    What all batches have in common is used: the mutual distances of the anchors, and
+    their rows of an earlier embedding. These rows, extended to the other nodes by one
+    product with the normalised affinities (the Nyström formula without its
+    eigenvalue), span a space close to the wanted one. One Chebyshev filter brings it
+    there, see :class:`~pyg_basis.eigen.LOBPCG`. The residuals are held against the
+    tolerance as ever, and what has not converged starts anew.
+
+    Args:
+        anchors (Tensor): Features of the first nodes, :obj:`[l, d]`.
+        embedding (ExactEmbedding): How a batch is embedded.
+        start (WarmStart): What is known of any batch.
+    """
+
+    anchors: Tensor
+    embedding: ExactEmbedding
+    start: WarmStart
+
+    @cached_property
+    def landmarks(self) -> Landmarks:
+        r"""The anchors, with what their graphs have in common."""
+        return Landmarks(self.anchors)
+
+    def __call__(self, x: Tensor) -> SpectralRows:
+        r"""Embeds the anchors and further nodes :obj:`x [m - l, d]`; the result is
+        that of :class:`ExactEmbedding` for all of them together.
+
+        Raises:
+            ValueError: If features are not finite, or there are too few nodes for
+                the neighbours or eigenvectors of the :obj:`embedding`.
+        """
+        space = self.embedding
+        num_nodes = self.anchors.size(0) + x.size(0)
+        space.check_num_nodes(num_nodes)
+        operator = neighbor_laplacian(
+            self.landmarks,
+            x,
+            space.num_neighbors,
+            space.bandwidth,
+            "comb" if space.laplacian == "comb" else "sym",
+        )
+        pairs = eigenpairs(
+            operator,
+            space.num_pairs,
+            LOBPCG(window=self.start.window)
+            if space.solver == "auto"
+            else space.solver,
+            x0=self.extended(operator),
+        )
+        vectors = pairs.vectors[:, space.num_pairs - space.num_eigenvectors :]
+        if space.laplacian == "rw":
+            vectors = vectors * operator.degree.rsqrt().unsqueeze(1)
+        scale = num_nodes**0.5 / vectors.norm(dim=0)
+        return SpectralRows(
+            vectors=(vectors * scale).to(self.anchors),
+            values=pairs.values[-space.num_eigenvectors :].to(self.anchors),
+            degree=operator.degree.to(self.anchors),
+            num_components=_num_components(operator, pairs.values),
+            converged=pairs.converged,
+        )
+
+    def extended(self, operator: Laplacian) -> Tensor:
+        r"""The anchors' rows and their extension, in the form of the operator's
+        eigenvectors, :obj:`[m, p]`. Nodes without an anchor among their neighbours
+        have zeros."""
+        num_anchors, width = self.start.rows.shape
+        kind = self.embedding.laplacian
+        root = operator.degree.sqrt() if kind != "comb" else operator.degree.new_ones(1)
+        root = root.unsqueeze(1).expand(operator.num_nodes, 1)
+        rows = self.start.rows.detach().to(root)
+        if kind == "sym":
+            rows = rows / root[:num_anchors]
+        known = root.new_zeros(operator.num_nodes, width + 1)
+        known[:num_anchors, :width] = rows * root[:num_anchors]
+        known[:num_anchors, width:] = root[:num_anchors]
+        # Off the diagonal the Laplacian is the affinity, normalised and negative.
+        start = operator.matrix @ known
+        start, mass = start[:, :width], start[:, width:]
+        start = root * torch.where(mass < 0, start / mass, 0.0)
+        start[:num_anchors] = known[:num_anchors, :width]
+        return start
+
+
+def _num_components(operator: Laplacian, values: Tensor) -> int:
+    r"""Parts of the graph: as it is connected, or, where bonds are so weak that they
+    count for nothing, as the eigenvalues known show."""
+    matrix = operator.matrix
+    arrays = (matrix.values(), matrix.col_indices(), matrix.crow_indices())
+    pattern = scipy.sparse.csr_matrix(tuple(array.numpy() for array in arrays))
+    scale = operator.degree.max() if operator.kind == "comb" else 1.0
+    num_zero = int((values < ZERO_EIGENVALUE * scale).sum())
+    return max(connected_components(pattern, directed=False)[0], num_zero)

@@ -1,0 +1,135 @@
+"""Memory does not grow with the number of points."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch_geometric.data import Data
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="needs /proc"
+)
+
+# What a process of its own holds beside the files it maps, at most: for the first
+# source, and how much more for each of the others.
+MEASURE = """
+import sys
+import threading
+import time
+
+import numpy as np
+import torch
+
+import pyg_basis.estimators.basis
+from pyg_basis import BASiS
+from pyg_basis.loader import AnchorLoader, AnchorReference, ExactEmbedding
+
+
+def megabytes():
+    with open("/proc/self/status") as status:
+        lines = dict(line.split(":", 1) for line in status)
+    return int(lines["RssAnon"].split()[0]) / 1024
+
+
+def watch():
+    global peak
+    while True:
+        peak = max(peak, megabytes())
+        time.sleep(0.001)
+
+
+def draw(x):
+    sample = torch.rand(60, 100, generator=torch.Generator().manual_seed(0))
+    reference = AnchorReference.from_sample(
+        sample[:20], sample[20:], ExactEmbedding(2, num_neighbors=5)
+    )
+    for _ in AnchorLoader(x, reference, batch_size=500, num_batches=4):
+        pass
+
+
+def fit(x):
+    pyg_basis.estimators.basis.DEGREE_SAMPLE = 1000  # quicker, and as bounded
+    basis = BASiS(n_anchors=30, batch_size=100, n_neighbors=10, max_iter=3)
+    basis.set_params(random_state=0).fit(x)
+
+
+def copy(x):
+    np.load(x).astype(np.float32)
+
+
+peak = 0
+threading.Thread(target=watch, daemon=True).start()
+first = None
+for kind, path in zip(sys.argv[2::2], sys.argv[3::2]):
+    x = np.load(path, mmap_mode="r") if kind == "map" else path
+    peak = megabytes()
+    globals()[sys.argv[1]](x)
+    first = first or peak
+    print(peak - first)
+"""
+
+
+def growth(action: str, *sources: tuple[str, Path]) -> list[float]:
+    """Megabytes by which the peaks of the later sources exceed that of the first."""
+    arguments = [str(part) for source in sources for part in source]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", MEASURE, action, *arguments],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return [float(line) for line in done.stdout.split()][1:]
+
+
+def points(num_blocks: int) -> np.ndarray:
+    block = np.random.default_rng(0).integers(256, size=(10_000, 100), dtype=np.uint8)
+    return np.tile(block, (num_blocks, 1))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("files")
+    np.save(folder / "few.npy", points(2))
+    np.save(folder / "many.npy", points(100))  # 100 MB, 400 MB as floats
+    np.save(folder / "halves.npy", points(100).astype(np.float16))
+    torch.save(Data(x=torch.from_numpy(points(100))), folder / "many.pt")
+    torch.save(torch.from_numpy(points(100)).bfloat16(), folder / "bfloat16.pt")
+    return folder
+
+
+def test_a_copy_would_be_seen(files: Path) -> None:
+    (most,) = growth("copy", ("path", files / "few.npy"), ("path", files / "many.npy"))
+    assert most > 300
+
+
+def test_draws(files: Path) -> None:
+    large = np.lib.format.open_memmap(
+        files / "large.npy", "w+", np.float32, (5_000_000, 100)
+    )  # 2 GB, all of it a hole
+    del large
+    more = growth(
+        "draw",
+        ("path", files / "few.npy"),
+        ("path", files / "large.npy"),
+        ("map", files / "large.npy"),
+        ("path", files / "many.pt"),
+    )
+    assert len(more) == 3
+    assert max(more) < 20
+
+
+def test_fit(files: Path) -> None:
+    more = growth(
+        "fit",
+        ("path", files / "few.npy"),
+        ("path", files / "many.npy"),
+        ("map", files / "many.npy"),
+        ("path", files / "halves.npy"),
+        ("path", files / "many.pt"),
+        ("path", files / "bfloat16.pt"),
+    )
+    assert len(more) == 5
+    assert max(more) < 40
