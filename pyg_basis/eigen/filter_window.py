@@ -34,10 +34,10 @@ class FilterWindow:
             filter damps; above :obj:`wanted`.
         upper (float): A bound of all eigenvalues, above :obj:`cut`.
         num_guards (int): How many eigenvalues lie between :obj:`wanted` and
-            :obj:`cut`.
+            :obj:`cut`, at least 1.
 
     Raises:
-        ValueError: If the three are not in this order.
+        ValueError: If the three are not in this order, or there is no guard.
     """
 
     wanted: float
@@ -50,6 +50,11 @@ class FilterWindow:
             raise ValueError(
                 f"wanted={self.wanted}, cut={self.cut} and upper={self.upper} must be "
                 f"in ascending order: a filter needs room between them"
+            )
+        if self.num_guards < 1:
+            raise ValueError(
+                f"num_guards={self.num_guards} must be at least 1: a guard tells how "
+                f"far off the first eigenvalue beyond the wanted is"
             )
 
     @classmethod

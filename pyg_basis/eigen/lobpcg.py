@@ -88,23 +88,35 @@ class LOBPCG:
         if n < 5 * size:
             return Dense().solve(operator, k, x0, tol, seed)
         matrix, bound = operator.matrix, operator.norm_bound
+        unguided = replace(self, window=None)
+        if window is not None and window.cut >= 1:
+            return unguided.solve(operator, k, x0, tol, seed)  # Nothing is beyond it.
         x = start_block(operator, k, size, x0, seed)
         iteration, guard, growth, upper = 0, inf, 0.0, bound
         if window is not None:
-            iteration, upper, cut = 1, bound * window.upper, bound * window.cut
-            degree = min(ceil(WINDOW_GROWTH / window.rate), MOST_DEGREE)
+            iteration, cut = 1, bound * window.cut
+            upper = bound * min(window.upper, 1.0)
+            degree = ceil(WINDOW_GROWTH / max(window.rate, WINDOW_GROWTH / MOST_DEGREE))
             x = chebyshev_filter(matrix, x, bound * window.wanted, cut, upper, degree)
-            if not bool(x.isfinite().all()):
-                # So far off was the window that the filter raised the rest.
-                return replace(self, window=None).solve(operator, k, x0, tol, seed)
+            if _overflows(x):
+                return unguided.solve(operator, k, x0, tol, seed)
         x, image_x, values = _ritz(matrix, torch.linalg.qr(x).Q, size)
         if window is not None:
-            beyond = max(float(values[-1]), (1 - LIKENESS) * cut)
-            growth = _favour(float(values[k - 1]), beyond, cut, upper, degree)
+            wanted, beyond = float(values[k - 1]), float(values[-1])
+            middle = (bound * window.wanted + cut) / 2
+            if 2 * bound * window.wanted - middle < wanted < middle < beyond:
+                # The window fits, so the block has room for all below its cut.
+                beyond = max(beyond, (1 - LIKENESS) * cut)
+            growth = _favour(wanted, beyond, cut, upper, degree)
         p = image_p = x[:, :0]
         # In random vectors a single direction makes up n^-1/2.
         revealing = log(10 * n**0.5 / GUARD_NOISE) if x0 is not None else 0.0
         while True:
+            if window is not None and (
+                float(values[-1]) > upper or float(values[k - 1]) >= bound * window.cut
+            ):
+                # The window is of no use: its filter raised the rest or damped all.
+                return unguided.solve(operator, k, x0, tol, seed)
             residual = image_x - x * values
             norms = residual.norm(dim=0) / bound
             last, earlier, guard = float(values[k - 1]), guard, float(values[k])
@@ -126,8 +138,6 @@ class LOBPCG:
             lowest, cut = float(values[0]), min(float(values[-1]), bound / 2)
             if window is not None:
                 cut = min(cut, bound * window.cut)
-            if float(values[-1]) > upper:
-                upper = bound  # The window's was none, and its filter raised the rest.
             rate = log_growth(last, cut, upper, 1)
             if iteration <= self.num_filters and rate > 0:
                 # As long as the missing digits ask for, and as the cut can be trusted.
@@ -136,6 +146,8 @@ class LOBPCG:
                 least = self.filter_degree if window is None else 1
                 degree = min(max(ceil(missing / rate), least), most)
                 x = chebyshev_filter(matrix, x, lowest, cut, upper, degree)
+                if _overflows(x):
+                    return unguided.solve(operator, k, x0, tol, seed)
                 x, image_x, values = _ritz(matrix, torch.linalg.qr(x).Q, size)
                 p = image_p = x[:, :0]  # The old directions belong to the old block.
                 wanted, beyond = float(values[k - 1]), float(values[-1])
@@ -155,6 +167,12 @@ class LOBPCG:
             tail = others @ torch.linalg.qr(others[:size].t()).Q
             x, image_x = basis @ head, image @ head
             p, image_p = basis @ tail, image @ tail
+
+
+def _overflows(block: Tensor) -> bool:
+    r"""Whether a window was so far off that the filter raised the rest beyond what
+    can be made orthonormal."""
+    return not bool(block.norm(dim=0).isfinite().all())
 
 
 def _favour(

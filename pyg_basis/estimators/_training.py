@@ -17,6 +17,11 @@ from pyg_basis.nn import BASiSLayer
 # losses vary by more than the progress between them.
 WINDOW = 100
 
+# Losses and diagnostics are read every so many iterations: a copy back from an
+# accelerator makes the host wait for it. Divides WINDOW.
+READING = 10
+DIAGNOSTICS = ("residual", "num_components", "converged", "rank")
+
 History = dict[str, list[float]]
 
 
@@ -63,6 +68,7 @@ def train_layer(
     optimizer = torch.optim.Adam(layer.parameters(), lr=learning_rate)
     decay_start, end = max_iter / 2, max_iter
     eigenvalues: list[Tensor] = []
+    recent: list[dict[str, Any]] = []
     layer.train()
     with tqdm(
         total=max_iter, desc="BASiS", disable=not verbose, mininterval=1
@@ -76,23 +82,32 @@ def train_layer(
             loss.backward()
             optimizer.step()
 
-            history["loss"].append(loss.item())
             history["learning_rate"].append(rate)
-            history["residual"].append(float(batch.residual))
-            history["num_components"].append(batch.num_components)
-            history["converged"].append(batch.converged)
-            history["rank"].append(int(batch.rank))
+            recent.append({key: batch[key] for key in DIAGNOSTICS} | {"loss": loss.detach()})
             eigenvalues.append(batch.eigenvalues)
-            progress.set_postfix(loss=f"{history['loss'][-1]:.4f}", refresh=False)
-            progress.update()
             done = iteration + 1
+            if done % READING == 0 or done >= end:
+                _read(recent, history)
+                progress.set_postfix(loss=f"{history['loss'][-1]:.4f}", refresh=False)
+            progress.update()
             if tol is not None and done < decay_start and _stalls(history, tol):
                 decay_start, end = done, 2 * done
                 progress.total = end
             if done >= end:
                 break
+    _read(recent, history)
     layer.eval()
     return dict(history), torch.stack(eigenvalues).mean(dim=0).cpu()
+
+
+def _read(recent: list[dict[str, Any]], history: History) -> None:
+    r"""Moves what was recorded into the history, as plain numbers."""
+    for key in ("loss", *DIAGNOSTICS):
+        values = [record[key] for record in recent]
+        if values and isinstance(values[0], Tensor):
+            values = torch.stack(values).tolist()
+        history[key] += values
+    recent.clear()
 
 
 @contextmanager

@@ -46,8 +46,8 @@ def nearest_by_threshold(
         :math:`[m]`: the others had too few candidates, or roundoff could change them.
     """
     m, count = len(points), k + 1
-    columns = np.empty((m, count), np.int32)
-    squares = np.empty((m, count))
+    columns = np.zeros((m, count), np.int32)
+    squares = np.zeros((m, count))
     certain = np.empty(m, bool)
     slack = np.empty(m)
     norm = np.sqrt(np.einsum("ij,ij->i", points, points))
@@ -56,13 +56,11 @@ def nearest_by_threshold(
     for start in range(0, m, step):
         rows = slice(start, min(start + step, m))
         values = _order_values(points, norm, rows, landmarks)
-        flat, counts, kth = _candidates(values, k, sample)
-        radius = np.sqrt(np.maximum(kth + norm[rows] ** 2, 0.0))
-        slack[rows] = rounding_slack(points.shape[1], norm[rows], radius)
-        near = values.reshape(-1)[flat] <= np.repeat(kth + slack[rows], counts)
-        flat = flat[near]
+        flat, slack[rows], complete = _candidates(
+            values, norm[rows], points.shape[1], k, sample
+        )
         counts = _row_counts(flat, len(values), m)
-        certain[rows] = full = counts == count
+        certain[rows] = full = complete & (counts == count)
         if not full.all():
             flat = flat[np.repeat(full, counts)]
         own = np.flatnonzero(full)
@@ -71,7 +69,10 @@ def nearest_by_threshold(
     squares += (norm**2)[:, None]
     squares[columns == np.arange(m)[:, None]] = 0.0
     np.maximum(squares, 0.0, out=squares)
-    inexact = certain & (slack > _RELATIVE_ERROR * squares.max(axis=1))
+    # Duplicates are to be at no distance at all, which a median can tell from little.
+    duplicates = (squares <= slack[:, None]).sum(axis=1) > 1
+    inexact = slack > _RELATIVE_ERROR * squares.max(axis=1)
+    inexact = certain & (inexact | duplicates)
     if inexact.any():
         squares[inexact] = _by_differences(points, inexact, columns[inexact])
     return columns, squares, certain
@@ -108,18 +109,23 @@ def _order_values(
 
 
 def _candidates(
-    values: NDArray[np.float64], k: int, sample: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    r"""Candidates of each row, flat and how many, and an upper bound of its k-th
-    value; infinite for a row that has too few."""
+    values: NDArray[np.float64],
+    norm: NDArray[np.float64],
+    dimension: int,
+    k: int,
+    sample: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
+    r"""What can be among the first k of each row, flat; the slack of its values; and
+    whether nothing else can be, as to roundoff."""
     num_rows, m = values.shape
     expected = k * sample / m
     rank = math.ceil(expected + _DEVIATIONS * math.sqrt(expected)) + 2
     if m <= _WHOLE_ROWS or rank >= sample:
-        kth = _upper_bound(values.astype(np.float32), k)
-        flat = np.flatnonzero(values <= kth[:, None])
-        return flat, _row_counts(flat, num_rows, m), kth
-    limit = _upper_bound(values[:, :sample].astype(np.float32), rank)
+        kth = _upper_bound(values, k)
+        slack = _slack(kth, norm, dimension)
+        flat = np.flatnonzero(values <= (kth + slack)[:, None])
+        return flat, slack, np.full(num_rows, True)
+    limit = _upper_bound(values[:, :sample], rank)
     flat = np.flatnonzero(values <= limit[:, None])
     counts = _row_counts(flat, num_rows, m)
     # Side by side for each row, with infinity behind them.
@@ -128,14 +134,29 @@ def _candidates(
     shift = width * np.arange(num_rows) - (np.cumsum(counts) - counts)
     place = np.arange(len(flat)) + np.repeat(shift, counts)
     single.reshape(-1)[place] = values.reshape(-1)[flat]
-    return flat, counts, _upper_bound(single, k)
+    kth = _upper_bound(single, k)  # infinite for a row that has too few
+    slack = _slack(kth, norm, dimension)
+    near = values.reshape(-1)[flat] <= np.repeat(kth + slack, counts)
+    return flat[near], slack, kth + slack <= limit
 
 
-def _upper_bound(values: NDArray[np.float32], k: int) -> NDArray[np.float64]:
+def _slack(
+    kth: NDArray[np.float64], norm: NDArray[np.float64], dimension: int
+) -> NDArray[np.float64]:
+    radius = np.sqrt(np.maximum(kth + norm**2, 0.0))
+    slack: NDArray[np.float64] = rounding_slack(dimension, norm, radius)
+    return slack
+
+
+def _upper_bound(
+    values: NDArray[np.float64] | NDArray[np.float32], k: int
+) -> NDArray[np.float64]:
     r"""No less than the k-th of each row, counted from 0. NumPy sorts single
-    precision twice as fast, and rounds to the nearest."""
-    kth = np.partition(values, k, axis=1)[:, k]
-    return np.nextafter(kth, np.float32(np.inf)).astype(np.float64)
+    precision twice as fast, and rounds to the nearest, or to infinity."""
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32, copy=False)
+        kth = np.partition(single, k, axis=1)[:, k]
+        return np.nextafter(kth, np.float32(np.inf)).astype(np.float64)
 
 
 def _row_counts(flat: NDArray[np.int64], num_rows: int, m: int) -> NDArray[np.int64]:

@@ -43,8 +43,13 @@ def neighbor_laplacian(
 
     Raises:
         ValueError: If the features are not finite, ``k`` is not within
-            :math:`[1, m - 1]`, or ``bandwidth`` is unknown.
+            :math:`[1, m - 1]`, or ``bandwidth`` or ``kind`` is unknown.
     """
+    if kind not in ("sym", "comb"):
+        raise ValueError(
+            f"kind={kind!r} is unknown: pass 'sym', whose eigenvectors give those of "
+            f"the random walk, or 'comb'"
+        )
     sigma = check_bandwidth(bandwidth)
     k = checked_neighbors(x, k, others=len(landmarks))
     points = landmarks.joined(x)
@@ -57,8 +62,10 @@ def neighbor_laplacian(
             others = squares[columns != np.arange(m)[:, None]]
             sigma = median_distance(torch.from_numpy(np.sqrt(others)))
         else:
-            sigma /= landmarks.scale
-        ratio = squares / (2 * sigma**2)
+            # Not 0, by which the distance of duplicates could not be divided.
+            sigma = max(sigma / landmarks.scale, np.finfo(np.float64).tiny)
+        with np.errstate(over="ignore"):
+            ratio = (np.sqrt(squares) / sigma) ** 2 / 2
     # As in affinity: no edge is lost by underflow.
     weight = np.maximum(np.exp(-ratio), np.finfo(np.float32).tiny)
 

@@ -1,13 +1,16 @@
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import scipy.sparse
 import torch
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from pyg_basis.eigen import LOBPCG, eigenpairs
+from pyg_basis.eigen import LOBPCG, Eigenpairs, FilterWindow, Solver, eigenpairs
+from pyg_basis.eigen.filtered_subspace import Subspace, filtered_subspace
 from pyg_basis.graph import Landmarks, Laplacian, neighbor_laplacian
+from pyg_basis.graph.dense_laplacian import dense_laplacian
 from pyg_basis.loader.exact_embedding import (
     ZERO_EIGENVALUE,
     ExactEmbedding,
@@ -50,33 +53,60 @@ class BatchEmbedding:
             ValueError: If features are not finite, or there are too few nodes for
                 the neighbours or eigenvectors of the :obj:`embedding`.
         """
+        self.embedding.check_num_nodes(self.anchors.size(0) + x.size(0))
+        if self.anchors.is_cuda and self.start.window is not None:
+            return self.on_device(x, self.start.window)
         space = self.embedding
-        num_nodes = self.anchors.size(0) + x.size(0)
-        space.check_num_nodes(num_nodes)
         operator = neighbor_laplacian(
-            self.landmarks,
-            x,
-            space.num_neighbors,
-            space.bandwidth,
-            "comb" if space.laplacian == "comb" else "sym",
+            self.landmarks, x, space.num_neighbors, space.bandwidth, self.kind
         )
+        solver: str | Solver = space.solver
+        if solver == "auto":
+            solver = LOBPCG(window=self.start.window)
         pairs = eigenpairs(
-            operator,
-            space.num_pairs,
-            LOBPCG(window=self.start.window)
-            if space.solver == "auto"
-            else space.solver,
-            x0=self.extended(operator),
+            operator, space.num_pairs, solver, x0=self.extended(operator)
         )
-        vectors = pairs.vectors[:, space.num_pairs - space.num_eigenvectors :]
-        if space.laplacian == "rw":
+        num_components = _num_components(operator, pairs.values)
+        return self._rows(operator, pairs, num_components)
+
+    def on_device(self, x: Tensor, window: FilterWindow) -> SpectralRows:
+        r"""The same where the anchors are, without the host reading a number.
+        :obj:`num_components` and :obj:`converged` are tensors then, and a batch with
+        features that are not finite counts as not converged."""
+        space = self.embedding
+        points = torch.cat([self.anchors, x.to(self.anchors)])
+        operator = dense_laplacian(
+            points, space.num_neighbors, space.bandwidth, self.kind
+        )
+        bound = 2 * operator.degree.max() if self.kind == "comb" else 2.0
+        pairs = filtered_subspace(
+            operator.matrix / bound, space.num_pairs, window, self.extended(operator)
+        )
+        pairs = pairs._replace(values=pairs.values * bound)
+        num_components = (pairs.values < _zero(operator)).sum()
+        return self._rows(operator, pairs, num_components)
+
+    @property
+    def kind(self) -> Literal["sym", "comb"]:
+        r"""The Laplacian that is decomposed."""
+        return "comb" if self.embedding.laplacian == "comb" else "sym"
+
+    def _rows(
+        self,
+        operator: Laplacian,
+        pairs: Eigenpairs | Subspace,
+        num_components: int | Tensor,
+    ) -> SpectralRows:
+        first, last = int(self.embedding.drop_trivial), self.embedding.num_pairs
+        vectors = pairs.vectors[:, first:last]
+        if self.embedding.laplacian == "rw":
             vectors = vectors * operator.degree.rsqrt().unsqueeze(1)
-        scale = num_nodes**0.5 / vectors.norm(dim=0)
+        scale = operator.num_nodes**0.5 / vectors.norm(dim=0)
         return SpectralRows(
             vectors=(vectors * scale).to(self.anchors),
-            values=pairs.values[-space.num_eigenvectors :].to(self.anchors),
+            values=pairs.values[first:last].to(self.anchors),
             degree=operator.degree.to(self.anchors),
-            num_components=_num_components(operator, pairs.values),
+            num_components=num_components,
             converged=pairs.converged,
         )
 
@@ -108,6 +138,11 @@ def _num_components(operator: Laplacian, values: Tensor) -> int:
     matrix = operator.matrix
     arrays = (matrix.values(), matrix.col_indices(), matrix.crow_indices())
     pattern = scipy.sparse.csr_matrix(tuple(array.numpy() for array in arrays))
-    scale = operator.degree.max() if operator.kind == "comb" else 1.0
-    num_zero = int((values < ZERO_EIGENVALUE * scale).sum())
+    num_zero = int((values < _zero(operator)).sum())
     return max(connected_components(pattern, directed=False)[0], num_zero)
+
+
+def _zero(operator: Laplacian) -> float | Tensor:
+    r"""Eigenvalues below count as zero."""
+    scale = operator.degree.max() if operator.kind == "comb" else 1.0
+    return ZERO_EIGENVALUE * scale

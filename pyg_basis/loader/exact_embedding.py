@@ -25,13 +25,15 @@ class SpectralRows:
             far as the eigenvalues show them: one more is computed than there
             are vectors, and more than that are not told apart.
         converged (bool): Whether the eigensolver reached its tolerance.
+
+    The last two are tensors :obj:`[]` for batches embedded on an accelerator.
     """
 
     vectors: Tensor
     values: Tensor
     degree: Tensor
-    num_components: int
-    converged: bool
+    num_components: int | Tensor
+    converged: bool | Tensor
 
 
 @dataclass(frozen=True)

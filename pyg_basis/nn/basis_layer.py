@@ -211,8 +211,12 @@ class BASiSLayer(nn.Module):
         the targets are constants."""
         # Worker processes make their batches on the CPU.
         batch = x if isinstance(x, Data) else self.targets(x)
-        batch = batch.to(self.anchors.device)
-        return F.mse_loss(self._rows(self._checked(batch.x)), batch.y)
+        batch = batch.to(self.anchors.device, non_blocking=True)
+        loss = F.mse_loss(self._rows(self._checked(batch.x)), batch.y)
+        if isinstance(batch.converged, Tensor):
+            # Nobody has looked: what is no eigenvector is not learned.
+            loss = torch.where(batch.converged, loss, 0.0)
+        return loss
 
     def anchor_reference(self) -> AnchorReference:
         r"""The reference space by itself, for an :class:`AnchorLoader`; a

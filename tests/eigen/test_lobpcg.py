@@ -1,10 +1,25 @@
+import importlib
+from math import inf
+
+import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from pyg_basis.eigen import LOBPCG, Dense, SymmetricOperator
+from pyg_basis.eigen import (
+    LOBPCG,
+    Dense,
+    Eigenpairs,
+    FilterWindow,
+    SymmetricOperator,
+    eigenpairs,
+)
+from pyg_basis.eigen._chebyshev_filter import chebyshev_filter
 from pyg_basis.graph import laplacian
 
 K = 6
+# Too few iterations for a path.
+SHORT = LOBPCG(max_iter=1, num_filters=0, window=FilterWindow(0.2, 0.3, 1.0, 4))
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +98,178 @@ def test_number_of_guards(operator, answer, num_guards) -> None:
     assert torch.allclose(pairs.values, answer.values[:K], atol=1e-10)
 
 
-def test_unconverged_result_says_so(path) -> None:
+@pytest.mark.parametrize("window", [None, FilterWindow(0.2, 0.3, 1.0, 4)])
+def test_unconverged_result_says_so(path, window) -> None:
     operator = SymmetricOperator.from_laplacian(laplacian(path(1000)))
-    pairs = LOBPCG(max_iter=5).solve(operator, K)
-    assert pairs.iterations == 5
+    pairs = LOBPCG(max_iter=1, num_filters=0, window=window).solve(operator, K)
+    assert pairs.iterations == 1
     assert not pairs.converged
+    assert pairs.residuals.max() > 1e-6
     assert pairs.vectors.isfinite().all()
+
+
+@pytest.mark.parametrize("max_iter", [1, 2, 3, 5, 8])
+def test_converged_says_what_the_residuals_are(path, max_iter) -> None:
+    operator = SymmetricOperator.from_laplacian(laplacian(path(1000)))
+    pairs = LOBPCG(max_iter=max_iter).solve(operator, K)
+    product = operator.matrix @ pairs.vectors - pairs.vectors * pairs.values
+    assert pairs.converged == bool((product.norm(dim=0) / 2 <= 1e-6).all())
+    assert pairs.iterations <= max_iter
+
+
+def test_unconverged_window_is_followed_by_the_next_solver(path) -> None:
+    found = eigenpairs(laplacian(path(1000)), K, SHORT, tol=1e-10)
+    assert found.solver != "lobpcg"
+    assert found.converged
+    expected = torch.linalg.eigvalsh(laplacian(path(1000)).matrix.to_dense())
+    assert torch.allclose(found.values, expected[:K], rtol=0, atol=1e-9)
+
+
+def test_unconverged_everywhere_warns(path, monkeypatch) -> None:
+    module = importlib.import_module("pyg_basis.eigen.eigenpairs")
+    monkeypatch.setattr(module, "solver_chain", lambda *_: [SHORT])
+    with pytest.warns(RuntimeWarning, match="of solver 'lobpcg' is above tol"):
+        found = eigenpairs(laplacian(path(1000)), K)
+    assert not found.converged
+
+
+# --- a window
+
+
+@pytest.fixture(scope="module")
+def window(operator, answer) -> FilterWindow:
+    return FilterWindow.of(operator, answer.values, K)
+
+
+def test_window_and_a_close_start_take_one_filter(
+    operator, answer, window, subspace_error
+) -> None:
+    width = K + window.num_guards
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(400, width, generator=generator, dtype=torch.float64) / 20
+    start = answer.vectors[:, :width] + 0.1 * noise
+    pairs = LOBPCG(window=window).solve(operator, K, start)
+    assert pairs.converged
+    assert pairs.iterations <= 2 < LOBPCG().solve(operator, K, start).iterations
+    assert subspace_error(pairs.vectors, answer.vectors[:, :K]) < 1e-6
+
+
+def starts(answer: Eigenpairs) -> dict[str, Tensor | None]:
+    vectors, width = answer.vectors, K + 6
+    generator = torch.Generator().manual_seed(1)
+    noise = torch.randn(400, width, generator=generator, dtype=torch.float64) / 20
+    some_nan = vectors[:, :width].clone()
+    some_nan[7, [0, 3, 8]] = torch.nan
+    return {
+        "none": None,
+        "answer": vectors[:, :width],
+        "noisy": vectors[:, :width] + 0.1 * noise,
+        "random": noise,
+        "orthogonal": vectors[:, 20 : 20 + width],
+        "lacks the first": vectors[:, 1 : K + 1],
+        "lacks one": vectors[:, [0, 1, 3, 4, 5, 6]],
+        "lacks all but guards": vectors[:, [*range(20, 26), *range(6)]],
+        "nan": noise * torch.nan,
+        "some nan": some_nan,
+        "rank 1": vectors[:, :1].expand(-1, width),
+        "rank 3": vectors[:, :3].repeat(1, 4),
+        "zeros": torch.zeros(400, width),
+    }
+
+
+WRONG_WINDOWS = {
+    "cut below the wanted": (0.001, 0.002, 0.8),
+    "all above the wanted": (0.5, 0.6, 0.9),
+    "cut amid the wanted": (0.001, 0.1, 0.9),
+    "wanted far below": (1e-9, 0.15, 0.9),
+    "negative": (-0.5, -0.1, 0.9),
+    "no room": (0.1, 0.1 + 1e-17 * 2**3, 1.0),
+    "hardly any room": (0.1, 0.1 + 1e-9, 1.0),
+    "upper below the spectrum": (0.1, 0.15, 0.4),
+    "upper far below": (0.01, 0.02, 0.021),
+    "upper below the wanted": (1e-6, 2e-6, 1e-5),
+    "filter overflows": (1e-6, 1.1e-6, 1e-4),
+    "whole spectrum": (-1e-3, 0.0, 1.0),
+    "beyond the spectrum": (1.0, 2.0, 3.0),
+    "huge": (0.0, 1e100, 1e200),
+    "infinite": (0.0, 0.1, inf),
+    "tiny": (0.0, 1e-200, 2e-200),
+}
+
+
+@pytest.mark.parametrize("num_guards", [1, 4, 12])
+@pytest.mark.parametrize("name", list(WRONG_WINDOWS))
+def test_any_window_gives_the_answer(
+    operator, answer, subspace_error, name, num_guards
+) -> None:
+    solver = LOBPCG(window=FilterWindow(*WRONG_WINDOWS[name], num_guards))
+    for start_name, start in starts(answer).items():
+        pairs = solver.solve(operator, K, start)
+        assert pairs.converged, start_name
+        assert pairs.solver == "lobpcg"
+        error = subspace_error(pairs.vectors, answer.vectors[:, :K])
+        assert error < 5e-6, start_name
+        assert torch.allclose(pairs.values, answer.values[:K], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("num_filters", [1, 3, 8])
+def test_any_start_with_a_window_gives_the_answer(
+    operator, answer, window, subspace_error, num_filters
+) -> None:
+    solver = LOBPCG(window=window, num_filters=num_filters)
+    for name, start in starts(answer).items():
+        pairs = solver.solve(operator, K, start)
+        assert pairs.converged, name
+        assert subspace_error(pairs.vectors, answer.vectors[:, :K]) < 1e-6, name
+
+
+@pytest.mark.parametrize("kind", ["sym", "comb"])
+def test_window_of_another_graph(
+    operator, neighbors, ring, reference, subspace_error, kind
+) -> None:
+    graph = neighbors(300, seed=5)
+    values, vectors = reference(graph, kind, K)
+    for other in (neighbors(100), neighbors(400, k=40), ring(200)):
+        theirs = SymmetricOperator.from_laplacian(laplacian(other, kind))
+        known = Dense().solve(theirs, 20).values
+        solver = LOBPCG(window=FilterWindow.of(theirs, known, K))
+        for start in (None, torch.from_numpy(vectors[:, 1:] + 0.01)):
+            found = eigenpairs(laplacian(graph, kind), K, solver, start)
+            assert found.converged
+            assert np.allclose(found.values, values, rtol=0, atol=1e-6)
+            assert subspace_error(found.vectors, vectors) < 1e-5
+
+
+def test_overflow_starts_anew(operator, answer, monkeypatch) -> None:
+    blocks = []
+
+    def spied(*arguments):
+        blocks.append(chebyshev_filter(*arguments))
+        return blocks[-1]
+
+    monkeypatch.setattr("pyg_basis.eigen.lobpcg.chebyshev_filter", spied)
+    wrong = FilterWindow(*WRONG_WINDOWS["filter overflows"], 4)
+    pairs = LOBPCG(window=wrong).solve(operator, K, answer.vectors[:, :K])
+    assert not blocks[0].norm().isfinite(), "the test must overflow"
+    assert pairs.converged
+    assert torch.allclose(pairs.values, answer.values[:K], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["sym", "comb"])
+@pytest.mark.parametrize("num_components", [3, K, 9, 20])
+def test_disconnected_graphs(ring, union, window, kind, num_components) -> None:
+    graph = union(*(ring(size) for size in range(20, 20 + num_components)))
+    operator = laplacian(graph, kind)
+    expected = torch.linalg.eigvalsh(operator.matrix.to_dense())[:K]
+    for start in (None, torch.ones(graph.num_nodes, 3), torch.eye(graph.num_nodes)):
+        found = eigenpairs(operator, K, LOBPCG(window=window), start)
+        assert found.converged
+        assert torch.allclose(found.values, expected, rtol=0, atol=1e-8)
+        product = operator.matrix @ found.vectors - found.vectors * found.values
+        assert product.norm(dim=0).max() < 4e-6
+        # The trivial vector leads the others.
+        trivial = operator.trivial()
+        assert abs(trivial @ found.vectors[:, 0]) == pytest.approx(1)
 
 
 def test_residuals_are_those_of_the_vectors(operator) -> None:

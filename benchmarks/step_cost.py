@@ -1,0 +1,350 @@
+"""What the parts of a training step cost, by batch size.
+
+    python benchmarks/step_cost.py --data-root DIR
+    python benchmarks/step_cost.py
+
+The second command leaves out MNIST's features. All figures of a batch size are taken
+in turns, round by round, in one thread, and the medians are compared. The eigenpairs
+of each batch are found five ways: dense in double precision (`torch.linalg.eigh`, the
+whole spectrum; and LAPACK's, of the wanted part), by SciPy's LOBPCG from a random
+start, down to the residual of the warm one, by our LOBPCG from a random start, and
+warm, from the anchors' rows, or from what the network predicts. `--check` batches of
+every set are compared with dense eigenvectors. Writes step_cost.json, .md and .png.
+
+About 25 minutes; `--quick` takes seconds and writes no figures of worth.
+"""
+
+import argparse
+import statistics
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse.linalg
+import torch
+from feature_sets import FeatureSet, feature_set
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from results import markdown_table, write_results
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+from torch_geometric.data import Data
+
+from pyg_basis import BASiSLayer
+from pyg_basis.datasets import TOYS
+from pyg_basis.eigen import LOBPCG, Dense, SymmetricOperator, eigenpairs
+from pyg_basis.graph import (
+    Laplacian,
+    affinity,
+    knn_graph,
+    laplacian,
+    neighbor_laplacian,
+)
+from pyg_basis.loader import AnchorLoader, AnchorReference
+
+TIMED = ("mnist", "sphere")
+CHECKED = ("mnist", "sphere", "circle", *TOYS)
+BATCH_SIZES = (512, 1024, 2048, 4096, 8192)
+NUM_ANCHORS = 250
+# Beyond, the whole spectrum of a batch takes minutes.
+DENSE_UP_TO = 4096
+# Batches that the network sees before its prediction serves as a start.
+NUM_TRAINED = 200
+TOL = 1e-6
+
+Parts = dict[str, float]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
+    torch.set_num_threads(1)
+    threadpool_limits(1)  # SciPy's, too
+    sizes = (300, 600) if options.quick else BATCH_SIZES
+    timed, checked = [], []
+    for name in CHECKED:
+        if name == "mnist" and options.data_root is None:
+            print("mnist is left out: it needs --data-root")
+            continue
+        points = feature_set(name, options.data_root, options.cache_dir)
+        checked.append({"set": name, **check(points, sizes[0], options.check)})
+        print(checked[-1], flush=True)
+        for size in sizes if name in TIMED else ():
+            timed.append({"set": name, "m": size, **parts(points, size, options)})
+            print(timed[-1], flush=True)
+
+    settings = {
+        "num_anchors": NUM_ANCHORS,
+        "trained_batches": NUM_TRAINED,
+        "tol": TOL,
+        "rounds": options.rounds,
+        "quick": options.quick,
+        "unit": "milliseconds, medians",
+    }
+    path = options.output / "step_cost.json"
+    results = {"parts": timed, "against_dense": checked}
+    write_results(path, settings, results, [0])
+    text = tables(timed, checked)
+    path.with_suffix(".md").write_text(text, encoding="utf-8")
+    draw(timed).savefig(path.with_suffix(".png"), dpi=110)
+    print(f"\n{text}")
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--data-root", type=Path, help="folder of mnist.npz")
+    add("--cache-dir", type=Path, default=Path("cache"), help="of the features")
+    add("--output", type=Path, help="folder (default: benchmarks/results)")
+    add("--rounds", type=int, default=15, help="of each timing (default: 15)")
+    add("--check", type=int, default=200, help="batches of each set (default: 200)")
+    add("--quick", action="store_true", help="a smoke run; by default to runs/")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.rounds, options.check = 2, 2
+    if options.output is None:
+        options.output = Path("runs" if options.quick else "benchmarks/results")
+    return options
+
+
+class Batches:
+    """A layer that was trained a little, and batches to be timed on."""
+
+    def __init__(self, points: FeatureSet, size: int) -> None:
+        self.x, num_eigenvectors, self.num_neighbors = points
+        self.size = size
+        self.rng = np.random.default_rng(0)
+        self.layer = BASiSLayer(
+            self.x.size(1),
+            num_eigenvectors,
+            num_anchors=NUM_ANCHORS,
+            num_neighbors=self.num_neighbors,
+        )
+        self.layer.init_reference(self.x[self.draw(20_000)], reference_size=size)
+        self.reference: AnchorReference = self.layer.anchor_reference()
+        self.optimizer = torch.optim.Adam(self.layer.parameters(), lr=1e-3)
+        self.k = self.reference.embedding.num_pairs
+
+    def draw(self, count: int) -> Tensor:
+        return torch.from_numpy(self.rng.choice(len(self.x), count, replace=False))
+
+    def others(self) -> Tensor:
+        return self.x[self.draw(self.size - NUM_ANCHORS)]
+
+    def train(self, num_batches: int) -> None:
+        for _ in range(num_batches):
+            self.step(self.reference.targets(self.others()))
+
+    def step(self, batch: Data) -> None:
+        loss = self.layer.loss(batch)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+    def laplacian(self, x: Tensor) -> Laplacian:
+        landmarks = self.reference.batches.landmarks
+        return neighbor_laplacian(landmarks, x, self.num_neighbors)
+
+    def warm(self) -> LOBPCG:
+        return LOBPCG(window=self.reference.batches.start.window)
+
+
+def check(points: FeatureSet, size: int, num_batches: int) -> dict[str, Any]:
+    """Subspace errors of warm starts against dense eigenvectors."""
+    batches = Batches(points, size)
+    errors, solvers, unconverged = [], defaultdict(int), 0
+    for _ in range(num_batches):
+        operator = batches.laplacian(batches.others())
+        start = batches.reference.batches.extended(operator)
+        pairs = eigenpairs(operator, batches.k, batches.warm(), start, TOL)
+        exact = torch.linalg.eigh(operator.matrix.to_dense()).eigenvectors
+        errors.append(subspace_error(pairs.vectors, exact[:, : batches.k]))
+        solvers[pairs.solver] += 1
+        unconverged += not pairs.converged
+    return {
+        "m": size,
+        "batches": num_batches,
+        "largest_error": max(errors),
+        "median_error": statistics.median(errors),
+        "unconverged": unconverged,
+        "solvers": dict(solvers),
+    }
+
+
+def subspace_error(found: Tensor, exact: Tensor) -> float:
+    """The sine of the largest angle between two spaces of orthonormal columns."""
+    rest = exact - found @ (found.t() @ exact)
+    return float(torch.linalg.matrix_norm(rest, 2))
+
+
+def parts(points: FeatureSet, size: int, options: argparse.Namespace) -> Parts:
+    batches = Batches(points, size)
+    # Long runs of everything would only say the same of a large batch.
+    rounds = max(3, min(options.rounds, options.rounds * 1024 // size))
+    batches.train(min(NUM_TRAINED, rounds if options.quick else NUM_TRAINED))
+    seconds: dict[str, list[float]] = defaultdict(list)
+    figures: dict[str, list[float]] = defaultdict(list)
+    for number in range(rounds + 1):
+        found, figure = one_round(batches, number, options.quick)
+        if number > 0:  # the first round warms up
+            for key, value in found.items():
+                seconds[key].append(value)
+            for key, value in figure.items():
+                figures[key].append(value)
+    seconds["step_with_worker"] = with_worker(batches, max(2 * rounds, 8))
+    medians = {key: 1e3 * statistics.median(seconds[key]) for key in seconds}
+    return {**medians, **{key: statistics.median(figures[key]) for key in figures}}
+
+
+def one_round(
+    batches: Batches, number: int, quick: bool
+) -> tuple[dict[str, float], dict[str, float]]:
+    seconds: dict[str, float] = {}
+
+    def timed(name: str, work: Callable[[], Any]) -> Any:
+        start = time.perf_counter()
+        result = work()
+        seconds[name] = time.perf_counter() - start
+        return result
+
+    x, k = batches.others(), batches.k
+    space, reference = batches.reference.batches, batches.reference
+    joined = torch.cat([reference.anchors, x])
+    timed(
+        "graph_step_by_step",
+        lambda: laplacian(affinity(knn_graph(joined, batches.num_neighbors))),
+    )
+    operator = timed("graph", lambda: batches.laplacian(x))
+    symmetric = SymmetricOperator.from_laplacian(operator)
+    start = timed("extension", lambda: space.extended(operator))
+    warm = timed("warm", lambda: eigenpairs(operator, k, batches.warm(), start, TOL))
+    root = operator.degree.sqrt().unsqueeze(1)
+    with torch.no_grad():
+        predicted = batches.layer.network(batches.layer.standardization(joined)) * root
+    timed("predicted", lambda: eigenpairs(operator, k, batches.warm(), predicted, TOL))
+    timed("cold", lambda: eigenpairs(operator, k, LOBPCG(), tol=TOL))
+    residual = float(warm.residuals.max()) * symmetric.norm_bound
+    timed("scipy_lobpcg", lambda: scipy_lobpcg(symmetric, k, residual, number))
+    if batches.size <= DENSE_UP_TO and (number < 3 or batches.size <= 1024 or quick):
+        dense = symmetric.to_dense()
+        timed("dense", lambda: torch.linalg.eigh(dense))
+        timed("dense_part", lambda: Dense().solve(symmetric, k))
+    batch = timed("targets", lambda: reference.targets(x))
+    timed("gradient_step", lambda: batches.step(batch))
+    timed("whole_step", lambda: batches.step(reference.targets(x)))
+    orthonormal = torch.linalg.qr(warm.vectors).Q
+    figures = {
+        "start_error": angle(start[:, :k], orthonormal),
+        "predicted_error": angle(predicted, orthonormal),
+        "residual": float(warm.residuals.max()),
+    }
+    return seconds, figures
+
+
+def angle(start: Tensor, exact: Tensor) -> float:
+    return subspace_error(torch.linalg.qr(start.double()).Q, exact)
+
+
+def scipy_lobpcg(operator: SymmetricOperator, k: int, tol: float, seed: int) -> None:
+    block = np.random.default_rng(seed).standard_normal((operator.num_nodes, k))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says when it stops short, as it may
+        scipy.sparse.linalg.lobpcg(
+            operator.to_scipy(), block, tol=tol, maxiter=1000, largest=False
+        )
+
+
+def with_worker(batches: Batches, count: int) -> list[float]:
+    """Seconds from batch to batch while one worker computes the targets."""
+    loader = AnchorLoader(
+        batches.x, batches.reference, batches.size, count + 4, num_workers=1
+    )
+    seconds = []
+    last = time.perf_counter()
+    for batch in loader:
+        batches.step(batch)
+        now = time.perf_counter()
+        seconds.append(now - last)
+        last = now
+    return seconds[4:]  # the first wait for the worker to start
+
+
+def tables(timed: list[dict[str, Any]], checked: list[dict[str, Any]]) -> str:
+    def ratio(row: dict[str, Any], above: str, below: str) -> str | None:
+        return f"{row[above] / row[below]:.2f}" if above in row else None
+
+    times = [
+        {
+            "set": row["set"],
+            "m": row["m"],
+            "graph": f"{row['graph']:.1f}",
+            "warm": f"{row['warm']:.1f}",
+            "targets": f"{row['targets']:.1f}",
+            "step": f"{row['gradient_step']:.1f}",
+            "targets / step": ratio(row, "targets", "gradient_step"),
+            "whole / step": ratio(row, "whole_step", "gradient_step"),
+            "with worker / step": ratio(row, "step_with_worker", "gradient_step"),
+            "dense / warm": ratio(row, "dense", "warm"),
+            "dense part / warm": ratio(row, "dense_part", "warm"),
+            "SciPy LOBPCG / warm": ratio(row, "scipy_lobpcg", "warm"),
+            "cold / warm": ratio(row, "cold", "warm"),
+            "predicted / warm": ratio(row, "predicted", "warm"),
+        }
+        for row in timed
+    ]
+    errors = [
+        {
+            "set": row["set"],
+            "batches": row["batches"],
+            "largest error": f"{row['largest_error']:.1e}",
+            "median error": f"{row['median_error']:.1e}",
+            "unconverged": row["unconverged"],
+            "not by LOBPCG": row["batches"] - row["solvers"].get("lobpcg", 0),
+        }
+        for row in checked
+    ]
+    return f"{markdown_table(times, list(times[0]))}\n" + markdown_table(
+        errors, list(errors[0])
+    )
+
+
+def draw(timed: list[dict[str, Any]]) -> Figure:
+    names = list(dict.fromkeys(row["set"] for row in timed))
+    figure = Figure(figsize=(5.5 * len(names), 4.5), layout="constrained")
+    panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    for panel, name in zip(panels, names, strict=True):
+        draw_set(panel, [row for row in timed if row["set"] == name])
+        panel.set_title(f"{name}: parts of a step")
+    panels[0].set_ylabel("milliseconds, one core")
+    panels[-1].legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def draw_set(panel: Axes, rows: list[dict[str, Any]]) -> None:
+    styles = {
+        "dense": ("eigenpairs, dense", "s-", "0.3"),
+        "scipy_lobpcg": ("eigenpairs, SciPy LOBPCG, cold", "D-", "0.6"),
+        "cold": ("eigenpairs, ours, cold", "^-", "tab:orange"),
+        "warm": ("eigenpairs, ours, warm", "o-", "tab:red"),
+        "graph_step_by_step": ("graph, step by step", "v--", "tab:cyan"),
+        "graph": ("graph, in one go", "o--", "tab:blue"),
+        "gradient_step": ("gradient step", "o:", "tab:green"),
+    }
+    for key, (label, style, color) in styles.items():
+        shown = [row for row in rows if key in row]
+        sizes, times = [row["m"] for row in shown], [row[key] for row in shown]
+        panel.plot(sizes, times, style, color=color, label=label, ms=5)
+    sizes = [row["m"] for row in rows]
+    panel.set(xscale="log", yscale="log", xlabel="nodes of a batch")
+    panel.set_xticks(sizes, [str(size) for size in sizes])
+    panel.minorticks_off()
+    panel.grid(alpha=0.3)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from pyg_basis.graph.affinity import check_bandwidth
+from pyg_basis.graph.laplacian_operator import Laplacian
+
+
+def dense_laplacian(
+    x: Tensor,
+    k: int,
+    bandwidth: Literal["self_tuning", "global"] | float = "self_tuning",
+    kind: Literal["sym", "comb"] = "sym",
+) -> Laplacian:
+    r"""The Laplacian of the neighbour graph of a batch as a full matrix, for
+    accelerators.
+
+    That of ``laplacian(affinity(knn_graph(x, k), bandwidth), kind)`` in double
+    precision, but for which of several equally far nodes is the ``k``-th neighbour.
+    No shape and no step depends on a number that the host would have to read, and
+    products with a full matrix of some thousand rows cost less there than a launch.
+
+    Args:
+        x (Tensor): Features :math:`[m, d]`.
+        k (int): Neighbours per node, below :math:`m`.
+        bandwidth (str or float): See :func:`~pyg_basis.graph.affinity`.
+            (default: ``"self_tuning"``)
+        kind (str): ``"sym"`` or ``"comb"``. (default: ``"sym"``)
+
+    Returns:
+        Laplacian: Matrix :math:`[m, m]` (dense, float64), degrees :math:`[m]`.
+
+    Raises:
+        ValueError: If ``bandwidth`` is unknown.
+    """
+    sigma: float | Tensor | None = check_bandwidth(bandwidth)
+    points = x.detach().double()
+    # By differences: the form |a|^2 + |b|^2 - 2ab cancels for near points.
+    distance = torch.cdist(
+        points, points, compute_mode="donot_use_mm_for_euclid_dist"
+    ).fill_diagonal_(torch.inf)
+    near, index = distance.topk(k, dim=1, largest=False)
+    if bandwidth == "self_tuning":
+        own, other = near[:, -1:], near[:, -1][index]
+        # As in affinity: a bandwidth of 0 takes that of the other end.
+        own, other = (
+            torch.where(own > 0, own, other),
+            torch.where(other > 0, other, own),
+        )
+        ratio = torch.where(near > 0, (near / own) * (near / other), 0.0)
+    else:
+        if sigma is None:
+            positive = torch.where(near > 0, near, torch.nan)
+            median = near.median()
+            sigma = torch.where(median > 0, median, positive.nanmedian().nan_to_num(1))
+        ratio = (near / sigma).square() / 2
+    nearest = torch.exp(-ratio).clamp(min=torch.finfo(torch.float32).tiny)
+    weight = torch.zeros_like(distance).scatter_(1, index, nearest)
+    weight = torch.maximum(weight, weight.t())
+    degree = weight.sum(dim=1)
+    if kind == "sym":
+        root = degree.rsqrt()
+        matrix = (-weight * (root.unsqueeze(1) * root)).fill_diagonal_(1.0)
+    else:
+        matrix = torch.diag(degree) - weight
+    return Laplacian(matrix=matrix, kind=kind, degree=degree)

@@ -1,0 +1,46 @@
+import pytest
+import torch
+
+from pyg_basis.graph import affinity, knn_graph, laplacian
+from pyg_basis.graph.dense_laplacian import dense_laplacian
+from tests.no_host_reads import NoHostReads
+
+
+def points(n: int, d: int = 4) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(n, d, generator=generator, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("kind", ["sym", "comb"])
+@pytest.mark.parametrize("bandwidth", ["self_tuning", "global", 0.7])
+@pytest.mark.parametrize("offset", [0.0, 1e5])
+def test_equals_the_sparse_one(kind, bandwidth, offset) -> None:
+    x = points(90) + offset
+    found = dense_laplacian(x, 7, bandwidth, kind)
+    expected = laplacian(affinity(knn_graph(x, 7), bandwidth), kind)
+    assert torch.allclose(found.matrix, expected.matrix.to_dense(), rtol=1e-9)
+    assert torch.allclose(found.degree, expected.degree, rtol=1e-9)
+    assert torch.equal(found.matrix, found.matrix.t())
+    assert found.kind == kind
+
+
+@pytest.mark.parametrize("bandwidth", ["self_tuning", "global"])
+def test_duplicates(bandwidth) -> None:
+    # More copies of a point than it has neighbours: its bandwidth is 0.
+    x = torch.cat([points(40), points(1).expand(12, -1)])
+    found = dense_laplacian(x, 5, bandwidth)
+    assert found.matrix.isfinite().all()
+    assert (found.degree > 0).all()
+    all_equal = dense_laplacian(torch.ones(20, 3), 5, bandwidth)
+    assert all_equal.matrix.isfinite().all()
+
+
+def test_the_host_reads_nothing() -> None:
+    with NoHostReads():
+        dense_laplacian(points(50), 5)
+        dense_laplacian(points(50), 5, "global", "comb")
+
+
+def test_unknown_bandwidth() -> None:
+    with pytest.raises(ValueError, match="bandwidth must be"):
+        dense_laplacian(points(20), 5, "wide")
