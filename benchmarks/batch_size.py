@@ -32,8 +32,8 @@ from pyg_basis.datasets import load_images, sphere, sphere_eigenfunctions
 from pyg_basis.metrics import grassmann_distance
 
 BATCH_SIZES = (512, 1024, 2048, 4096, 8192)
-# Enough steps to time one, few enough to cost nothing beside the rest.
-PILOT = (3, 8)
+# Some seconds of steps tell how long one takes, beside the noise of what is done once.
+PILOT_NODES = 60_000
 HELD_OUT_SEED = 1_000_000
 SPHERE = {"n_components": 9, "n_neighbors": 50, "laplacian": "rw"}
 MNIST = {"n_components": 10, "n_neighbors": 50}
@@ -102,12 +102,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def iterations_in(seconds: float, x: Tensor, **parameters: Any) -> int:
     """How many steps fill the time, by the time between two short trainings."""
+    few = PILOT_NODES // parameters["batch_size"] + 5
     taken = []
-    for steps in PILOT:
+    for steps in (5, 5 + few):
         start = time.perf_counter()
         BASiS(max_iter=steps, tol=None, random_state=0, **parameters).fit(x)
         taken.append(time.perf_counter() - start)
-    step = (taken[1] - taken[0]) / (PILOT[1] - PILOT[0])
+    step = max(taken[1] - taken[0], 0.001) / few
     return max(int((seconds - taken[0]) / step), 1)
 
 

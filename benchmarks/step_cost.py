@@ -125,7 +125,8 @@ class Batches:
             num_anchors=NUM_ANCHORS,
             num_neighbors=self.num_neighbors,
         )
-        self.layer.init_reference(self.x[self.draw(20_000)], reference_size=size)
+        sample = self.x[self.draw(min(len(self.x), 20_000))]
+        self.layer.init_reference(sample, reference_size=size)
         self.reference: AnchorReference = self.layer.anchor_reference()
         self.optimizer = torch.optim.Adam(self.layer.parameters(), lr=1e-3)
         self.k = self.reference.embedding.num_pairs

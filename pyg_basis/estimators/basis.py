@@ -75,7 +75,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             mean loss of 100 iterations is not this much below that of the 100
             before, in units of the targets' mean square; :obj:`None` never
             does. (default: :obj:`1e-4`)
-        n_workers (int): Processes that compute targets ahead of the training.
+        n_workers (int): Processes that compute targets ahead of the training,
+            two batches each at most. The result does not depend on it.
             (default: :obj:`0`)
         device (str): Where the network is trained. (default: :obj:`"cpu"`)
         random_state (int, RandomState or None): Source of all randomness.

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 # Every tensor begins at a multiple of the widest dtype.
-ALIGNMENT = 8
+ALIGNMENT = 16
 
 Field = tuple[str, torch.dtype, torch.Size]
 

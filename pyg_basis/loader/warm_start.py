@@ -53,7 +53,7 @@ class WarmStart:
         rows[:, : self.rows.size(1)] = self.rows
         window.zero_()
         if self.window is not None:
-            window.copy_(torch.tensor(astuple(self.window)))
+            window.copy_(torch.tensor(astuple(self.window), dtype=torch.float64))
 
     def to(self, device: str | torch.device) -> "WarmStart":
         r"""The same on another device."""

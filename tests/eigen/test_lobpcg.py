@@ -4,6 +4,8 @@ from math import inf
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from pyg_basis.eigen import (
@@ -210,6 +212,26 @@ def test_any_window_gives_the_answer(
         error = subspace_error(pairs.vectors, answer.vectors[:, :K])
         assert error < 5e-6, start_name
         assert torch.allclose(pairs.values, answer.values[:K], rtol=0, atol=1e-9)
+
+
+@given(
+    ends=st.lists(
+        st.floats(1e-9, 1.0) | st.floats(-9, 0).map(lambda power: 10**power),
+        min_size=3,
+        max_size=3,
+        unique=True,
+    ),
+    num_guards=st.integers(1, 12),
+    start_name=st.sampled_from(["none", "answer", "noisy", "random", "rank 3"]),
+)
+def test_whatever_the_window_says(
+    operator, answer, subspace_error, ends, num_guards, start_name
+) -> None:
+    solver = LOBPCG(window=FilterWindow(*sorted(ends), num_guards))
+    pairs = solver.solve(operator, K, starts(answer)[start_name])
+    assert pairs.converged
+    # The tolerance over the gap.
+    assert subspace_error(pairs.vectors, answer.vectors[:, :K]) < 1e-4
 
 
 @pytest.mark.parametrize("num_filters", [1, 3, 8])

@@ -57,7 +57,9 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.mark.parametrize("num_landmarks", [1, 2, 7, 100, 299, 300])
 @pytest.mark.parametrize(("d", "k"), [(1, 5), (3, 20), (16, 50), (40, 299)])
-def test_random_points_are_certain(way: str, d: int, k: int, num_landmarks: int) -> None:
+def test_random_points_are_certain(
+    way: str, d: int, k: int, num_landmarks: int
+) -> None:
     certain = check(random_points(300, d), num_landmarks, k)
     # A sample misjudges a row now and then, and neighbours by chance: no more.
     assert certain.mean() > (0.99 if way == "whole rows" else 0.9)
@@ -164,3 +166,28 @@ def test_buffers_are_not_shared_with_the_result() -> None:
     nearest_by_threshold(landmarks.joined(other), 5, landmarks)
     for array, copy in zip(first, kept, strict=True):
         assert np.array_equal(array, copy)
+
+
+@pytest.mark.parametrize(
+    ("beyond", "alone"), [(0.0, False), (1e-14, False), (1e-9, True)]
+)
+def test_what_lies_within_roundoff_of_the_last_candidate_counts(
+    monkeypatch: pytest.MonkeyPatch, beyond: float, alone: bool
+) -> None:
+    # The farthest of the sample is the 20th neighbour, as it happens, so that the
+    # limit of the candidates is no farther than where the neighbours end.
+    monkeypatch.setattr(module, "_WHOLE_ROWS", 0)
+    limit = float(np.nextafter(np.float32(0.5), np.float32(1)))
+    values = np.full((1, 100), 0.9)
+    values[0, :10] = np.linspace(0.1, 0.5, 10)
+    values[0, 10:21] = 0.2
+    flat, slack, told = module._candidates(values, np.ones(1), 3, 20, 10)
+    assert len(flat) == 21
+    assert 1e-14 < slack[0] < 1e-9
+    assert not told.any()
+    # In whole rows nothing is cut off, and what is that near is a candidate.
+    monkeypatch.setattr(module, "_WHOLE_ROWS", 100)
+    values[0, 50] = limit + beyond
+    flat, _, told = module._candidates(values, np.ones(1), 3, 20, 10)
+    assert told.all()
+    assert len(flat) == (21 if alone else 22)

@@ -184,7 +184,9 @@ def test_bandwidth_far_from_the_distances(
 def test_weights_that_vanish_in_single_precision() -> None:
     # All are raised to its smallest number, in double precision as well.
     assert_same(random_points(100), 10, 1e-2, "comb")
-    found = neighbor_laplacian(Landmarks(random_points(30)), 3 + random_points(30), 5, 1e-3)
+    found = neighbor_laplacian(
+        Landmarks(random_points(30)), 3 + random_points(30), 5, 1e-3
+    )
     assert found.degree.min() >= 4.9 * TINY
 
 

@@ -11,6 +11,7 @@ from torch_geometric.data import Data
 
 from pyg_basis import BASiSLayer
 from pyg_basis.align import RANSAC
+from pyg_basis.eigen.filter_window import MOST_GUARDS
 from pyg_basis.loader import AnchorLoader, ExactEmbedding
 from pyg_basis.metrics import grassmann_distance, orthogonality
 
@@ -301,6 +302,112 @@ def test_state_dict_restores_everything(laplacian: Any) -> None:
     x = three_blobs(70, seed=5)
     for value, expected in zip(bits(fresh, x), bits(layer, x), strict=True):
         assert torch.equal(value, expected)
+
+
+@pytest.mark.parametrize("drop_trivial", [False, True])
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+def test_state_dict_keeps_the_warm_start(laplacian: Any, drop_trivial: bool) -> None:
+    layer = ready_layer(laplacian=laplacian, drop_trivial=drop_trivial)
+    assert layer.start.shape == (60, 3 + drop_trivial + MOST_GUARDS)
+    assert layer.window.dtype == torch.float64
+    start = layer.anchor_reference().start
+    assert start is not None and start.window is not None
+    fresh = make_layer(laplacian=laplacian, drop_trivial=drop_trivial)
+    fresh.load_state_dict(layer.state_dict())
+    again = fresh.anchor_reference().start
+    assert again is not None
+    assert again.window == start.window
+    assert torch.equal(again.rows, start.rows)
+    # They are those of the reference, as it was made.
+    _, cut, _, num_guards = layer.window.tolist()
+    assert cut > 0
+    assert start.rows.shape == (60, 3 + drop_trivial + num_guards)
+    first = layer.start[:, int(drop_trivial) : 3 + drop_trivial]
+    signs = (first * layer.reference).sum(dim=0).sign()
+    if laplacian == "rw" or laplacian == "sym":  # in which form the network learns
+        torch.testing.assert_close(first * signs, layer.reference, rtol=0, atol=0.02)
+
+
+def test_prepared_reference_is_used_again() -> None:
+    layer = ready_layer()
+    reference = layer.anchor_reference()
+    landmarks = reference.batches.landmarks
+    layer.loss(three_blobs(50)).backward()
+    layer.targets(three_blobs(50, seed=1))
+    layer.orthonormalize(three_blobs())
+    assert layer.anchor_reference() is reference
+    assert layer.anchor_reference().batches.landmarks is landmarks
+
+
+def renew_by_init(layer: BASiSLayer) -> BASiSLayer:
+    layer.init_reference(three_blobs(seed=7) + 1, reference_size=200, seed=8)
+    return layer
+
+
+def renew_by_load(layer: BASiSLayer) -> BASiSLayer:
+    layer.load_state_dict(renew_by_init(make_layer()).state_dict())
+    return layer
+
+
+def renew_by_assign(layer: BASiSLayer) -> BASiSLayer:
+    layer.load_state_dict(renew_by_init(make_layer()).state_dict(), assign=True)
+    return layer
+
+
+def renew_in_place(layer: BASiSLayer) -> BASiSLayer:
+    layer.anchors.mul_(1.01)
+    return layer
+
+
+def renew_by_buffer(layer: BASiSLayer) -> BASiSLayer:
+    layer.anchors = layer.anchors * 1.01
+    return layer
+
+
+@pytest.mark.parametrize(
+    "renew",
+    [
+        renew_by_init,
+        renew_by_load,
+        renew_by_assign,
+        renew_in_place,
+        renew_by_buffer,
+        lambda layer: layer.to(torch.float64),
+        lambda layer: layer.double(),
+        lambda layer: layer.to("meta").to_empty(device="cpu"),
+    ],
+)
+def test_prepared_reference_is_renewed(renew: Any) -> None:
+    layer = ready_layer()
+    layer.targets(three_blobs(50))
+    old = layer.anchor_reference()
+    layer = renew(layer)
+    layer.is_initialized.fill_(True)
+    new = layer.anchor_reference()
+    assert new is not old
+    assert new.anchors is layer.anchors
+    assert new.rows is layer.reference
+    assert "landmarks" not in vars(new.batches)
+
+
+@pytest.mark.parametrize("renew", [renew_by_init, renew_by_load, renew_by_assign])
+def test_targets_are_those_of_the_renewed_reference(renew: Any) -> None:
+    layer = ready_layer()
+    x = three_blobs(50, seed=5)
+    before = layer.targets(x).y
+    fresh = renew_by_init(make_layer())
+    assert torch.equal(renew(layer).targets(x).y, fresh.targets(x).y)
+    assert not torch.equal(layer.targets(x).y, before)
+
+
+def test_reset_parameters_forgets_the_prepared_reference() -> None:
+    layer = ready_layer()
+    layer.targets(three_blobs(50))
+    layer.reset_parameters()
+    with pytest.raises(RuntimeError, match="init_reference"):
+        layer.anchor_reference()
+    assert not layer.start.any()
+    assert not layer.window.any()
 
 
 @pytest.mark.parametrize(
