@@ -19,7 +19,12 @@ from results import format_mean_std, markdown_table, write_results
 
 METHODS = ("poisson_disk", "random", "kmeans++", "farthest")
 NUM_TRAIN, NUM_OUTLIERS, NUM_TEST = 20_000, 400, 2_000
-PARAMETERS: dict[str, Any] = {"n_components": 10, "n_neighbors": 50, "max_iter": 1000}
+PARAMETERS: dict[str, Any] = {
+    "n_components": 10,
+    "n_neighbors": 50,
+    "batch_size": 512,
+    "max_iter": 1000,
+}
 
 
 def main(arguments: list[str] | None = None) -> None:

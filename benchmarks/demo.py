@@ -23,7 +23,12 @@ from pyg_basis.datasets import digits
 matplotlib.use("Agg")
 
 # Some 50 digits of each kind are in the test part: 20 neighbours stay within.
-PARAMETERS = {"n_components": 10, "n_neighbors": 20, "verbose": sys.stderr.isatty()}
+PARAMETERS = {
+    "n_components": 10,
+    "n_neighbors": 20,
+    "batch_size": 512,
+    "verbose": sys.stderr.isatty(),
+}
 SIAMESE_EPOCHS = 10
 
 

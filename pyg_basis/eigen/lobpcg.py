@@ -1,5 +1,6 @@
 from dataclasses import dataclass, replace
 from math import ceil, inf, log
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -87,76 +88,106 @@ class LOBPCG:
         size = k + (self.num_guards if window is None else window.num_guards)
         if n < 5 * size:
             return Dense().solve(operator, k, x0, tol, seed)
-        matrix, bound = operator.matrix, operator.norm_bound
-        unguided = replace(self, window=None)
-        if window is not None and window.cut >= 1:
-            return unguided.solve(operator, k, x0, tol, seed)  # Nothing is beyond it.
-        x = start_block(operator, k, size, x0, seed)
-        iteration, guard, growth, upper = 0, inf, 0.0, bound
-        if window is not None:
-            iteration, cut = 1, bound * window.cut
-            upper = bound * min(window.upper, 1.0)
-            degree = ceil(WINDOW_GROWTH / max(window.rate, WINDOW_GROWTH / MOST_DEGREE))
-            x = chebyshev_filter(matrix, x, bound * window.wanted, cut, upper, degree)
-            if _overflows(x):
-                return unguided.solve(operator, k, x0, tol, seed)
-        x, image_x, values = _ritz(matrix, torch.linalg.qr(x).Q, size)
-        if window is not None:
-            wanted, beyond = float(values[k - 1]), float(values[-1])
-            middle = (bound * window.wanted + cut) / 2
-            if 2 * bound * window.wanted - middle < wanted < middle < beyond:
-                # The window fits, so the block has room for all below its cut.
-                beyond = max(beyond, (1 - LIKENESS) * cut)
-            growth = _favour(wanted, beyond, cut, upper, degree)
-        p = image_p = x[:, :0]
+        block = start_block(operator, k, size, x0, seed)
         # In random vectors a single direction makes up n^-1/2.
         revealing = log(10 * n**0.5 / GUARD_NOISE) if x0 is not None else 0.0
-        while True:
-            if window is not None and (
-                float(values[-1]) > upper or float(values[k - 1]) >= bound * window.cut
-            ):
-                # The window is of no use: its filter raised the rest or damped all.
-                return unguided.solve(operator, k, x0, tol, seed)
-            residual = image_x - x * values
-            norms = residual.norm(dim=0) / bound
-            last, earlier, guard = float(values[k - 1]), guard, float(values[k])
-            # The subspace is off by the residual over the gap, so residuals are to
-            # be small beside the gap, as far as it can be told and roundoff allows;
-            # what is reached is held against tol.
-            gap = min(max((guard - last) / bound, SHARPEST), 1.0)
-            sharp = max(tol * gap, min(tol, 1e-12))
-            # A start block may hold eigenvectors, but not the first ones: then
-            # residuals are small at once, while the random guards are on their way
-            # down to what is missing. Either they have settled, or the filter favours
-            # what is missing so much over all beyond the block that they cannot hide
-            # it.
-            settled = growth >= revealing or earlier - guard <= 0.1 * (guard - last)
-            excess = float(norms[:k].max()) / sharp
-            if (settled and excess <= 1) or iteration == self.max_iter:
+        if window is None:
+            return self._unguided(operator, k, block, tol, revealing)
+        guided = self._guided(operator, k, block, tol, revealing, window)
+        return guided or replace(self, window=None).solve(operator, k, x0, tol, seed)
+
+    def _guided(
+        self,
+        operator: SymmetricOperator,
+        k: int,
+        x: Tensor,
+        tol: float,
+        revealing: float,
+        window: FilterWindow,
+    ) -> Eigenpairs | None:
+        r"""Filters alone, as the window has it; nothing if it is of no use here."""
+        bound = operator.norm_bound
+        wanted, cut, upper = bound * window.wanted, bound * window.cut, bound
+        upper *= min(window.upper, 1.0)
+        if cut >= upper:
+            return None
+        degree = ceil(WINDOW_GROWTH / max(window.rate, WINDOW_GROWTH / MOST_DEGREE))
+        growth, scale = 0.0, wanted
+        for iteration in range(1, self.num_filters + 1):
+            x = chebyshev_filter(operator.matrix, x, scale, cut, upper, degree)
+            if _overflows(x):
+                return None
+            ritz = _ritz(operator.matrix, torch.linalg.qr(x).Q, x.size(1))
+            x, first, last, end = ritz.x, *_at(ritz.values, 0, k - 1, -1)
+            if end > upper or last >= bound * window.cut:
+                return None  # The filter raised the rest, or damped all.
+            middle = (wanted + cut) / 2
+            if iteration == 1 and 2 * wanted - middle < last < middle < end:
+                # The window fits, so the block has room for all below its cut.
+                end = max(end, (1 - LIKENESS) * cut)
+            growth += _favour(last, end, cut, upper, degree)
+            excess = _excess(ritz, k, bound, tol)
+            if growth >= revealing and excess <= 1:
                 return operator.measure(x[:, :k], tol, iteration, "lobpcg")
-            iteration += 1
-            lowest, cut = float(values[0]), min(float(values[-1]), bound / 2)
-            if window is not None:
-                cut = min(cut, bound * window.cut)
+            # Just as long as the missing digits ask for.
+            scale, cut = first, min(float(ritz.values[-1]), cut)
             rate = log_growth(last, cut, upper, 1)
+            missing = max(log(max(excess, 1)), revealing - growth) + 1
+            degree = ceil(min(missing / max(rate, missing / MOST_DEGREE), MOST_DEGREE))
+            if not first < cut:
+                return None
+        return None
+
+    def _unguided(
+        self,
+        operator: SymmetricOperator,
+        k: int,
+        x: Tensor,
+        tol: float,
+        revealing: float,
+    ) -> Eigenpairs:
+        r"""Filters whose cut is the block's own last value, then LOBPCG's steps."""
+        matrix, bound, size = operator.matrix, operator.norm_bound, x.size(1)
+        ritz = _ritz(matrix, torch.linalg.qr(x).Q, size)
+        p = image_p = x[:, :0]
+        iteration, guard, growth = 0, inf, 0.0
+        while True:
+            last, earlier, guard = (
+                float(ritz.values[k - 1]),
+                guard,
+                _at(ritz.values, k)[0],
+            )
+            # Small residuals are not all: a start block may hold eigenvectors, but not
+            # the first ones, while the random guards are on their way down to what is
+            # missing. Either they have settled, or the filters favour what is missing
+            # so much over all beyond the block that they cannot hide it.
+            settled = growth >= revealing or earlier - guard <= 0.1 * (guard - last)
+            excess = _excess(ritz, k, bound, tol)
+            if (settled and excess <= 1) or iteration == self.max_iter:
+                return operator.measure(ritz.x[:, :k], tol, iteration, "lobpcg")
+            iteration += 1
+            first, end = _at(ritz.values, 0, -1)
+            cut = min(end, bound / 2)
+            rate = log_growth(last, cut, bound, 1)
             if iteration <= self.num_filters and rate > 0:
                 # As long as the missing digits ask for, and as the cut can be trusted.
                 missing = max(log(max(excess, 1)), revealing - growth) + 1
                 most = min(self.filter_degree * iteration**2, MOST_DEGREE)
-                least = self.filter_degree if window is None else 1
-                degree = min(max(ceil(missing / rate), least), most)
-                x = chebyshev_filter(matrix, x, lowest, cut, upper, degree)
-                if _overflows(x):
-                    return unguided.solve(operator, k, x0, tol, seed)
-                x, image_x, values = _ritz(matrix, torch.linalg.qr(x).Q, size)
+                degree = min(max(ceil(missing / rate), self.filter_degree), most)
+                x = chebyshev_filter(matrix, ritz.x, first, cut, bound, degree)
+                ritz = _ritz(matrix, torch.linalg.qr(x).Q, size)
                 p = image_p = x[:, :0]  # The old directions belong to the old block.
-                wanted, beyond = float(values[k - 1]), float(values[-1])
-                growth += _favour(wanted, beyond, cut, upper, degree)
+                last, end = _at(ritz.values, k - 1, -1)
+                growth += _favour(last, end, cut, bound, degree)
                 continue
             # Soft locking: converged columns stay in the block but need no more
             # directions, which would be roundoff.
+            x, image_x, values = ritz
+            residual = image_x - x * values
+            norms = residual.norm(dim=0) / bound
             known = torch.cat([x, p], dim=1)
-            r = orthonormalize(residual[:, norms > 0.1 * sharp], known)
+            active = norms > 0.1 * _sharpest(values, k, bound, tol)
+            r = orthonormalize(residual[:, active], known)
             basis = torch.cat([known, r], dim=1)
             image = torch.cat([image_x, image_p, matrix @ r], dim=1)
             values, rotation = _small_eigh(basis.t() @ image)
@@ -165,14 +196,35 @@ class LOBPCG:
             # orthogonal to the new block within the small space. All other Ritz
             # vectors are so already.
             tail = others @ torch.linalg.qr(others[:size].t()).Q
-            x, image_x = basis @ head, image @ head
+            ritz = _Ritz(basis @ head, image @ head, values)
             p, image_p = basis @ tail, image @ tail
 
 
-def _overflows(block: Tensor) -> bool:
-    r"""Whether a window was so far off that the filter raised the rest beyond what
-    can be made orthonormal."""
-    return not bool(block.norm(dim=0).isfinite().all())
+class _Ritz(NamedTuple):
+    r"""Ritz vectors, their images and their values, which ascend."""
+
+    x: Tensor
+    image: Tensor
+    values: Tensor
+
+
+def _at(values: Tensor, *places: int) -> list[float]:
+    return [float(values[place]) for place in places]
+
+
+def _sharpest(values: Tensor, k: int, bound: float, tol: float) -> float:
+    r"""What relative residuals must not exceed. The subspace is off by the residual
+    over the gap, so they are to be small beside the gap, as far as it can be told and
+    roundoff allows; what is reached is held against tol."""
+    gap = float(values[k] - values[k - 1]) / bound
+    return max(tol * min(max(gap, SHARPEST), 1.0), min(tol, 1e-12))
+
+
+def _excess(ritz: _Ritz, k: int, bound: float, tol: float) -> float:
+    r"""The largest residual of the wanted, in units of what it must not exceed."""
+    residual = (ritz.image - ritz.x * ritz.values)[:, :k]
+    largest = float(residual.norm(dim=0).max()) / bound
+    return largest / _sharpest(ritz.values, k, bound, tol)
 
 
 def _favour(
@@ -184,12 +236,18 @@ def _favour(
     return favour - log_growth(beyond, cut, upper, degree)
 
 
-def _ritz(matrix: Tensor, basis: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    r"""The first Ritz vectors of an orthonormal basis, their images, their values."""
+def _overflows(block: Tensor) -> bool:
+    r"""Whether a window was so far off that the filter raised the rest beyond what
+    can be made orthonormal."""
+    return not bool(block.norm(dim=0).isfinite().all())
+
+
+def _ritz(matrix: Tensor, basis: Tensor, size: int) -> _Ritz:
+    r"""The first Ritz vectors of an orthonormal basis."""
     image = matrix @ basis
     values, rotation = _small_eigh(basis.t() @ image)
     rotation = rotation[:, :size]
-    return basis @ rotation, image @ rotation, values[:size]
+    return _Ritz(basis @ rotation, image @ rotation, values[:size])
 
 
 def _small_eigh(gram: Tensor) -> tuple[Tensor, Tensor]:

@@ -83,7 +83,9 @@ def train_layer(
             optimizer.step()
 
             history["learning_rate"].append(rate)
-            recent.append({key: batch[key] for key in DIAGNOSTICS} | {"loss": loss.detach()})
+            recent.append(
+                {key: batch[key] for key in DIAGNOSTICS} | {"loss": loss.detach()}
+            )
             eigenvalues.append(batch.eigenvalues)
             done = iteration + 1
             if done % READING == 0 or done >= end:

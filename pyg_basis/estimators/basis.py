@@ -51,10 +51,10 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         n_anchors (int): Nodes that all batches share. (default: :obj:`250`)
         batch_size (int): Nodes of a batch, anchors included. Larger batches
             come closer to the eigenvectors of the whole graph.
-            (default: :obj:`512`)
+            (default: :obj:`2048`)
         n_neighbors (int): Neighbours of a node in a batch's graph.
             (default: :obj:`50`)
-        max_iter (int): Number of batches trained on. (default: :obj:`1000`)
+        max_iter (int): Number of batches trained on. (default: :obj:`300`)
         laplacian (str): :obj:`"sym"`, :obj:`"rw"` or :obj:`"comb"`.
             (default: :obj:`"sym"`)
         drop_trivial (bool): Leave out the trivial eigenvector.
@@ -111,9 +111,9 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         n_components: int = 2,
         *,
         n_anchors: int = 250,
-        batch_size: int = 512,
+        batch_size: int = 2048,
         n_neighbors: int = 50,
-        max_iter: int = 1000,
+        max_iter: int = 300,
         laplacian: Literal["sym", "rw", "comb"] = "sym",
         drop_trivial: bool = False,
         bandwidth: Literal["self_tuning", "global"] | float = "self_tuning",

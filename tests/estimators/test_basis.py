@@ -370,7 +370,7 @@ def test_as_many_clusters_as_determine_the_eigenvectors_do_not_warn() -> None:
 
 
 def test_few_points_lower_the_sizes_with_a_warning() -> None:
-    with pytest.warns(UserWarning, match=r"n_samples = 40 .*batch_size=512") as caught:
+    with pytest.warns(UserWarning, match=r"n_samples = 40 .*batch_size=2048") as caught:
         basis = BASiS(max_iter=5, random_state=0).fit(three_blobs(40))
     assert "n_anchors=20" in str(caught[0].message)
     assert "n_neighbors=10" in str(caught[0].message)

@@ -6,11 +6,11 @@ from pyg_basis import BASiS
 from pyg_basis.estimators._batch_sizes import BatchSizes
 
 
-@pytest.mark.parametrize("num_points", [512, 513, 10**6])
+@pytest.mark.parametrize("num_points", [2048, 2049, 10**6])
 def test_enough_points_change_nothing(num_points: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert BatchSizes.for_points(BASiS(), num_points) == (512, 250, 50)
+        assert BatchSizes.for_points(BASiS(), num_points) == (2048, 250, 50)
 
 
 @pytest.mark.parametrize(
