@@ -1,7 +1,6 @@
 import torch
 from torch import Tensor
 
-from pyg_basis.eigen._orthonormalize import orthonormalize
 from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 
 # The share of noise in guards that are known. It keeps them from hiding, all together,
@@ -35,13 +34,37 @@ def start_block(
     if x0 is not None:
         columns = x0.detach().to(noise)
         columns = columns[:, columns.isfinite().all(dim=0)]
-    known, guessed = columns[:, :k], columns[:, k:]
+    known, guessed = columns[:, :k], columns[:, k:size]
     if operator.null_vector is not None:
         known = torch.cat([operator.null_vector.unsqueeze(1), known], dim=1)
-    known = orthonormalize(known)
-    guessed = orthonormalize(guessed, known)[:, : max(size - known.shape[1], 0)]
+    block, is_first = _independent(known, guessed)
+    known, guessed = block[:, is_first], block[:, ~is_first]
+    guessed = guessed[:, : max(size - known.shape[1], 0)]
     guards = noise[:, : size - known.shape[1]]
     guards = guards - known @ (known.t() @ guards)
     guards[:, : guessed.shape[1]] *= GUARD_NOISE
     guards[:, : guessed.shape[1]] += guessed
     return torch.cat([known, guards], dim=1)
+
+
+def _independent(first: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Orthonormal columns that span the columns of both, less those that depend on
+    columns before them; and which of them are of the first."""
+    columns = torch.cat([first, others], dim=1)
+    # Brought to a common scale in two steps, as squares may overflow or vanish.
+    largest = columns.abs().amax(dim=0)
+    used = largest > 0
+    columns = columns[:, used] / largest[used]
+    columns = columns / columns.norm(dim=0)
+    is_first = torch.arange(len(used), device=used.device)[used] < first.shape[1]
+    q, r = torch.linalg.qr(columns)
+    # What is left of a column off those before it. Below, it is mostly roundoff, and
+    # has turned the columns behind it.
+    kept = r.diagonal().abs() > 1e-7
+    if not bool(kept.all()):
+        columns, is_first = (
+            columns[:, : len(kept)][:, kept],
+            is_first[: len(kept)][kept],
+        )
+        q = torch.linalg.qr(columns).Q
+    return q, is_first[: q.shape[1]]
