@@ -5,7 +5,7 @@ from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 
 # The share of noise in guards that are known. It keeps them from hiding, all together,
 # a direction that the start block lacks.
-GUARD_NOISE = 0.1
+GUARD_NOISE = 0.2
 
 
 def start_block(

@@ -33,8 +33,8 @@ class FilterWindow:
         cut (float): An eigenvalue some places further on, from which on the
             filter damps; above :obj:`wanted`.
         upper (float): A bound of all eigenvalues, above :obj:`cut`.
-        num_guards (int): How many eigenvalues lie between :obj:`wanted` and
-            :obj:`cut`, at least 1.
+        num_guards (int): How many places further on, at least 1. So many columns
+            beyond the wanted leave room for all eigenvectors up to the cut.
 
     Raises:
         ValueError: If the three are not in this order, or there is no guard.
@@ -67,8 +67,8 @@ class FilterWindow:
 
         Args:
             operator (SymmetricOperator): The operator.
-            values (Tensor): Its smallest eigenvalues, ascending: the wanted, one for
-                each guard that may be, and one more to cut at.
+            values (Tensor): Its smallest eigenvalues, ascending: the wanted, and one
+                for each guard that may be.
             k (int): The number of eigenvalues wanted.
         """
         bound = operator.norm_bound
@@ -76,7 +76,7 @@ class FilterWindow:
         upper = min(UPPER_MARGIN * largest_eigenvalue(operator) / bound, 1.0)
         windows = [
             cls(wanted, cut, upper, num_guards)
-            for num_guards, cut in enumerate(beyond)
+            for num_guards, cut in enumerate(beyond, start=1)
             if num_guards >= LEAST_GUARDS and wanted + 1e-9 < cut < upper
         ]
         return min(

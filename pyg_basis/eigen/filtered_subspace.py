@@ -1,4 +1,4 @@
-from math import ceil
+from math import ceil, log
 from typing import NamedTuple
 
 import torch
@@ -79,4 +79,10 @@ def filtered_subspace(
     vectors = x @ rotation[:, :k]
     residuals = (image @ rotation[:, :k] - vectors * values[:k]).norm(dim=0)
     gap = (values[k] - values[k - 1]).clamp(min=SHARPEST)
-    return Subspace(values[: k + 1], vectors, (residuals <= tol * gap).all())
+    # As in LOBPCG: what the start lacks must have outgrown all beyond the block.
+    ends = values[[k - 1, -1]]
+    growth = torch.acosh(1 + 2 * (safe.cut - ends).clamp(min=0) / (1 - safe.cut))
+    favour = NUM_FILTERS * degree * (growth[0] - growth[1])
+    converged = (residuals <= tol * gap).all()
+    converged &= favour >= log(10 * n**0.5 / GUARD_NOISE)
+    return Subspace(values[: k + 1], vectors, converged)

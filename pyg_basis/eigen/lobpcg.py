@@ -15,11 +15,9 @@ from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 
 # A windowed filter favours the wanted over the rest by e to this power: what brings
 # most start blocks, off by a tenth, to seven digits. A second filter adds the rest.
-WINDOW_GROWTH = 15.5
+WINDOW_GROWTH = 16.5
 # A longer filter would leave columns that are nearly dependent.
 MOST_DEGREE = 200
-# Eigenvalues of operators alike differ by less than this share of theirs.
-LIKENESS = 0.05
 # How far beyond tol the residuals are driven at most, where the gap is small.
 SHARPEST = 1e-4
 
@@ -121,10 +119,6 @@ class LOBPCG:
             x, first, last, end = ritz.x, *_at(ritz.values, 0, k - 1, -1)
             if end > upper or last >= bound * window.cut:
                 return None  # The filter raised the rest, or damped all.
-            middle = (wanted + cut) / 2
-            if iteration == 1 and 2 * wanted - middle < last < middle < end:
-                # The window fits, so the block has room for all below its cut.
-                end = max(end, (1 - LIKENESS) * cut)
             growth += _favour(last, end, cut, upper, degree)
             excess = _excess(ritz, k, bound, tol)
             if growth >= revealing and excess <= 1:
@@ -164,7 +158,8 @@ class LOBPCG:
             settled = growth >= revealing or earlier - guard <= 0.1 * (guard - last)
             excess = _excess(ritz, k, bound, tol)
             if (settled and excess <= 1) or iteration == self.max_iter:
-                return operator.measure(ritz.x[:, :k], tol, iteration, "lobpcg")
+                pairs = operator.measure(ritz.x[:, :k], tol, iteration, "lobpcg")
+                return replace(pairs, converged=pairs.converged and settled)
             iteration += 1
             first, end = _at(ritz.values, 0, -1)
             cut = min(end, bound / 2)

@@ -13,12 +13,12 @@ from tqdm import tqdm
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.nn import BASiSLayer
 
-# Iterations over which the loss is averaged before it is compared: single
-# losses vary by more than the progress between them.
+# Iterations over which the loss is averaged before it is compared, at most: single
+# losses vary by more than the progress between them. A sixth of a short training.
 WINDOW = 100
 
 # Losses and diagnostics are read every so many iterations: a copy back from an
-# accelerator makes the host wait for it. Divides WINDOW.
+# accelerator makes the host wait for it.
 READING = 10
 DIAGNOSTICS = ("residual", "num_components", "converged", "rank")
 
@@ -92,7 +92,11 @@ def train_layer(
                 _read(recent, history)
                 progress.set_postfix(loss=f"{history['loss'][-1]:.4f}", refresh=False)
             progress.update()
-            if tol is not None and done < decay_start and _stalls(history, tol):
+            if (
+                tol is not None
+                and done < decay_start
+                and _stalls(history, tol, max_iter)
+            ):
                 decay_start, end = done, 2 * done
                 progress.total = end
             if done >= end:
@@ -125,12 +129,13 @@ def seeded_global_generator(seed: int, device: str = "cpu") -> Iterator[None]:
         yield
 
 
-def _stalls(history: History, tol: float) -> bool:
+def _stalls(history: History, tol: float, max_iter: int) -> bool:
     losses = history["loss"]
-    if len(losses) < 2 * WINDOW or len(losses) % WINDOW:
+    window = max(min(WINDOW, max_iter // 6 // READING * READING), READING)
+    if len(losses) < 2 * window or len(losses) % window:
         return False
-    before = sum(losses[-2 * WINDOW : -WINDOW]) / WINDOW
-    return before - sum(losses[-WINDOW:]) / WINDOW < tol
+    before = sum(losses[-2 * window : -window]) / window
+    return before - sum(losses[-window:]) / window < tol
 
 
 def warn_about_batches(

@@ -72,9 +72,10 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         learning_rate (float): Of Adam, before it decays.
             (default: :obj:`1e-3`)
         tol (float, optional): The learning rate begins to decay early when the
-            mean loss of 100 iterations is not this much below that of the 100
-            before, in units of the targets' mean square; :obj:`None` never
-            does. (default: :obj:`1e-4`)
+            mean loss of 100 iterations (of a sixth of :obj:`max_iter`, if that is
+            less) is not this much below that of as many before, in units of
+            the targets' mean square; :obj:`None` never does.
+            (default: :obj:`1e-4`)
         n_workers (int): Processes that compute targets ahead of the training,
             two batches each at most. The result does not depend on it.
             (default: :obj:`0`)
@@ -189,6 +190,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             anchor_index=torch.from_numpy(drawn)[anchors.cpu()],
             seed=seed,
             num_workers=self.n_workers,
+            pin_memory=self.n_workers > 0 and "cuda" in str(self.device),
         )
         with seeded_global_generator(seed, self.device):  # for dropout, say
             history, eigenvalues = train_layer(

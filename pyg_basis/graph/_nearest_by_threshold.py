@@ -166,8 +166,13 @@ def _row_counts(flat: NDArray[np.int64], num_rows: int, m: int) -> NDArray[np.in
 def _by_differences(
     points: NDArray[np.float64], rows: NDArray[np.bool_], columns: NDArray[np.int32]
 ) -> NDArray[np.float64]:
-    difference = points[columns] - points[rows][:, None]
-    square: NDArray[np.float64] = np.einsum("ijk,ijk->ij", difference, difference)
+    square = np.empty(columns.shape)
+    own = np.flatnonzero(rows)
+    step = max(1, _BLOCK_ELEMENTS // (columns.shape[1] * points.shape[1]))
+    for start in range(0, len(own), step):
+        part = slice(start, start + step)
+        difference = points[columns[part]] - points[own[part], None]
+        square[part] = np.einsum("ijk,ijk->ij", difference, difference)
     return square
 
 

@@ -7,8 +7,8 @@ from torch import Tensor
 
 class Landmarks:
     r"""Points that belong to many graphs, with all of those graphs that depends on
-    them alone: origin and scale, their coordinates in double precision, their mutual
-    distances, and how near the first of them are to each.
+    them alone: origin and scale, their coordinates in double precision, their and
+    their mutual distances.
 
     Args:
         x (Tensor): Features of the landmarks, finite, :obj:`[l, d]`.
@@ -27,7 +27,6 @@ class Landmarks:
         self.points = self._placed(points)
         square = np.einsum("ij,ij->i", self.points, self.points)
         self.order_values = square - 2 * self.points @ self.points.T
-        self.ranked = np.sort(self.order_values, axis=1)
 
     def __len__(self) -> int:
         return len(self.points)

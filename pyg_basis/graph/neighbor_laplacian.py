@@ -52,6 +52,11 @@ def neighbor_laplacian(
         )
     sigma = check_bandwidth(bandwidth)
     k = checked_neighbors(x, k, others=len(landmarks))
+    if x.size(1) != landmarks.points.shape[1]:
+        raise ValueError(
+            f"x has {x.size(1)} features and the landmarks have "
+            f"{landmarks.points.shape[1]}: give both the same features"
+        )
     points = landmarks.joined(x)
     m = len(points)
     columns, squares = nearest_neighbors(points, k, landmarks)

@@ -114,7 +114,10 @@ class AnchorLoader(DataLoader[Any]):
                 self._draws.num_yielded += 1
                 yield batch.unpack() if isinstance(batch, PackedBatch) else batch
         except (ConnectionError, EOFError) as error:
-            # Its socket, in the middle of a batch, may be the first to tell.
+            # The socket of a dead worker, amid a batch, may be the first to tell.
+            workers = getattr(batches, "_workers", [])
+            if all(worker.is_alive() for worker in workers):
+                raise
             raise RuntimeError("a worker of the AnchorLoader has died") from error
         finally:
             # The traceback of an error would keep the iterator and its workers.

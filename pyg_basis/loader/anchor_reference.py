@@ -69,8 +69,10 @@ class AnchorReference:
                 f"eigenvectors"
             )
         operator = embedding.operator(torch.cat([anchors, others]))
-        rows = embedding.of_operator(operator).vectors[:num_anchors]
-        start = WarmStart.of(operator, embedding.num_pairs, num_anchors)
+        start = WarmStart.of(
+            operator, embedding.num_pairs, num_anchors, embedding.solver
+        )
+        rows = start.rows[:, int(embedding.drop_trivial) : embedding.num_pairs]
         return cls(anchors, rows, embedding, aligner or LeastSquares(), start)
 
     @cached_property

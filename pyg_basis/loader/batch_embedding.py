@@ -54,15 +54,15 @@ class BatchEmbedding:
                 the neighbours or eigenvectors of the :obj:`embedding`.
         """
         self.embedding.check_num_nodes(self.anchors.size(0) + x.size(0))
-        if self.anchors.is_cuda and self.start.window is not None:
-            return self.on_device(x, self.start.window)
-        space = self.embedding
+        space, window = self.embedding, self.start.window
+        if self.anchors.is_cuda and window is not None and space.solver == "auto":
+            return self.on_device(x, window)
         operator = neighbor_laplacian(
             self.landmarks, x, space.num_neighbors, space.bandwidth, self.kind
         )
         solver: str | Solver = space.solver
         if solver == "auto":
-            solver = LOBPCG(window=self.start.window)
+            solver = LOBPCG(window=window)
         pairs = eigenpairs(
             operator, space.num_pairs, solver, x0=self.extended(operator)
         )
@@ -75,6 +75,8 @@ class BatchEmbedding:
         features that are not finite counts as not converged."""
         space = self.embedding
         points = torch.cat([self.anchors, x.to(self.anchors)])
+        is_finite = points.isfinite().all()
+        points = torch.nan_to_num(points, 0.0, 0.0, 0.0)
         operator = dense_laplacian(
             points, space.num_neighbors, space.bandwidth, self.kind
         )
@@ -82,7 +84,9 @@ class BatchEmbedding:
         pairs = filtered_subspace(
             operator.matrix / bound, space.num_pairs, window, self.extended(operator)
         )
-        pairs = pairs._replace(values=pairs.values * bound)
+        pairs = pairs._replace(
+            values=pairs.values * bound, converged=pairs.converged & is_finite
+        )
         num_components = (pairs.values < _zero(operator)).sum()
         return self._rows(operator, pairs, num_components)
 

@@ -23,7 +23,8 @@ class SpectralRows:
         degree (Tensor): Weighted degrees of the graph, :obj:`[m]`.
         num_components (int): Number of connected components of the graph, as
             far as the eigenvalues show them: one more is computed than there
-            are vectors, and more than that are not told apart.
+            are vectors, and more than that are not told apart. Of batches, all
+            are counted on the graph.
         converged (bool): Whether the eigensolver reached its tolerance.
 
     The last two are tensors :obj:`[]` for batches embedded on an accelerator.
@@ -112,17 +113,14 @@ class ExactEmbedding:
             ValueError: If features are not finite, or there are too few points
                 for :obj:`num_neighbors` or :obj:`num_eigenvectors`.
         """
-        return self.of_operator(self.operator(x))
-
-    def of_operator(self, operator: Laplacian) -> SpectralRows:
-        r"""Embeds the nodes of a graph by its Laplacian, from :meth:`operator`."""
+        operator = self.operator(x)
         # The trivial vector comes first, whatever the number of components.
         pairs = eigenpairs(operator, self.num_pairs + 1, solver=self.solver)
         kept = slice(int(self.drop_trivial), self.num_pairs)
         vectors = pairs.vectors[:, kept]
         scale = operator.degree.max() if self.laplacian == "comb" else 1.0
         return SpectralRows(
-            vectors=vectors * (operator.num_nodes**0.5 / vectors.norm(dim=0)),
+            vectors=vectors * (x.size(0) ** 0.5 / vectors.norm(dim=0)),
             values=pairs.values[kept],
             degree=operator.degree,
             num_components=int((pairs.values < ZERO_EIGENVALUE * scale).sum()),

@@ -3,12 +3,9 @@ from dataclasses import astuple, dataclass, replace
 import torch
 from torch import Tensor
 
-from pyg_basis.eigen import FilterWindow, SymmetricOperator, eigenpairs
+from pyg_basis.eigen import FilterWindow, Solver, SymmetricOperator, eigenpairs
 from pyg_basis.eigen.filter_window import MOST_GUARDS
 from pyg_basis.graph import Laplacian
-
-# Enough for a start; the batch itself says the rest.
-TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +23,17 @@ class WarmStart:
     window: FilterWindow | None = None
 
     @classmethod
-    def of(cls, operator: Laplacian, num_pairs: int, num_rows: int) -> "WarmStart":
+    def of(
+        cls,
+        operator: Laplacian,
+        num_pairs: int,
+        num_rows: int,
+        solver: str | Solver = "auto",
+    ) -> "WarmStart":
         r"""From the Laplacian of a set, for the first :obj:`num_pairs` eigenvectors
         of others that begin with the same :obj:`num_rows` nodes."""
-        count = min(num_pairs + MOST_GUARDS + 1, operator.num_nodes)
-        pairs = eigenpairs(operator, count, tol=TOLERANCE)
+        count = min(num_pairs + MOST_GUARDS, operator.num_nodes)
+        pairs = eigenpairs(operator, count, solver)
         symmetric = SymmetricOperator.from_laplacian(operator)
         window = FilterWindow.of(symmetric, pairs.values, num_pairs)
         columns = num_pairs + (0 if window is None else window.num_guards)

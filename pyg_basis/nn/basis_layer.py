@@ -1,4 +1,4 @@
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -114,7 +114,7 @@ class BASiSLayer(nn.Module):
         self.register_buffer("start", torch.zeros(num_anchors, width))
         self.register_buffer("window", torch.zeros(4, dtype=torch.float64))
         self.register_buffer("is_initialized", torch.tensor(False))
-        self._prepared: tuple[list[tuple[int, int]], AnchorReference] | None = None
+        self._prepared: tuple[list[int], AnchorReference] | None = None
 
     def reset_parameters(self) -> None:
         r"""Forgets everything learned, and draws the weights anew."""
@@ -143,7 +143,9 @@ class BASiSLayer(nn.Module):
             anchor_index (Tensor, optional): Rows of the anchors in :obj:`x`,
                 :obj:`[num_anchors]`; by default chosen by
                 :func:`~pyg_basis.loader.choose_anchors`.
-            reference_size (int, optional): Its nodes. (default: :obj:`512`)
+            reference_size (int, optional): Nodes of the reference set; best as
+                many as batches will have, anchors included, so that their spectra
+                are alike. (default: :obj:`512`)
             seed (int, optional): Seed of the draws. (default: :obj:`0`)
 
         Raises:
@@ -212,27 +214,35 @@ class BASiSLayer(nn.Module):
         # Worker processes make their batches on the CPU.
         batch = x if isinstance(x, Data) else self.targets(x)
         batch = batch.to(self.anchors.device, non_blocking=True)
-        loss = F.mse_loss(self._rows(self._checked(batch.x)), batch.y)
-        if isinstance(batch.converged, Tensor):
-            # Nobody has looked: what is no eigenvector is not learned.
-            loss = torch.where(batch.converged, loss, 0.0)
-        return loss
+        if not isinstance(batch.converged, Tensor):
+            return F.mse_loss(self._rows(self._checked(batch.x)), batch.y)
+        # Nobody has looked: what is no eigenvector is not learned. NaN is taken out
+        # beforehand, as its gradient is NaN whatever it is multiplied by.
+        x = torch.where(batch.converged, batch.x, 0.0)
+        y = torch.where(batch.converged, batch.y, 0.0)
+        return F.mse_loss(self._rows(self._checked(x)), y) * batch.converged
 
     def anchor_reference(self) -> AnchorReference:
         r"""The reference space by itself, for an :class:`AnchorLoader`; a
         :class:`RuntimeError` if there is none yet."""
+        # What can be prepared of the anchors is, once, for as long as they last.
+        buffers = list(self.buffers(recurse=False))
+        versions = [0 if kept.is_inference() else kept._version for kept in buffers]
+        version = [*map(id, buffers), *versions]
+        if self._prepared is not None and self._prepared[0] == version:
+            return self._prepared[1]
         if not self.is_initialized:
             raise RuntimeError(
                 "this layer has no reference yet: call init_reference(x) with a sample "
                 "of the training features, or load_state_dict"
             )
-        # What can be prepared of the anchors is, once, for as long as they last.
-        version = [(kept.data_ptr(), kept._version) for kept in self.buffers(False)]
-        if self._prepared is None or self._prepared[0] != version:
-            start = WarmStart.unpacked(self.start, self.window)
-            space = self.anchors, self.reference, self.embedding, self.aligner, start
-            self._prepared = version, AnchorReference(*space)
+        start = WarmStart.unpacked(self.start, self.window)
+        space = self.anchors, self.reference, self.embedding, self.aligner, start
+        self._prepared = version, AnchorReference(*space)
         return self._prepared[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_prepared": None}
 
     @torch.no_grad()
     def orthonormalize(self, x: Tensor) -> None:

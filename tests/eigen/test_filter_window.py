@@ -49,11 +49,11 @@ def test_takes_the_window_of_least_work() -> None:
     operator = diagonal(torch.cat([values, torch.linspace(0.54, 1, 60)]))
     window = FilterWindow.of(operator, values, 3)
     # The norm bound is 1, the largest eigenvalue.
-    assert window.num_guards == 4
+    assert window.num_guards == 5
     assert (window.wanted, window.cut) == pytest.approx((0.04, 0.5))
     assert window.upper == 1.0  # 5 % more would be beyond the bound
     work = (3 + window.num_guards) / window.rate
-    for num_guards, cut in enumerate(values[3:].tolist()):
+    for num_guards, cut in enumerate(values[3:].tolist(), start=1):
         if num_guards >= LEAST_GUARDS:
             other = replace(window, cut=cut, num_guards=num_guards)
             assert work <= (3 + num_guards) / other.rate
@@ -64,11 +64,11 @@ def test_takes_the_window_of_least_work() -> None:
 def test_eigenvalues_are_where_it_says(neighbors, kind, k) -> None:
     operator = SymmetricOperator.from_laplacian(laplacian(neighbors(200), kind))
     values = torch.linalg.eigvalsh(operator.to_dense())
-    window = FilterWindow.of(operator, values[: k + MOST_GUARDS + 1], k)
+    window = FilterWindow.of(operator, values[: k + MOST_GUARDS], k)
     relative = values / operator.norm_bound
     assert LEAST_GUARDS <= window.num_guards <= MOST_GUARDS
     assert window.wanted == pytest.approx(float(relative[k - 1]), abs=1e-15)
-    assert window.cut == pytest.approx(float(relative[k + window.num_guards]))
+    assert window.cut == pytest.approx(float(relative[k + window.num_guards - 1]))
     assert float(relative[-1]) <= window.upper <= 1.4 * float(relative[-1])
 
 

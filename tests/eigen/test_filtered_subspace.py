@@ -96,3 +96,18 @@ def test_seeded(matrix, answer, window) -> None:
     one = filtered_subspace(matrix, K, window, start, seed=3)
     same = filtered_subspace(matrix, K, window, start, seed=3)
     assert torch.equal(one.vectors, same.vectors)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "missing", "crowd", "cut"),
+    [(0.1, 0.102, 0.11, 0.2), (0.02, 0.0202, 0.0203, 0.1)],
+)
+def test_a_crowd_below_the_cut_is_not_believed(wanted, missing, crowd, cut) -> None:
+    values = torch.linspace(0.24, 1.9, 512, dtype=torch.float64)
+    values[:10] = torch.linspace(0, wanted, 10, dtype=torch.float64)
+    values[10], values[11:51], values[-1] = missing, crowd, 2.0
+    start = torch.eye(512, dtype=torch.float64)[:, [*range(9), *range(10, 17)]]
+    window = FilterWindow(wanted / 2, cut / 2, 1.0, 6)
+    found = filtered_subspace(torch.diag(values) / 2, 10, window, start)
+    exact = torch.eye(512, dtype=torch.float64)[:, :10]
+    assert not bool(found.converged) or error(found.vectors, exact) < 1e-5

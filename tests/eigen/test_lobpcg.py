@@ -318,3 +318,32 @@ def test_small_operators_go_to_the_dense_solver(path) -> None:
 def test_settings_out_of_range(name, value) -> None:
     with pytest.raises(ValueError, match=f"{name}={value} must be at least"):
         LOBPCG(**{name: value})
+
+
+def crowded(wanted: float, missing: float, crowd: float) -> SymmetricOperator:
+    """40 eigenvalues in a crowd below the cut, more than a block has columns for."""
+    values = torch.linspace(0.24, 1.9, 512, dtype=torch.float64)
+    values[:10] = torch.linspace(0, wanted, 10, dtype=torch.float64)
+    values[10] = missing
+    values[11:51] = torch.linspace(crowd, 1.01 * crowd, 40, dtype=torch.float64)
+    values[-1] = 2.0
+    return SymmetricOperator(torch.diag(values), 2.0)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "missing", "crowd", "cut"),
+    [(0.1, 0.105, 0.16, 0.2), (0.1, 0.102, 0.155, 0.2), (0.02, 0.021, 0.064, 0.1)],
+)
+def test_a_crowd_below_the_cut_hides_nothing(wanted, missing, crowd, cut) -> None:
+    # The start has the eleventh eigenvector in place of the tenth.
+    operator = crowded(wanted, missing, crowd)
+    window = FilterWindow(wanted / 2, cut / 2, 1.0, 6)
+    start = torch.eye(512, dtype=torch.float64)[:, [*range(9), *range(10, 17)]]
+    pairs = LOBPCG(window=window).solve(operator, 10, start)
+    assert pairs.converged
+    assert float(pairs.values[9]) == pytest.approx(wanted, abs=1e-9)
+
+
+def test_stopping_early_is_not_converged(operator, answer) -> None:
+    wrong = answer.vectors[:, 20 : 20 + K]
+    assert not LOBPCG(max_iter=1).solve(operator, K, wrong).converged

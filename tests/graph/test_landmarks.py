@@ -31,9 +31,6 @@ def test_order_values_order_as_squared_distances_do() -> None:
     norm = (points**2).sum(axis=1)
     expected = square - norm[:, None]
     np.testing.assert_allclose(landmarks.order_values, expected, atol=1e-14)
-    np.testing.assert_array_equal(
-        landmarks.ranked, np.sort(landmarks.order_values, axis=1)
-    )
 
 
 @given(
