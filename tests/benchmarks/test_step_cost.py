@@ -42,7 +42,7 @@ def test_command_writes_figures_for_every_set(monkeypatch, tmp_path):
     step_cost.main(["--quick", "--output", str(tmp_path)])
     results = json.loads((tmp_path / "step_cost.json").read_text())["results"]
     assert [row["set"] for row in results["against_dense"]] == ["sphere", "two_moons"]
-    assert [row["m"] for row in results["parts"]] == [300, 600]
+    assert [row["m"] for row in results["parts"]] == [300, 600, 700]
     for row in results["parts"]:
         for key in ("graph", "warm", "cold", "scipy_lobpcg", "dense", "whole_step"):
             assert row[key] > 0
