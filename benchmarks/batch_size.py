@@ -70,7 +70,8 @@ def main(arguments: list[str] | None = None) -> None:
         "quick": options.quick,
     }
     path = options.output / "batch_size.json"
-    write_results(path, settings, {"runs": runs}, range(options.seeds))
+    record = write_results(path, settings, {"runs": runs}, range(options.seeds))
+    runs = record["results"]["runs"]  # rounded once, for the table too
     text = table(runs)
     path.with_suffix(".md").write_text(text, encoding="utf-8")
     draw(runs, options.seconds).savefig(path.with_suffix(".png"), dpi=110)

@@ -91,7 +91,8 @@ def main(arguments: list[str] | None = None) -> None:
                     drawn = basis
     assert drawn is not None
 
-    write_results(output / "manifolds.json", settings, {"runs": runs}, seeds)
+    record = write_results(output / "manifolds.json", settings, {"runs": runs}, seeds)
+    runs = record["results"]["runs"]  # rounded once, for the table too
     (output / "manifolds.md").write_text(table(runs), encoding="utf-8")
     draw(runs, drawn, settings).savefig(output / "manifolds.png", dpi=130)
 

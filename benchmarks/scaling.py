@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
         "quick": options.quick,
     }
     path = options.output / "scaling.json"
-    write_results(path, settings, {"runs": runs}, [0])
+    runs = write_results(path, settings, {"runs": runs}, [0])["results"]["runs"]
     text = table(runs)
     path.with_suffix(".md").write_text(text, encoding="utf-8")
     draw(runs).savefig(path.with_suffix(".png"), dpi=110)

@@ -99,7 +99,8 @@ def main(arguments: list[str] | None = None) -> None:
     }
     path = options.output / "step_cost.json"
     results = {"parts": timed, "against_dense": checked}
-    write_results(path, settings, results, [0])
+    results = write_results(path, settings, results, [0])["results"]
+    timed, checked = results["parts"], results["against_dense"]
     text = tables(timed, checked)
     path.with_suffix(".md").write_text(text, encoding="utf-8")
     draw(timed).savefig(path.with_suffix(".png"), dpi=110)

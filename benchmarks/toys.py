@@ -69,7 +69,8 @@ def main(arguments: list[str] | None = None) -> None:
             runs.append({"set": name, "seed": seed, **run})
             print(runs[-1], flush=True)
             fitted.setdefault(name, model)  # the first seed is drawn
-    write_results(output / "toys.json", settings, {"runs": runs}, seeds)
+    record = write_results(output / "toys.json", settings, {"runs": runs}, seeds)
+    runs = record["results"]["runs"]  # rounded once, for the table too
     (output / "toys.md").write_text(table(runs), encoding="utf-8")
     figures = {
         "clusters": draw_clusters(fitted, settings),

@@ -97,11 +97,19 @@ def test_without_tol_it_never_stops_early() -> None:
     assert len(history["loss"]) == 900
 
 
-def test_early_stop_comes_in_the_first_half_only() -> None:
-    _, history, _ = train(max_iter=2 * WINDOW, learning_rate=0.3, tol=1e9)
-    assert len(history["loss"]) == 2 * WINDOW
-    _, history, _ = train(max_iter=4 * WINDOW + 2, learning_rate=0.3, tol=1e9)
-    assert len(history["loss"]) == 4 * WINDOW
+@pytest.mark.parametrize(
+    ("max_iter", "expected"),
+    [
+        (6 * WINDOW, 4 * WINDOW),  # as many again as the first two windows
+        (60 * WINDOW, 4 * WINDOW),
+        (300, 200),  # the default: windows of 50
+        (20, 20),  # two windows of 10 are no first half
+        (45, 40),
+    ],
+)
+def test_early_stop_comes_in_the_first_half_only(max_iter, expected) -> None:
+    _, history, _ = train(max_iter=max_iter, learning_rate=0.3, tol=1e9)
+    assert len(history["loss"]) == expected
 
 
 def history_of(num_batches: int = 20, **kwargs: list[Any]) -> dict[str, list[Any]]:

@@ -31,6 +31,7 @@ def test_training_that_ends_early_ends_its_workers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(_training, "WINDOW", 5)
+    monkeypatch.setattr(_training, "READING", 5)
     model = basis(tol=10.0).fit(points())
     assert model.n_iter_ == 20
     assert active_children() == []
