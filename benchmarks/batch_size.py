@@ -234,9 +234,10 @@ def draw_set(panel: Axes, runs: list[Run]) -> None:
             color=dots.get_color(),
             label=f"{anchors} anchors",
         )
-    panel.set(xscale="log", yscale="log", xlabel="nodes of a batch", ylabel=r"$d_G$")
+    panel.set(xscale="log", xlabel="nodes of a batch", ylabel=r"$d_G$")
+    panel.set_ylim(bottom=0)
     panel.set_xticks(list(means), [str(size) for size in means])
-    panel.minorticks_off()
+    panel.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
     panel.grid(alpha=0.3)
     panel.legend(frameon=False)
 

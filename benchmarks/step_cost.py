@@ -60,8 +60,8 @@ BATCH_SIZES = (512, 1024, 2048, 4096, 8192)
 NUM_ANCHORS = 250
 # Beyond, the whole spectrum of a batch takes minutes.
 DENSE_UP_TO = 4096
-# Batches that the network sees before its prediction serves as a start.
-NUM_TRAINED = 200
+# Nodes that the network sees before its prediction serves as a start.
+NUM_TRAINED = 200 * 512
 TOL = 1e-6
 
 Parts = dict[str, float]
@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     settings = {
         "num_anchors": NUM_ANCHORS,
-        "trained_batches": NUM_TRAINED,
+        "trained_nodes": NUM_TRAINED,
         "tol": TOL,
         "rounds": options.rounds,
         "quick": options.quick,
@@ -206,7 +206,7 @@ def parts(points: FeatureSet, size: int, options: argparse.Namespace) -> Parts:
     # Long runs of everything would only say the same of a large batch.
     rounds = max(5, min(options.rounds, options.rounds * 1024 // size))
     rounds = 2 if options.quick else rounds
-    batches.train(min(NUM_TRAINED, rounds if options.quick else NUM_TRAINED))
+    batches.train(rounds if options.quick else max(NUM_TRAINED // size, 40))
     seconds: dict[str, list[float]] = defaultdict(list)
     figures: dict[str, list[float]] = defaultdict(list)
     for number in range(rounds + 1):
@@ -387,7 +387,7 @@ def draw_set(panel: Axes, rows: list[dict[str, Any]]) -> None:
     sizes = [row["m"] for row in rows]
     panel.set(xscale="log", yscale="log", xlabel="nodes of a batch")
     panel.set_xticks(sizes, [str(size) for size in sizes])
-    panel.minorticks_off()
+    panel.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
     panel.grid(alpha=0.3)
 
 
