@@ -146,16 +146,15 @@ class LOBPCG:
         p = image_p = x[:, :0]
         iteration, guard, growth = 0, inf, 0.0
         while True:
-            last, earlier, guard = (
-                float(ritz.values[k - 1]),
-                guard,
-                _at(ritz.values, k)[0],
-            )
+            earlier = guard
+            last, guard = _at(ritz.values, k - 1, k)
             # Small residuals are not all: a start block may hold eigenvectors, but not
             # the first ones, while the random guards are on their way down to what is
-            # missing. Either they have settled, or the filters favour what is missing
-            # so much over all beyond the block that they cannot hide it.
-            settled = growth >= revealing or earlier - guard <= 0.1 * (guard - last)
+            # missing. The filters must favour what is missing so much over all beyond
+            # the block that they cannot hide it, or, after them, the guards settle.
+            settled = growth >= revealing
+            if iteration > self.num_filters:
+                settled = settled or earlier - guard <= 0.1 * (guard - last)
             excess = _excess(ritz, k, bound, tol)
             if (settled and excess <= 1) or iteration == self.max_iter:
                 pairs = operator.measure(ritz.x[:, :k], tol, iteration, "lobpcg")
