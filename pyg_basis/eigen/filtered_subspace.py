@@ -1,4 +1,4 @@
-from math import ceil, log
+from math import log
 from typing import NamedTuple
 
 import torch
@@ -7,7 +7,7 @@ from torch import Tensor
 from pyg_basis.eigen._chebyshev_filter import chebyshev_filter
 from pyg_basis.eigen._start_block import GUARD_NOISE
 from pyg_basis.eigen.filter_window import FilterWindow
-from pyg_basis.eigen.lobpcg import MOST_DEGREE, SHARPEST, WINDOW_GROWTH
+from pyg_basis.eigen.lobpcg import SHARPEST, WINDOW_GROWTH, degree_for
 
 # Twice what a good start needs, as nobody looks in between.
 NUM_FILTERS = 2
@@ -68,7 +68,7 @@ def filtered_subspace(
     x[:, : known.size(1)] += known
     # The norm bounds all eigenvalues: nothing can be raised by mistake.
     safe = FilterWindow(window.wanted, window.cut, 1.0, window.num_guards)
-    degree = min(ceil(WINDOW_GROWTH / safe.rate), MOST_DEGREE)
+    degree = degree_for(WINDOW_GROWTH, safe.rate)
     for _ in range(NUM_FILTERS):
         x = torch.linalg.qr(x).Q
         x = chebyshev_filter(matrix, x, safe.wanted, safe.cut, safe.upper, degree)

@@ -109,7 +109,7 @@ class LOBPCG:
         upper *= min(window.upper, 1.0)
         if cut >= upper:
             return None
-        degree = ceil(WINDOW_GROWTH / max(window.rate, WINDOW_GROWTH / MOST_DEGREE))
+        degree = degree_for(WINDOW_GROWTH, window.rate)
         growth, scale = 0.0, wanted
         for iteration in range(1, self.num_filters + 1):
             x = chebyshev_filter(operator.matrix, x, scale, cut, upper, degree)
@@ -124,10 +124,9 @@ class LOBPCG:
             if growth >= revealing and excess <= 1:
                 return operator.measure(x[:, :k], tol, iteration, "lobpcg")
             # Just as long as the missing digits ask for.
-            scale, cut = first, min(float(ritz.values[-1]), cut)
-            rate = log_growth(last, cut, upper, 1)
+            scale, cut = first, min(end, cut)
             missing = max(log(max(excess, 1)), revealing - growth) + 1
-            degree = ceil(min(missing / max(rate, missing / MOST_DEGREE), MOST_DEGREE))
+            degree = degree_for(missing, log_growth(last, cut, upper, 1))
             if not first < cut:
                 return None
         return None
@@ -167,7 +166,7 @@ class LOBPCG:
                 # As long as the missing digits ask for, and as the cut can be trusted.
                 missing = max(log(max(excess, 1)), revealing - growth) + 1
                 most = min(self.filter_degree * iteration**2, MOST_DEGREE)
-                degree = min(max(ceil(missing / rate), self.filter_degree), most)
+                degree = min(max(degree_for(missing, rate), self.filter_degree), most)
                 x = chebyshev_filter(matrix, ritz.x, first, cut, bound, degree)
                 ritz = _ritz(matrix, torch.linalg.qr(x).Q, size)
                 p = image_p = x[:, :0]  # The old directions belong to the old block.
@@ -192,6 +191,12 @@ class LOBPCG:
             tail = others @ torch.linalg.qr(others[:size].t()).Q
             ritz = _Ritz(basis @ head, image @ head, values)
             p, image_p = basis @ tail, image @ tail
+
+
+def degree_for(growth: float, rate: float) -> int:
+    r"""The degree of a filter that favours the wanted by :obj:`growth`, at
+    :obj:`rate` for each degree; :obj:`MOST_DEGREE` at most."""
+    return MOST_DEGREE if rate * MOST_DEGREE <= growth else ceil(growth / rate)
 
 
 class _Ritz(NamedTuple):
