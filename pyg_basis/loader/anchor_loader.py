@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from functools import partial
+from multiprocessing.connection import wait
 from typing import Any, cast
 
 import numpy as np
@@ -114,9 +115,10 @@ class AnchorLoader(DataLoader[Any]):
                 self._draws.num_yielded += 1
                 yield batch.unpack() if isinstance(batch, PackedBatch) else batch
         except (ConnectionError, EOFError) as error:
-            # The socket of a dead worker, amid a batch, may be the first to tell.
+            # The socket of a worker that dies, amid a batch, may be the first to
+            # tell, and closes before the process has ended.
             workers = getattr(batches, "_workers", [])
-            if all(worker.is_alive() for worker in workers):
+            if not wait([worker.sentinel for worker in workers], timeout=5):
                 raise
             raise RuntimeError("a worker of the AnchorLoader has died") from error
         finally:

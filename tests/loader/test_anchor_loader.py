@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 from itertools import chain, islice
 from multiprocessing import Process, Value, active_children
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -380,6 +380,29 @@ def test_a_killed_worker_is_an_error(reference) -> None:
         list(batches)
     batches.close()  # the error may have come outside of it
     assert active_children() == []
+
+
+@pytest.mark.parametrize("error", [EOFError, ConnectionResetError])
+def test_a_worker_that_is_still_dying_is_an_error(
+    reference, monkeypatch, error
+) -> None:
+    """Its socket closes a moment before the process can be seen to have ended."""
+
+    class Batches:
+        _workers: ClassVar = [Process(target=time.sleep, args=(0.3,))]
+
+        def __init__(self) -> None:
+            self._workers[0].start()
+
+        def __iter__(self) -> "Batches":
+            return self
+
+        def __next__(self) -> None:
+            raise error
+
+    monkeypatch.setattr(DataLoader, "__iter__", lambda _: Batches())
+    with pytest.raises(RuntimeError, match="a worker of the AnchorLoader has died"):
+        list(loader(reference))
 
 
 def test_worker_init_fn(reference) -> None:
