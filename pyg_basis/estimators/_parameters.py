@@ -1,5 +1,5 @@
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 import numpy as np
@@ -13,13 +13,23 @@ LAPLACIANS = ("sym", "rw", "comb")
 BANDWIDTHS = ("self_tuning", "global")
 
 
-def check_parameters(estimator: Any) -> None:
-    """Raises a ValueError that names the first parameter of a BASiS estimator
-    that cannot be used, its value, and what is allowed."""
-    for name, (is_allowed, allowed) in RULES.items():
-        value = getattr(estimator, name)
+Rule = tuple[Callable[[Any], bool], str]
+
+
+def check_values(estimator: Any, rules: Mapping[str, Rule]) -> None:
+    """Raises a ValueError that names the first parameter of an estimator that
+    cannot be used, its value, and what is allowed."""
+    for name, value in estimator.get_params(deep=False).items():
+        if name not in rules:
+            continue
+        is_allowed, allowed = rules[name]
         if not is_allowed(value):
             raise ValueError(f"{name}={value!r} cannot be used: it must be {allowed}")
+
+
+def check_parameters(estimator: Any) -> None:
+    """The same for a BASiS estimator, with the rules between its parameters."""
+    check_values(estimator, RULES)
     if estimator.n_anchors >= estimator.batch_size:
         raise ValueError(
             f"n_anchors={estimator.n_anchors} leaves no other node in a batch of "
@@ -47,7 +57,7 @@ def least_anchors(estimator: Any) -> int:
     return columns + int(estimator.drop_trivial or columns == 1)
 
 
-def count(least: int) -> tuple[Callable[[Any], bool], str]:
+def count(least: int) -> Rule:
     """The rule of integers from the least one on."""
 
     def is_allowed(value: Any) -> bool:
@@ -57,7 +67,9 @@ def count(least: int) -> tuple[Callable[[Any], bool], str]:
     return is_allowed, f"an integer of at least {least}"
 
 
-def _one_of(*names: str) -> tuple[Callable[[Any], bool], str]:
+def one_of(*names: str) -> Rule:
+    """The rule of a few names."""
+
     def is_allowed(value: Any) -> bool:
         return isinstance(value, str) and value in names
 
@@ -69,8 +81,14 @@ def _is_finite(value: Any) -> bool:
     return is_number and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _is_positive(value: Any) -> bool:
+def is_positive(value: Any) -> bool:
+    """Whether it is a finite number above 0."""
     return _is_finite(value) and value > 0
+
+
+def not_negative() -> Rule:
+    """The rule of finite numbers from 0 on."""
+    return lambda value: _is_finite(value) and value >= 0, "a number of at least 0"
 
 
 def _is_device(value: Any) -> bool:
@@ -82,27 +100,27 @@ def _is_device(value: Any) -> bool:
     return True
 
 
-RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+RULES: dict[str, Rule] = {
     "n_components": count(1),
     "n_anchors": count(1),
     "batch_size": count(2),
     "n_neighbors": count(1),
     "max_iter": count(1),
-    "laplacian": _one_of(*LAPLACIANS),
+    "laplacian": one_of(*LAPLACIANS),
     "drop_trivial": (lambda value: isinstance(value, bool), "True or False"),
     "bandwidth": (
-        lambda value: _is_positive(value) or _one_of(*BANDWIDTHS)[0](value),
+        lambda value: is_positive(value) or one_of(*BANDWIDTHS)[0](value),
         "'self_tuning', 'global' or a positive number",
     ),
-    "anchors": _one_of(*get_args(AnchorMethod)),
-    "alignment": _one_of(*get_args(AlignmentMethod)),
+    "anchors": one_of(*get_args(AnchorMethod)),
+    "alignment": one_of(*get_args(AlignmentMethod)),
     "network": (
         lambda value: value is None or isinstance(value, nn.Module),
         "a torch.nn.Module or None",
     ),
-    "learning_rate": (_is_positive, "a positive number"),
+    "learning_rate": (is_positive, "a positive number"),
     "tol": (
-        lambda value: value is None or (_is_finite(value) and value >= 0),
+        lambda value: value is None or not_negative()[0](value),
         "a number of at least 0, or None",
     ),
     "n_workers": count(0),

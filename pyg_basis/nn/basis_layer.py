@@ -4,7 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import Data
-from torch_geometric.nn import MLP
 
 from pyg_basis.align.fit_affine import Aligner, AlignmentMethod, get_aligner
 from pyg_basis.eigen.filter_window import MOST_GUARDS
@@ -14,12 +13,10 @@ from pyg_basis.loader import (
     WarmStart,
     choose_anchors,
 )
+from pyg_basis.nn._default_network import default_network
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE, DegreeExtension
 from pyg_basis.nn.orthonormalization import Orthonormalization
 from pyg_basis.nn.standardization import Standardization
-
-# The widths of the authors' published network.
-HIDDEN_CHANNELS = (256, 512, 512, 256)
 
 
 class BASiSLayer(nn.Module):
@@ -104,7 +101,7 @@ class BASiSLayer(nn.Module):
         )
         self.standardization = Standardization(in_channels)
         if network is None:
-            network = MLP([in_channels, *HIDDEN_CHANNELS, num_eigenvectors], norm=None)
+            network = default_network(in_channels, num_eigenvectors)
         self.network = network
         self.degree = DegreeExtension(in_channels)
         self.orthonormalization = Orthonormalization(num_eigenvectors)

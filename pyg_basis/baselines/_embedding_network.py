@@ -1,0 +1,51 @@
+import torch
+from torch import Tensor, nn
+
+from pyg_basis.nn._default_network import default_network
+from pyg_basis.nn.standardization import Standardization
+
+
+class EmbeddingNetwork(nn.Module):
+    r"""A network on standardised features, and one linear map of its outputs.
+
+    .. math::
+        f(x) = g(x) \, M
+
+    The map is the identity, or what a method computes in closed form once the network
+    is trained; it is a buffer, and so a part of what is saved.
+
+    Args:
+        in_channels (int): Width of the features :math:`d`.
+        num_eigenvectors (int): Columns of the embedding :math:`K`.
+        network (torch.nn.Module, optional): Any module that maps standardised
+            features :obj:`[n, in_channels]` to :obj:`[n, num_eigenvectors]`; by
+            default that of :class:`~pyg_basis.BASiSLayer`. (default: :obj:`None`)
+    """
+
+    matrix: Tensor
+    eigenvalues: Tensor
+
+    def __init__(
+        self, in_channels: int, num_eigenvectors: int, network: nn.Module | None = None
+    ) -> None:
+        super().__init__()
+        self.standardization = Standardization(in_channels)
+        if network is None:
+            network = default_network(in_channels, num_eigenvectors)
+        self.network = network
+        self.register_buffer("matrix", torch.eye(num_eigenvectors))
+        self.register_buffer("eigenvalues", torch.zeros(num_eigenvectors))
+
+    def rows(self, x: Tensor) -> Tensor:
+        r"""The network's outputs :obj:`[n, K]` for points :obj:`x [n, d]`, before
+        the linear map."""
+        rows: Tensor = self.network(self.standardization(x))
+        return rows
+
+    def forward(self, x: Tensor) -> Tensor:
+        r"""The embedding :obj:`[n, K]` of points :obj:`x [n, d]`, each by itself."""
+        return self.rows(x) @ self.matrix
+
+    def __repr__(self) -> str:
+        in_channels = self.standardization.mean.numel()
+        return f"{self.__class__.__name__}({in_channels}, {self.matrix.size(0)})"

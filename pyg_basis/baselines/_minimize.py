@@ -1,0 +1,34 @@
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+
+def minimize(
+    module: nn.Module,
+    loss: Callable[[], Tensor],
+    max_iter: int,
+    learning_rate: float,
+    verbose: bool,
+    title: str,
+) -> list[float]:
+    r"""Adam on a loss that draws its own batches, with the schedule that BASiS has:
+    constant for the first half, then linearly to zero.
+
+    Returns:
+        list: The loss of every iteration.
+    """
+    optimizer = torch.optim.Adam(module.parameters(), lr=learning_rate)
+    history = []
+    module.train()
+    for iteration in tqdm(range(max_iter), title, disable=not verbose, mininterval=1):
+        share = min(1, 2 * (max_iter - iteration) / max_iter)
+        optimizer.param_groups[0]["lr"] = float(learning_rate) * share
+        value = loss()
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        history.append(float(value.detach()))
+    module.eval()
+    return history
