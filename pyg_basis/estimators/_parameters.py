@@ -76,6 +76,11 @@ def one_of(*names: str) -> Rule:
     return is_allowed, "one of " + ", ".join(repr(name) for name in names)
 
 
+def switch() -> Rule:
+    """The rule of what is on or off."""
+    return lambda value: isinstance(value, bool), "True or False"
+
+
 def _is_finite(value: Any) -> bool:
     is_number = isinstance(value, (int, float, np.integer, np.floating))
     return is_number and not isinstance(value, bool) and math.isfinite(value)
@@ -107,13 +112,15 @@ RULES: dict[str, Rule] = {
     "n_neighbors": count(1),
     "max_iter": count(1),
     "laplacian": one_of(*LAPLACIANS),
-    "drop_trivial": (lambda value: isinstance(value, bool), "True or False"),
+    "drop_trivial": switch(),
     "bandwidth": (
         lambda value: is_positive(value) or one_of(*BANDWIDTHS)[0](value),
         "'self_tuning', 'global' or a positive number",
     ),
     "anchors": one_of(*get_args(AnchorMethod)),
     "alignment": one_of(*get_args(AlignmentMethod)),
+    "extend_degree": switch(),
+    "orthonormalize": switch(),
     "network": (
         lambda value: value is None or isinstance(value, nn.Module),
         "a torch.nn.Module or None",

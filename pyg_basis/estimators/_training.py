@@ -40,6 +40,7 @@ def new_layer(
             laplacian=estimator.laplacian,
             drop_trivial=estimator.drop_trivial,
             alignment=estimator.alignment,
+            extend_degree=estimator.extend_degree,
         )
     return layer.to(estimator.device)
 

@@ -67,6 +67,11 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             :obj:`"per_class"` only. (default: :obj:`"poisson_disk"`)
         alignment (str): :obj:`"lstsq"`, :obj:`"ransac"` or
             :obj:`"orthogonal"`. (default: :obj:`"lstsq"`)
+        extend_degree (bool): For :obj:`laplacian="sym"`: learn the eigenvectors of
+            the random walk, and the degrees apart from a larger sample, see
+            :class:`~pyg_basis.BASiSLayer`. (default: :obj:`True`)
+        orthonormalize (bool): Make the columns orthonormal over a sample, once the
+            network is trained. (default: :obj:`True`)
         network (torch.nn.Module, optional): The network to train a copy of,
             see :class:`~pyg_basis.BASiSLayer`. (default: :obj:`None`)
         learning_rate (float): Of Adam, before it decays.
@@ -120,6 +125,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         bandwidth: Literal["self_tuning", "global"] | float = "self_tuning",
         anchors: AnchorMethod = "poisson_disk",
         alignment: Literal["lstsq", "ransac", "orthogonal"] = "lstsq",
+        extend_degree: bool = True,
+        orthonormalize: bool = True,
         network: nn.Module | None = None,
         learning_rate: float = 1e-3,
         tol: float | None = 1e-4,
@@ -138,6 +145,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.bandwidth = bandwidth
         self.anchors = anchors
         self.alignment = alignment
+        self.extend_degree = extend_degree
+        self.orthonormalize = orthonormalize
         self.network = network
         self.learning_rate = learning_rate
         self.tol = tol
@@ -196,7 +205,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             history, eigenvalues = train_layer(
                 layer, loader, self.max_iter, self.learning_rate, self.tol, self.verbose
             )
-        layer.orthonormalize(sample)
+        if self.orthonormalize:
+            layer.orthonormalize(sample)
         self.__dict__.pop("feature_names_in_", None)
         self.__dict__.update(vars(described))
         self.layer_, self.history_, self._sizes = layer, history, sizes

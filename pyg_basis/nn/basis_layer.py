@@ -55,6 +55,10 @@ class BASiSLayer(nn.Module):
             (default: :obj:`False`)
         alignment (str or aligner, optional): See
             :func:`~pyg_basis.align.fit_affine`. (default: :obj:`"lstsq"`)
+        extend_degree (bool, optional): For :obj:`laplacian="sym"`: regress the
+            eigenvectors of the random walk, as above; else, as published, those of
+            the batches' normalised Laplacians, with the degrees of batches as a
+            factor. (default: :obj:`True`)
 
     Shapes: features :obj:`[n, d]` of any number of nodes to the embedding
     :obj:`[n, K]`, mean square 1 per column.
@@ -77,6 +81,7 @@ class BASiSLayer(nn.Module):
         laplacian: Literal["sym", "rw", "comb"] = "sym",
         drop_trivial: bool = False,
         alignment: AlignmentMethod | Aligner = "lstsq",
+        extend_degree: bool = True,
     ) -> None:
         super().__init__()
         least = num_eigenvectors + int(drop_trivial or num_eigenvectors == 1)
@@ -91,12 +96,13 @@ class BASiSLayer(nn.Module):
         self.num_anchors = num_anchors
         self.laplacian = laplacian
         self.aligner = get_aligner(alignment)
+        self.extend_degree = extend_degree and laplacian == "sym"
         # A batch's own degrees are noise to the network: see DegreeExtension.
         self.embedding = ExactEmbedding(
             num_eigenvectors,
             num_neighbors=num_neighbors,
             bandwidth=bandwidth,
-            laplacian="rw" if laplacian == "sym" else laplacian,
+            laplacian="rw" if self.extend_degree else laplacian,
             drop_trivial=drop_trivial,
         )
         self.standardization = Standardization(in_channels)
@@ -190,7 +196,7 @@ class BASiSLayer(nn.Module):
         r"""The embedding :obj:`[n, K]` of points :obj:`x [n, d]`, each by itself."""
         x = self._checked(x)
         rows = self._rows(x)
-        if self.laplacian == "sym":
+        if self.extend_degree:
             rows = self._times_degree(rows, x)
         embedding: Tensor = self.orthonormalization(rows)
         return embedding
@@ -198,7 +204,7 @@ class BASiSLayer(nn.Module):
     def targets(self, x: Tensor) -> Data:
         r"""The batch of the new nodes :obj:`x [m - l, d]` and the anchors, with
         aligned targets (Algorithm 1, steps 2-4; see
-        :meth:`AnchorReference.targets`). For :obj:`laplacian="sym"` they are
+        :meth:`AnchorReference.targets`). With :obj:`extend_degree` they are
         of the random-walk form, not yet multiplied by the degrees."""
         return self.anchor_reference().targets(x)
 
@@ -247,7 +253,8 @@ class BASiSLayer(nn.Module):
         the degrees for :obj:`laplacian="rw"`), once the network is trained."""
         x = self._checked(x)
         rows = self._rows(x)
-        weighted = rows if self.laplacian == "comb" else self._times_degree(rows, x)
+        is_weighted = self.extend_degree or self.laplacian == "rw"
+        weighted = self._times_degree(rows, x) if is_weighted else rows
         self.orthonormalization.fit(weighted)
 
     def _times_degree(self, rows: Tensor, x: Tensor) -> Tensor:

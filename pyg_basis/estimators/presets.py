@@ -1,0 +1,65 @@
+from typing import Any, Literal
+
+from pyg_basis.estimators._parameters import one_of
+
+# What both publications have in common.
+PUBLISHED = {
+    "batch_size": 512,
+    "anchors": "per_class",
+    "alignment": "ransac",
+    "tol": None,
+    "extend_degree": False,
+    "orthonormalize": False,
+}
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {
+        **PUBLISHED,
+        "n_neighbors": 50,
+        "max_iter": 1000,
+        "bandwidth": "global",
+    },
+    "official": {
+        **PUBLISHED,
+        "n_neighbors": 9,  # ten there, which count the point itself
+        "max_iter": 1000,
+        "bandwidth": "self_tuning",
+        "learning_rate": 1e-4,
+    },
+}
+ANCHORS_OF_A_CLUSTER = 25
+
+
+def preset(name: Literal["paper", "official"], n_components: int) -> dict[str, Any]:
+    r"""The published settings, as parameters of :class:`~pyg_basis.BASiS`.
+
+    .. code-block:: python
+
+        basis = BASiS(**preset("paper", n_components=10), random_state=0)
+        basis.fit(x, y)  # anchors are chosen with the labels
+
+    :obj:`"paper"` has those of `"BASiS" <https://arxiv.org/abs/2211.16960>`_:
+    batches of 512 with 25 anchors a cluster, 50 neighbours, one global bandwidth
+    (Eq. 1), RANSAC, the eigenvectors of the batches' own normalised Laplacians.
+    :obj:`"official"` has those of the authors' published experiment on MNIST: ten
+    neighbours that count the point itself, locally scaled affinities, a learning rate
+    of 1e-4. There the local scale is the distance to the seventh neighbour,
+    affinities are averaged with their transpose, and eigenvectors have unit norm;
+    here it is the distance to the last neighbour, the larger of the two affinities is
+    taken, and eigenvectors have mean square 1. RANSAC has our own number of trials
+    and tolerance in both.
+
+    Args:
+        name (str): :obj:`"paper"` or :obj:`"official"`.
+        n_components (int): Columns of the embedding, and clusters.
+
+    Raises:
+        ValueError: If there is no preset of that name.
+    """
+    is_known, known = one_of(*PRESETS)
+    if not is_known(name):
+        raise ValueError(f"name={name!r} cannot be used: it must be {known}")
+    return {
+        "n_components": n_components,
+        "n_anchors": ANCHORS_OF_A_CLUSTER * n_components,
+        **PRESETS[name],
+    }

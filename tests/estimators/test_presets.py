@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+import torch
+
+from pyg_basis import BASiS
+from pyg_basis.datasets import blobs
+from pyg_basis.estimators import preset
+
+
+@pytest.mark.parametrize("name", ["paper", "official"])
+def test_presets_fit(name) -> None:
+    x, y = blobs(900, seed=0)
+    parameters = preset(name, n_components=5)
+    assert parameters["n_anchors"] == 125
+    assert parameters["batch_size"] == 512
+    basis = BASiS(**parameters, random_state=0).set_params(max_iter=5)
+    embedding = basis.fit(x, y).transform(x)
+    assert torch.isfinite(embedding).all()
+    # Anchors are chosen by class.
+    with pytest.raises(ValueError, match="per_class"):
+        basis.fit(x)
+
+
+def test_published_targets_hold_the_degrees() -> None:
+    """The layer regresses the batch's own normalised Laplacian."""
+    x, y = blobs(900, seed=0)
+    basis = BASiS(**preset("paper", 5), random_state=0).set_params(max_iter=1)
+    layer = basis.fit(x, y).layer_
+    batch = layer.targets(x[:300])
+    root = batch.degree.double().sqrt()
+    # The trivial vector, the root of the degree, is in the span of the targets.
+    basis_of_span = torch.linalg.qr(
+        torch.cat([batch.y, torch.ones(len(batch.y), 1)], dim=1).double()
+    ).Q
+    rest = root - basis_of_span @ (basis_of_span.T @ root)
+    assert rest.norm() < 1e-3 * root.norm()
+    torch.testing.assert_close(layer.orthonormalization.matrix, torch.eye(5))
+
+
+def test_unknown_preset() -> None:
+    with pytest.raises(ValueError, match=r"name='best'.*'paper', 'official'"):
+        preset("best", n_components=5)
+
+
+def test_each_call_gives_its_own() -> None:
+    first = preset("paper", 3)
+    first["batch_size"] = 1
+    assert preset("paper", 3)["batch_size"] == 512
+    assert np.isscalar(first["batch_size"])
