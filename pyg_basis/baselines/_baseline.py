@@ -38,6 +38,7 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
     Attributes:
         module_ (torch.nn.Module): The fitted module.
         history_ (list): The loss of every iteration.
+        n_iter_ (int): Number of iterations.
         eigenvalues_ (numpy.ndarray): Estimates of the eigenvalues, :obj:`[K]`.
         n_features_in_ (int): Width of the features.
     """
@@ -81,8 +82,12 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
         """
         check_is_fitted(self)
         source = feature_source(self, X, reset=False)
+        # In double precision a row does not depend on those beside it.
+        precise = source[0].dtype == torch.float64
+        module = copy.deepcopy(self.module_).double() if precise else self.module_
+        dtype = torch.float64 if precise else torch.float32
         with torch.inference_mode():
-            blocks = [self.module_(rows.float()) for _, rows in row_blocks(source)]
+            blocks = [module(rows.to(dtype)) for _, rows in row_blocks(source)]
         embedding = torch.cat(blocks)
         return embedding.clone() if isinstance(X, Tensor) else embedding.numpy()
 
@@ -112,18 +117,30 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
         """
         saved = read_file(cls, path, cls._version())
         check_network(saved, path, network)
-        estimator = undescribed(cls, saved, network)
-        module = estimator._new_module(estimator.n_features_in_, saved["num_points"])
         try:
-            module.load_state_dict(saved["state_dict"])
-        except RuntimeError as error:
+            return cls._restored(saved, network)
+        except (KeyError, RuntimeError, TypeError) as error:
             raise ValueError(
-                f"path={str(path)!r} does not fit network={network!r}: pass the "
-                f"network it was fitted with ({error})"
+                f"path={str(path)!r} does not fit network={network!r}, or is damaged: "
+                f"pass the network it was fitted with, or none if there was none "
+                f"({error})"
             ) from error
+
+    @classmethod
+    def _restored(cls, saved: dict[str, Any], network: nn.Module | None) -> Any:
+        estimator = undescribed(cls, saved, network)
+        num_points = saved["num_points"]
+        # The weights that are drawn here are replaced.
+        with seeded_global_generator(0):
+            module = estimator._new_module(estimator.n_features_in_, num_points)
+        module.load_state_dict(saved["state_dict"])
         estimator.module_, estimator.history_ = module.eval(), saved["history"]
-        estimator._num_points = saved["num_points"]
+        estimator._num_points = num_points
         return estimator
+
+    @property
+    def n_iter_(self) -> int:
+        return len(self.history_)
 
     @property
     def eigenvalues_(self) -> NDArray[np.floating[Any]]:

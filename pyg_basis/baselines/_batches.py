@@ -14,6 +14,9 @@ def draw(num_points: int, size: int, generator: torch.Generator) -> Tensor:
     # Some more than needed, as a few come twice: no work grows with the points.
     drawn = torch.randint(num_points, (2 * size,), generator=generator)
     distinct = torch.unique(drawn)
+    while len(distinct) < size:  # of a few points only
+        more = torch.randint(num_points, (size,), generator=generator)
+        distinct = torch.unique(torch.cat([distinct, more]))
     order = torch.randperm(len(distinct), generator=generator)
     return distinct[order[:size]]
 

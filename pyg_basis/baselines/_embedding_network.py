@@ -40,6 +40,12 @@ class EmbeddingNetwork(nn.Module):
         r"""The network's outputs :obj:`[n, K]` for points :obj:`x [n, d]`, before
         the linear map."""
         rows: Tensor = self.network(self.standardization(x))
+        expected = (x.size(0), self.matrix.size(0))
+        if rows.shape != expected:
+            raise ValueError(
+                f"network gives shape {tuple(rows.shape)} for {x.size(0)} points, "
+                f"expected {expected}: it must end in n_components columns"
+            )
         return rows
 
     def forward(self, x: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from pyg_basis.baselines._batches import draw
 from pyg_basis.baselines._embedding_network import EmbeddingNetwork
 from pyg_basis.baselines._minimize import minimize
 from pyg_basis.eigen import eigenpairs
-from pyg_basis.estimators._parameters import Rule, count, not_negative, one_of
+from pyg_basis.estimators._parameters import Rule, count, not_negative, one_of, switch
 from pyg_basis.nn._default_network import HIDDEN_CHANNELS
 
 
@@ -64,7 +64,7 @@ class DiffusionNet(Baseline):
         ),
         "weight_decay": not_negative(),
         "eigenvector_penalty": not_negative(),
-        "decoder": (lambda value: isinstance(value, bool), "True or False"),
+        "decoder": switch(),
     }
 
     def __init__(

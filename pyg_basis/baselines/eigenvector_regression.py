@@ -10,7 +10,7 @@ from pyg_basis.baselines._baseline import Baseline
 from pyg_basis.baselines._batches import draw
 from pyg_basis.baselines._embedding_network import EmbeddingNetwork
 from pyg_basis.baselines._minimize import minimize
-from pyg_basis.estimators._parameters import Rule, count, one_of
+from pyg_basis.estimators._parameters import Rule, count, one_of, switch
 from pyg_basis.loader import ExactEmbedding
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE, DegreeExtension
 
@@ -51,7 +51,7 @@ class EigenvectorRegression(Baseline):
     _rules: ClassVar[dict[str, Rule]] = {
         "batch_size": count(1),
         "laplacian": one_of("sym", "rw", "comb"),
-        "extend_degree": (lambda value: isinstance(value, bool), "True or False"),
+        "extend_degree": switch(),
     }
 
     def __init__(

@@ -10,6 +10,10 @@ from pyg_basis.estimators._parameters import Rule, is_positive, one_of
 from pyg_basis.graph import knn_graph
 from pyg_basis.graph.affinity import median_distance
 
+# Share of an eigenvector that its neighbours' average keeps, below which the rest is
+# rounding.
+LOST = 1e-6
+
 
 class NystroemEmbedding(Baseline):
     r"""The exact eigenvectors of the graph of all points, extended to new ones by the
@@ -124,4 +128,6 @@ class _Extension(nn.Module):
         share = weight / weight.sum(dim=1, keepdim=True) ** self.power
         share = share / self.roots[near]
         rows = torch.einsum("nk,nkj->nj", share, self.embedding[near])
-        return rows / (1 - self.eigenvalues)
+        kept = 1 - self.eigenvalues
+        # What averaging loses, as where all points are equal, cannot be extended.
+        return torch.where(kept.abs() > LOST, rows / kept, 0.0)
