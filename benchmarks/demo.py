@@ -14,8 +14,8 @@ from pathlib import Path
 import matplotlib
 import torch
 from evaluation import MEASURES, FeatureSplit, exact_embedding, run_basis, run_exact
+from pictures import draw
 from results import markdown_table, write_results
-from run_all import draw
 from siamese import siamese_features
 
 from pyg_basis.datasets import digits
@@ -58,7 +58,9 @@ def main(arguments: list[str] | None = None) -> None:
         {"method": "exact eigenvectors of all new digits", **run_exact(data, exact, 0)},
     ]
     text = markdown_table(rows, {"method": "", **MEASURES})
-    draw(options.output / "digits.png", data, basis, embedding, exact, eigenvalues)
+    draw(
+        options.output / "digits.png", data.y_test, basis, embedding, exact, eigenvalues
+    )
     (options.output / "digits.md").write_text(text)
     write_results(options.output / "digits.json", parameters, {"runs": rows}, [0])
     basis.save(options.output / "digits_basis.pt")

@@ -1,12 +1,14 @@
-"""Table 1: how close BASiS comes to the exact eigenvectors, on image sets.
+"""Table 1: every compared method on four image sets.
 
-    python benchmarks/run_all.py --datasets mnist --methods basis exact \\
-        --seeds 3 --data-root DIR
+    python benchmarks/run_all.py --data-root DIR
 
-For each data set: the siamese features (Eq. 21) are trained once on the
-training split and cached; each method then sees nothing but these features.
-Writes for each data set <output>/table1_<name>.json, and a Markdown table and a
-picture beside it. A smoke run (--quick) writes to runs/ by default.
+For each set: the siamese features (Eq. 21) are trained once on the training split and
+cached; each method then sees nothing but these features, with the same network, the
+same number of iterations, and the learning rate that learning_rates.py found for it.
+Writes <output>/table1_<name>.json after every run, and a picture of one embedding. A
+run that was broken off goes on where it stopped, and one with more seeds or methods
+adds to what is there. `python benchmarks/report.py` makes tables of it. A smoke run
+(--quick) writes to runs/ by default.
 """
 
 import argparse
@@ -14,167 +16,124 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-import torch
-from evaluation import (
-    MEASURES,
-    FeatureSplit,
-    exact_embedding,
-    run_basis,
-    run_exact,
-)
-from results import format_mean_std, markdown_table, write_results
-from siamese import siamese_features
-from torch import Tensor
-from toys import display_map
-
-from pyg_basis import BASiS
-from pyg_basis.align import fit_affine
-from pyg_basis.datasets import ImageSplit, load_images
+from evaluation import run_estimator, run_exact
+from image_features import DATASETS, exact_rows, load_features
+from learning_rates import FILE as RATES_FILE
+from learning_rates import best_rates
+from methods import EXACT, METHODS, NUM_COMPONENTS, SETTINGS
+from pictures import draw
+from results import read_results, write_results
+from tasks import num_cores, run_tasks
 
 matplotlib.use("Agg")
 
-DATASETS = ("mnist", "fashion_mnist", "svhn", "cifar10")
-METHODS = ("basis", "exact")
-# The settings of the paper: n_anchors is 25 a cluster.
-PARAMETERS = {
-    "n_components": 10,
-    "n_anchors": 250,
-    "batch_size": 512,
-    "n_neighbors": 50,
-    "max_iter": 1000,
-}
-# The BASiS row of the paper's Table 1. Its siamese features are not ours.
-PAPER = {
-    "mnist": (0.107, 0.247, 0.961, 0.986, 0.9852),
-    "fashion_mnist": (0.284, 0.590, 0.798, 0.865, 0.8720),
-    "svhn": (1.656, 0.488, 0.736, 0.880, 0.8802),
-    "cifar10": (0.803, 0.407, 0.501, 0.688, 0.6889),
-}
+# Of a smoke run.
+QUICK = {"max_iter": 20, "batch_size": 512}
 
 
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
-    torch.set_num_threads(options.threads)
-    parameters: dict[str, Any] = dict(PARAMETERS)
-    if options.quick:
-        parameters.update(max_iter=20)
-
+    rates_file = options.rates or options.output / RATES_FILE
+    records = {name: Record(name, rates_file, options) for name in options.datasets}
     for name in options.datasets:
-        runs = []
-        data = load_features(name, options)
-        num_eigenvectors = parameters["n_components"]
-        exact, eigenvalues = exact_embedding(
-            data.x_test, num_eigenvectors, parameters["n_neighbors"]
-        )
-        for method in options.methods:
-            for seed in range(options.seeds):
-                if method == "exact":
-                    scores = run_exact(data, exact, seed)
-                else:
-                    scores, basis, embedding = run_basis(
-                        data, exact, seed, **parameters
-                    )
-                    if seed == 0:
-                        picture = options.output / f"table1_{name}.png"
-                        draw(picture, data, basis, embedding, exact, eigenvalues)
-                runs.append({"dataset": name, "method": method, "seed": seed, **scores})
-                shown = {key: round(value, 4) for key, value in scores.items()}
-                print(f"{name} {method} seed {seed}: {shown}", flush=True)
+        # Trained here once, not in every process.
+        load_features(name, options.data_root, options.cache_dir, options.quick)
+    where = options.data_root, options.cache_dir, options.output, options.quick
+    # One seed of everything first: what is there early is a whole table.
+    tasks = [
+        (name, method, seed, records[name].rates.get(method, 0.0), *where)
+        for seed in range(options.seeds)
+        for name in options.datasets
+        for method in options.methods
+        if not records[name].has(method, seed)
+    ]
+    for task, scores in run_tasks(run_one, tasks, options.processes, "Table 1"):
+        records[task[0]].add(task[1], task[2], scores)
+    print(f"written to {options.output}")
 
-        results = {"runs": runs, "paper": PAPER[name]}
-        settings = {"dataset": name, "parameters": parameters, "quick": options.quick}
-        path = options.output / f"table1_{name}.json"
-        write_results(path, settings, results, range(options.seeds))
-        text = table(name, runs)
-        path.with_suffix(".md").write_text(text)
-        print(f"\n{text}\nwritten to {options.output}")
+
+class Record:
+    """The runs on one set, and their file."""
+
+    def __init__(self, name: str, rates: Path, options: argparse.Namespace) -> None:
+        self.path = options.output / f"table1_{name}.json"
+        self.rates = best_rates(rates, name)
+        self.settings = {
+            "dataset": name,
+            "n_components": NUM_COMPONENTS,
+            **SETTINGS,
+            **(QUICK if options.quick else {}),
+            "learning_rates": self.rates,
+            "quick": options.quick,
+        }
+        self.runs: list[dict[str, Any]] = []
+        if self.path.exists():
+            found = read_results(self.path)
+            if found["settings"] != self.settings:
+                raise SystemExit(
+                    f"{self.path} holds runs with other settings: move it away, or "
+                    f"name another --output\nthere: {found['settings']}\n"
+                    f"now:   {self.settings}"
+                )
+            self.runs = found["results"]["runs"]
+
+    def has(self, method: str, seed: int) -> bool:
+        return (method, seed) in {(run["method"], run["seed"]) for run in self.runs}
+
+    def add(self, method: str, seed: int, scores: dict[str, float]) -> None:
+        self.runs.append({"method": method, "seed": seed, **scores})
+        order = [*METHODS, EXACT]
+        self.runs.sort(key=lambda run: (order.index(run["method"]), run["seed"]))
+        seeds = sorted({run["seed"] for run in self.runs})
+        write_results(self.path, self.settings, {"runs": self.runs}, seeds)
+
+
+def run_one(
+    name: str,
+    method: str,
+    seed: int,
+    learning_rate: float,
+    data_root: Path | None,
+    cache_dir: Path,
+    output: Path,
+    quick: bool,
+) -> dict[str, float]:
+    """The measures of one method on one set with one seed."""
+    data = load_features(name, data_root, cache_dir, quick)
+    exact, eigenvalues = exact_rows(data.x_test)
+    if method == EXACT:
+        return run_exact(data, exact, seed)
+    changes = QUICK if quick else {}
+    estimator = METHODS[method].make(seed, learning_rate, **changes)
+    scores, embedding = run_estimator(estimator, data, exact, seed)
+    if method == "basis" and seed == 0:
+        picture = output / f"table1_{name}.png"
+        draw(picture, data.y_test, estimator, embedding, exact, eigenvalues)
+    return scores
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
+    methods = [*METHODS, EXACT]
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
     add("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
-    add("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    add("--seeds", type=int, default=3, help="runs of each method (default: 3)")
+    add("--methods", nargs="+", choices=methods, default=methods)
+    add("--seeds", type=int, default=10, help="runs of each method (default: 10)")
     add("--data-root", type=Path, help="folder of <name>.npz; else from OpenML")
     add("--cache-dir", type=Path, default=Path("cache"), help="of the features")
     add("--output", type=Path, help="folder (default: benchmarks/results)")
-    add("--threads", type=int, default=1, help="of torch (default: 1)")
+    add("--rates", type=Path, help=f"(default: {RATES_FILE} of the output)")
+    add("--processes", type=int, default=num_cores(), help="(default: one a core)")
     add("--quick", action="store_true", help="a smoke run: few images, few steps")
     options = parser.parse_args(arguments)
-    if options.seeds < 1:
-        parser.error("--seeds must be at least 1")
+    if options.seeds < 1 or options.processes < 1:
+        parser.error("--seeds and --processes must be at least 1")
     if options.output is None:
         options.output = Path("runs" if options.quick else "benchmarks/results")
     options.output.mkdir(parents=True, exist_ok=True)
     return options
-
-
-def load_features(name: str, options: argparse.Namespace) -> FeatureSplit:
-    split = load_images(name, options.data_root, options.cache_dir)
-    epochs = 6
-    if options.quick:
-        split = ImageSplit(
-            split.x_train[:2000],
-            split.y_train[:2000],
-            split.x_test[:1000],
-            split.y_test[:1000],
-        )
-        epochs = 1
-    x_train, x_test = siamese_features(split, name, options.cache_dir, epochs=epochs)
-    return FeatureSplit(x_train, split.y_train, x_test, split.y_test)
-
-
-def table(name: str, runs: list[dict[str, Any]]) -> str:
-    """Mean and standard deviation over the seeds, beside the paper's figures."""
-    rows = []
-    for method in dict.fromkeys(run["method"] for run in runs):
-        of_method = [run for run in runs if run["method"] == method]
-        cells = {
-            key: format_mean_std(run[key] for run in of_method) for key in MEASURES
-        }
-        rows.append({"method": f"{method}, ours", **cells})
-    paper = zip(MEASURES, (f"{value:.3f}" for value in PAPER[name]), strict=True)
-    rows.append({"method": "basis, as published", **dict(paper)})
-    return markdown_table(rows, {"method": name, **MEASURES})
-
-
-def draw(
-    path: Path,
-    data: FeatureSplit,
-    basis: BASiS,
-    embedding: Tensor,
-    exact: Tensor,
-    eigenvalues: Tensor,
-) -> None:
-    """Learned and exact embedding of the test part, in one basis; loss;
-    eigenvalues of the batches and of the test graph."""
-    from matplotlib import pyplot as plt
-
-    from pyg_basis.plot import plot_eigenvalues, plot_embedding, plot_loss
-
-    figure, panels = plt.subplots(2, 2, figsize=(11, 9), layout="constrained")
-    # One linear map for both, which sends the classes' centres to the corners of
-    # a polygon: ten columns cannot be seen otherwise.
-    plane = display_map(embedding, data.y_test.numpy())
-    aligned = fit_affine(exact, embedding).apply(exact)
-    for panel, rows, title in (
-        (panels[0, 0], embedding, "BASiS: each new point by itself"),
-        (panels[0, 1], aligned, "exact eigenvectors of all new points, aligned"),
-    ):
-        plot_embedding(rows @ plane, data.y_test, ax=panel)
-        panel.set(title=title, xlabel="", ylabel="")
-    plot_loss(basis.history_, ax=panels[1, 0])
-    panels[1, 0].set_title("loss")
-    plot_eigenvalues(basis.eigenvalues_, ax=panels[1, 1], reference=eigenvalues)
-    handles, _ = panels[1, 1].get_legend_handles_labels()
-    names = ["batches (mean)", "graph of all new points"]
-    panels[1, 1].legend(handles, names, frameon=False)
-    panels[1, 1].set_title("eigenvalues")
-    figure.savefig(path, dpi=100)
-    plt.close(figure)
 
 
 if __name__ == "__main__":

@@ -1,49 +1,79 @@
 import json
 
-import numpy as np
 import pytest
 import run_all
+from methods import METHODS
 
 
 @pytest.fixture
-def data_root(tmp_path):
-    """Images of ten classes: a bright bar in a row of its own, and noise."""
-    rng = np.random.default_rng(0)
-    arrays = {}
-    for part, size in (("train", 700), ("test", 300)):
-        labels = np.arange(size) % 10
-        images = rng.integers(0, 60, (size, 28, 28))
-        images[np.arange(size), 2 * labels + 4] += 180
-        arrays[f"x_{part}"] = images.astype(np.uint8)
-        arrays[f"y_{part}"] = labels.astype(np.uint8)
-    np.savez(tmp_path / "mnist.npz", **arrays)
-    return tmp_path
+def quick(data_root, tmp_path):
+    where = ["--data-root", str(data_root), "--cache-dir", str(tmp_path / "cache")]
+    where += ["--output", str(tmp_path / "output")]
+    return ["--datasets", "mnist", "--quick", *where]
 
 
-def test_quick_run_writes_results_table_and_picture(data_root, tmp_path):
-    output = tmp_path / "output"
-    arguments = ["--datasets", "mnist", "--seeds", "2", "--quick"]
-    arguments += ["--data-root", str(data_root), "--cache-dir", str(tmp_path / "cache")]
-    run_all.main([*arguments, "--output", str(output)])
+def runs_of(tmp_path):
+    return json.loads((tmp_path / "output/table1_mnist.json").read_text())
 
-    record = json.loads((output / "table1_mnist.json").read_text())
+
+def test_a_quick_run_of_every_method(quick, tmp_path):
+    run_all.main([*quick, "--seeds", "1", "--processes", "2"])
+    record = runs_of(tmp_path)
     runs = record["results"]["runs"]
-    assert [(run["method"], run["seed"]) for run in runs] == [
-        ("basis", 0),
-        ("basis", 1),
-        ("exact", 0),
-        ("exact", 1),
-    ]
+    assert [run["method"] for run in runs] == [*METHODS, "exact"]
     for run in runs:
+        assert run["seed"] == 0
         assert 0 <= run["grassmann_distance"] <= 10
         assert 0 <= run["nmi"] <= 1
-    assert runs[0]["iterations"] == 20
-    assert runs[2]["grassmann_distance"] == 0
-    assert str(tmp_path) not in (output / "table1_mnist.json").read_text()
-    table = (output / "table1_mnist.md").read_text()
-    assert "exact" in table
-    assert "0.107" in table  # the paper's d_G beside ours
-    assert (output / "table1_mnist.png").stat().st_size > 10_000
+        assert run["linear_accuracy"] > 0.5
+    iterations = {run["method"]: run.get("iterations") for run in runs}
+    assert iterations["basis"] == iterations["spectralnet"] == 20
+    assert runs[-1]["grassmann_distance"] == 0
+    assert str(tmp_path) not in json.dumps(record)
+    assert (tmp_path / "output/table1_mnist.png").stat().st_size > 10_000
+
+
+def test_a_broken_run_goes_on_where_it_stopped(quick, tmp_path, monkeypatch):
+    quick += ["--methods", "nystroem", "exact", "--processes", "1"]
+    done = []
+    run_one = run_all.run_one
+
+    def broken(name, method, seed, *rest):
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append((method, seed))
+        return run_one(name, method, seed, *rest)
+
+    monkeypatch.setattr(run_all, "run_one", broken)
+    with pytest.raises(KeyboardInterrupt):
+        run_all.main([*quick, "--seeds", "2"])
+    # A whole table of one seed comes first.
+    assert done == [("nystroem", 0), ("exact", 0), ("nystroem", 1)]
+    before = runs_of(tmp_path)["results"]["runs"]
+
+    done.clear()
+    monkeypatch.setattr(
+        run_all, "run_one", lambda *task: done.append(task[1:3]) or run_one(*task)
+    )
+    run_all.main([*quick, "--seeds", "2"])
+    assert done == [("exact", 1)]
+    runs = runs_of(tmp_path)["results"]["runs"]
+    assert [run for run in runs if (run["method"], run["seed"]) != ("exact", 1)] == (
+        before
+    )
+    assert runs_of(tmp_path)["seeds"] == [0, 1]
+
+
+def test_runs_with_other_settings_are_kept(quick, tmp_path):
+    quick += ["--methods", "exact", "--seeds", "1", "--processes", "1"]
+    run_all.main(quick)
+    path = tmp_path / "output/table1_mnist.json"
+    record = json.loads(path.read_text())
+    record["settings"]["max_iter"] = 999
+    path.write_text(json.dumps(record))
+    with pytest.raises(SystemExit, match="runs with other settings"):
+        run_all.main(quick)
+    assert json.loads(path.read_text()) == record
 
 
 def test_unknown_dataset_is_named(capsys):

@@ -1,0 +1,113 @@
+"""The learning rate of every method on every image set of Table 1.
+
+    python benchmarks/learning_rates.py --data-root DIR
+
+Each method is fitted with three rates on at most 20,000 points of the training split,
+and with the next ones for as long as the best is at an end of those tried. The rate is
+taken whose embedding of a held-out tenth of the training split is
+closest (d_G, Eq. 16) to the exact eigenvectors of that tenth. No label and no test
+point is looked at. Writes <output>/learning_rates.json; a run that was broken off goes
+on where it stopped. run_all.py reads it.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from image_features import DATASETS, exact_rows, load_features, validation_split
+from methods import DEFAULT_RATE, METHODS
+from results import read_results, write_results
+from tasks import num_cores, run_tasks
+
+from pyg_basis.metrics import grassmann_distance
+
+RATES = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+FIRST = (3e-4, 1e-3, 3e-3)
+MOST_POINTS = 20_000
+FILE = "learning_rates.json"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
+    path = options.output / FILE
+    settings = {"grid": RATES, "first": FIRST, "most_points": MOST_POINTS}
+    runs = read_results(path)["results"]["runs"] if path.exists() else []
+    for name in options.datasets:
+        load_features(name, options.data_root, options.cache_dir, quick=False)
+        while tasks := [
+            (name, method, rate, options.data_root, options.cache_dir)
+            for method in options.methods
+            for rate in rates_to_try(runs, name, method)
+        ]:
+            for task, distance in run_tasks(
+                distance_of, tasks, options.processes, name
+            ):
+                run = dict(zip(("dataset", "method", "rate"), task[:3], strict=True))
+                runs.append({**run, "grassmann_distance": distance})
+                write_results(path, settings, {"runs": runs}, [0])
+    print(f"written to {path}")
+
+
+def distance_of(
+    name: str, method: str, rate: float, data_root: Path | None, cache_dir: Path
+) -> float:
+    """d_G on the held-out part of the training split."""
+    data = validation_split(load_features(name, data_root, cache_dir, quick=False))
+    exact, _ = exact_rows(data.x_test)
+    estimator = METHODS[method].make(seed=0, learning_rate=rate)
+    estimator.fit(data.x_train[:MOST_POINTS])
+    return grassmann_distance(estimator.transform(data.x_test), exact)
+
+
+def rates_to_try(runs: list[dict[str, Any]], name: str, method: str) -> list[float]:
+    """The first rates that were not tried; or those beside the best."""
+    tried = tried_rates(runs, name, method)
+    missing = [rate for rate in FIRST if rate not in tried]
+    if missing:
+        return missing
+    best = RATES.index(min(tried, key=lambda rate: tried[rate]))
+    beside = RATES[max(best - 1, 0) : best + 2]
+    return [rate for rate in beside if rate not in tried]
+
+
+def tried_rates(
+    runs: list[dict[str, Any]], name: str, method: str
+) -> dict[float, float]:
+    """d_G by rate."""
+    return {
+        run["rate"]: run["grassmann_distance"]
+        for run in runs
+        if (run["dataset"], run["method"]) == (name, method)
+    }
+
+
+def best_rates(path: Path, name: str) -> dict[str, float]:
+    """The rate of every method; the default where there was no search."""
+    rates = {method: DEFAULT_RATE for method in METHODS if METHODS[method].is_searched}
+    if not path.exists():
+        return rates
+    runs = read_results(path)["results"]["runs"]
+    for method in rates:
+        tried = tried_rates(runs, name, method)
+        if tried:
+            rates[method] = min(tried, key=lambda rate: tried[rate])
+    return rates
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    searched = [name for name, method in METHODS.items() if method.is_searched]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
+    add("--methods", nargs="+", choices=searched, default=searched)
+    add("--data-root", type=Path, help="folder of <name>.npz; else from OpenML")
+    add("--cache-dir", type=Path, default=Path("cache"), help="of the features")
+    add("--output", type=Path, default=Path("benchmarks/results"), help="folder")
+    add("--processes", type=int, default=num_cores(), help="(default: one a core)")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The methods of Table 1: each a transformer made from a seed and a learning rate, all
+with the same network and the same number of iterations.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from pyg_basis import BASiS
+from pyg_basis.baselines import (
+    DiffusionNet,
+    EigenvectorRegression,
+    NystroemEmbedding,
+    SpecNet2,
+    SpectralNet,
+)
+from pyg_basis.estimators import preset
+
+NUM_COMPONENTS = 10
+DEFAULT_RATE = 1e-3
+# Of the batches' default size, as many as BASiS has; the published settings have more.
+SETTINGS = {"n_neighbors": 50, "max_iter": 300}
+# With their neighbours about as many points as the others' batches hold.
+NEIGHBOR_BATCH = 64
+
+
+class Method(NamedTuple):
+    """How a method is shown, how it is made, whether it has a learning rate to be
+    chosen, and whether its fit takes the graph of all points."""
+
+    title: str
+    estimator: Callable[..., Any]
+    parameters: Mapping[str, Any]
+    is_searched: bool = True
+    needs_whole_graph: bool = False
+    is_published: bool = False
+
+    def make(self, seed: int, learning_rate: float, **changes: Any) -> Any:
+        """The estimator, not fitted; changes apply to all methods that have them."""
+        rate = {"learning_rate": learning_rate} if self.is_searched else {}
+        settings = {} if self.is_published else SETTINGS
+        common = {"n_components": NUM_COMPONENTS, "random_state": seed, **rate}
+        parameters = {**common, **settings, **self.parameters, **changes}
+        known = self.estimator().get_params()
+        return self.estimator(
+            **{name: value for name, value in parameters.items() if name in known}
+        )
+
+
+METHODS = {
+    "basis": Method("BASiS", BASiS, {}),
+    "basis_paper": Method(
+        "BASiS, settings of the paper",
+        BASiS,
+        preset("paper", NUM_COMPONENTS),
+        is_searched=False,
+        is_published=True,
+    ),
+    "basis_official": Method(
+        "BASiS, settings of the authors' code",
+        BASiS,
+        preset("official", NUM_COMPONENTS),
+        is_searched=False,
+        is_published=True,
+    ),
+    "spectralnet": Method("SpectralNet", SpectralNet, {}),
+    "specnet2_neighbor": Method(
+        "SpecNet2, neighbor",
+        SpecNet2,
+        {"batch_operator": "neighbor", "batch_size": NEIGHBOR_BATCH},
+        needs_whole_graph=True,
+    ),
+    "specnet2_local": Method("SpecNet2, local", SpecNet2, {"batch_operator": "local"}),
+    "diffusion_net": Method(
+        "Diffusion Net, 2,048 points",
+        DiffusionNet,
+        {"sample_size": 2048, "decoder": False},
+    ),
+    "regression": Method(
+        "exact plus regression", EigenvectorRegression, {}, needs_whole_graph=True
+    ),
+    "regression_degree": Method(
+        "exact plus regression, degree extended",
+        EigenvectorRegression,
+        {"extend_degree": True},
+        needs_whole_graph=True,
+    ),
+    "nystroem": Method(
+        "exact plus Nyström",
+        NystroemEmbedding,
+        {},
+        is_searched=False,
+        needs_whole_graph=True,
+    ),
+}
+EXACT = "exact"
+TITLES = {**{name: method.title for name, method in METHODS.items()}, EXACT: "exact"}

@@ -1,0 +1,43 @@
+"""The picture of a learned embedding beside the exact one."""
+
+from pathlib import Path
+
+from matplotlib import pyplot as plt
+from torch import Tensor
+from toys import display_map
+
+from pyg_basis import BASiS
+from pyg_basis.align import fit_affine
+from pyg_basis.plot import plot_eigenvalues, plot_embedding, plot_loss
+
+
+def draw(
+    path: Path,
+    labels: Tensor,
+    basis: BASiS,
+    embedding: Tensor,
+    exact: Tensor,
+    eigenvalues: Tensor,
+) -> None:
+    """Learned and exact embedding of the test part, in one basis; loss;
+    eigenvalues of the batches and of the test graph."""
+    figure, panels = plt.subplots(2, 2, figsize=(11, 9), layout="constrained")
+    # One linear map for both, which sends the classes' centres to the corners of
+    # a polygon: ten columns cannot be seen otherwise.
+    plane = display_map(embedding, labels.numpy())
+    aligned = fit_affine(exact, embedding).apply(exact)
+    for panel, rows, title in (
+        (panels[0, 0], embedding, "BASiS: each new point by itself"),
+        (panels[0, 1], aligned, "exact eigenvectors of all new points, aligned"),
+    ):
+        plot_embedding(rows @ plane, labels, ax=panel)
+        panel.set(title=title, xlabel="", ylabel="")
+    plot_loss(basis.history_, ax=panels[1, 0])
+    panels[1, 0].set_title("loss")
+    plot_eigenvalues(basis.eigenvalues_, ax=panels[1, 1], reference=eigenvalues)
+    handles, _ = panels[1, 1].get_legend_handles_labels()
+    names = ["batches (mean)", "graph of all new points"]
+    panels[1, 1].legend(handles, names, frameon=False)
+    panels[1, 1].set_title("eigenvalues")
+    figure.savefig(path, dpi=100)
+    plt.close(figure)

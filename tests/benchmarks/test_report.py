@@ -1,0 +1,55 @@
+import json
+
+import pytest
+import report
+from evaluation import MEASURES
+
+
+def run(method, seed, distance, nmi):
+    values = {"grassmann_distance": distance, "orthogonality": distance, "nmi": nmi}
+    values |= {"accuracy": nmi, "linear_accuracy": nmi, "fit_seconds": 30.0}
+    return {"method": method, "seed": seed, **values}
+
+
+@pytest.fixture
+def results(tmp_path):
+    runs = [
+        run("basis", 0, 0.1, 0.90),
+        run("basis", 1, 0.2, 0.92),
+        run("spectralnet", 0, 0.3, 0.91),
+        run("spectralnet", 1, 0.5, 0.93),
+        run("regression", 0, 0.05, 0.80),
+        run("exact", 0, 0.0, 0.95),
+    ]
+    record = {
+        "machine": {"cpu": "abacus"},
+        "settings": {"learning_rates": {"basis": 0.001}},
+        "results": {"runs": runs},
+    }
+    (tmp_path / "table1_mnist.json").write_text(json.dumps(record))
+    return tmp_path
+
+
+def test_the_page(results):
+    page = results / "results.md"
+    report.main(["--results", str(results), "--page", str(page)])
+    text = page.read_text()
+    assert "0.150 ± 0.071" in text  # d_G of BASiS
+    assert "0.107" in text  # the paper's
+    assert "abacus" in text
+    assert "95.8 %" in text  # 0.91 of 0.95
+    assert "BASiS is the best (0.1500; next SpectralNet, 0.4000)" in text
+    assert "SpectralNet is the best (0.9200); BASiS (0.9100) is within one" in text
+    assert "exact plus regression, with the whole graph, is better by 0.1000" in text
+    assert "Fig. 4" not in text
+    short = (results / "table1.md").read_text()
+    assert "MNIST" in short
+    assert "SpectralNet" in short
+    assert short.count("\n") == 2 + 3
+
+
+def test_every_measure_has_a_direction_and_a_published_value():
+    assert set(report.LOW_IS_GOOD) < set(MEASURES)
+    for name in report.DATASETS:
+        assert len(report.PAPER[name]) == len(MEASURES)
+        assert name in report.NAMES
