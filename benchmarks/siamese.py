@@ -13,23 +13,52 @@ import tempfile
 import warnings
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from pyg_basis.datasets import ImageSplit
 
 OUT_CHANNELS = 16
 MARGIN = 1.0
-BATCH_SIZE = 256
 # Adam's step size at its highest, a third of the way through the training.
 LEARNING_RATE = 3e-3
-# A mirrored digit is no digit: only these sets are mirrored at random.
-MIRRORED = ("cifar10",)
 # Part of the cache's checksum: raise it with every change of what is trained and how.
 VERSION = 1
+
+
+class Recipe(NamedTuple):
+    r"""How the network of one data set is trained.
+
+    Args:
+        epochs: Rounds through the training split.
+        batch_size: Images of a mini-batch, whose pairs are all compared.
+        warp: How far each image's own affine map strays at random from the identity;
+            with 0 all images of a batch are shifted alike, by whole pixels.
+        mirror: Whether images are mirrored at random, and features are the mean over
+            an image and its mirror image. A mirrored digit is no digit.
+        bfloat16: Whether training computes in bfloat16 and with the channels last:
+            2.5 times as fast on CPUs that have such arithmetic.
+    """
+
+    epochs: int = 6
+    batch_size: int = 256
+    warp: float = 0.0
+    mirror: bool = False
+    bfloat16: bool = False
+
+
+# By the name of the set; all other sets are trained as MNIST is.
+RECIPES = {
+    "mnist": Recipe(),
+    "fashion_mnist": Recipe(12, batch_size=128, warp=0.07, mirror=True, bfloat16=True),
+    "cifar10": Recipe(12, batch_size=128, warp=0.1, mirror=True, bfloat16=True),
+    "svhn": Recipe(60, batch_size=64, warp=0.1, bfloat16=True),
+}
 
 
 class SiameseNetwork(nn.Module):
@@ -95,7 +124,7 @@ def siamese_features(
     split: ImageSplit,
     name: str,
     cache_dir: str | os.PathLike[str],
-    epochs: int = 6,
+    epochs: int | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> tuple[Tensor, Tensor]:
@@ -104,21 +133,27 @@ def siamese_features(
     Args:
         split: Images: grey `[n, h, w]`, colour `[n, h, w, 3]`, or flat rows
             `[n, h * h]` of square grey images. The test labels are not looked at.
-        name: The set's name: a part of the cache file's name, and for `"cifar10"` the
-            sign to mirror images at random.
+        name: The set's name: a part of the cache file's name, and the key to its
+            recipe in `RECIPES`.
         cache_dir: Folder for `siamese_<name>_<checksum>.npz`. The checksum covers the
             data, the settings and the seed.
-        epochs: Rounds through the training split; small sets need more of them.
-        seed: Seed of the starting weights, the order and the shifts.
+        epochs: Rounds through the training split, instead of the recipe's.
+        seed: Seed of the starting weights, the order and the augmentation.
         progress: Whether to show a progress bar.
 
     Returns:
         `z_train [n, 16]` and `z_test [m, 16]`, float32.
     """
-    if epochs < 1:
+    recipe = RECIPES.get(name, Recipe())
+    if epochs is not None:
+        recipe = recipe._replace(epochs=epochs)
+    if recipe.epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}.")
     x_train, x_test = _channels_first(split.x_train), _channels_first(split.x_test)
-    settings = (VERSION, OUT_CHANNELS, MARGIN, BATCH_SIZE, LEARNING_RATE, epochs, seed)
+    rounds, batch_size, *extras = recipe
+    settings = (VERSION, OUT_CHANNELS, MARGIN, batch_size, LEARNING_RATE, rounds, seed)
+    # Without any extras nothing is added: the files from before there were any hold.
+    settings += tuple(extras) if any(extras) else ()
     checksum = hashlib.sha256(repr((name, settings)).encode())
     for array in (x_train, split.y_train, x_test):
         checksum.update(repr((array.dtype, array.shape)).encode())
@@ -126,10 +161,8 @@ def siamese_features(
     path = Path(cache_dir) / f"siamese_{name}_{checksum.hexdigest()[:12]}.npz"
     features = _read(path, len(x_train), len(x_test))
     if features is None:
-        network = train_siamese_network(
-            x_train, split.y_train, epochs, seed, name in MIRRORED, progress
-        )
-        features = _embed(network, x_train), _embed(network, x_test)
+        network = train_siamese_network(x_train, split.y_train, recipe, seed, progress)
+        features = tuple(_embed(network, x, recipe.mirror) for x in (x_train, x_test))
         _write(path, *features)
     return features
 
@@ -137,9 +170,8 @@ def siamese_features(
 def train_siamese_network(
     images: Tensor,
     labels: Tensor,
-    epochs: int = 6,
+    recipe: Recipe,
     seed: int = 0,
-    mirror: bool = False,
     progress: bool = True,
 ) -> SiameseNetwork:
     r"""Train on `images [n, c, h, w]`; torch's global generator is left as it was."""
@@ -152,30 +184,27 @@ def train_siamese_network(
         # Layers draw their starting weights from the global generator alone.
         torch.default_generator.manual_seed(seed)
         network = SiameseNetwork(images)
+    if recipe.bfloat16:
+        network = network.to(memory_format=torch.channels_last)
     generator = torch.Generator().manual_seed(seed)
     # Small sets get smaller batches, so that a round still makes some steps.
-    batch_size = min(BATCH_SIZE, max(2, len(images) // 16))
+    batch_size = min(recipe.batch_size, max(2, len(images) // 16))
     num_batches = len(images) // batch_size
+    total_batches = recipe.epochs * num_batches
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, LEARNING_RATE, total_steps=epochs * num_batches
+        optimizer, LEARNING_RATE, total_steps=total_batches
     )
-    shift = images.shape[-1] // 14
-    total_batches = epochs * num_batches
     bar = tqdm(total=total_batches, desc="siamese", disable=not progress, mininterval=1)
-    for epoch in range(epochs):
+    for epoch in range(recipe.epochs):
         total = 0.0
         order = torch.randperm(len(images), generator=generator)
         # The remainder, too small for a batch, is another one in every round.
         for batch in order.split(batch_size)[:num_batches]:
-            x = images[batch]
-            # The same shift for a whole batch: cheap, and as good over many batches.
-            shifts = torch.randint(-shift, shift + 1, (2,), generator=generator)
-            x = torch.roll(x, shifts.tolist(), dims=(2, 3))
-            if mirror:
-                mirrored = torch.rand(len(x), 1, 1, 1, generator=generator) < 0.5
-                x = torch.where(mirrored, x.flip(3), x)
-            loss = contrastive_loss(network(x), labels[batch])
+            x = _augment(images[batch], recipe, generator)
+            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+                features = network(x)
+            loss = contrastive_loss(features.float(), labels[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -187,9 +216,36 @@ def train_siamese_network(
     return network.eval()
 
 
+def _augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    r"""Images moved, and where the recipe says so mirrored, at random."""
+    if recipe.warp:
+        # Each image is enlarged, turned, slanted and shifted a little in its own way.
+        noise = torch.rand(len(images), 2, 3, generator=generator) * 2 - 1
+        maps = torch.eye(2, 3) + recipe.warp * noise
+        grid = F.affine_grid(maps, list(images.shape), align_corners=False)
+        images = F.grid_sample(
+            images.float(), grid, padding_mode="border", align_corners=False
+        )
+    else:
+        # The same shift for a whole batch: cheap, and as good over many batches.
+        shift = images.shape[-1] // 14
+        shifts = torch.randint(-shift, shift + 1, (2,), generator=generator)
+        images = torch.roll(images, shifts.tolist(), dims=(2, 3))
+    if recipe.mirror:
+        mirrored = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
+        images = torch.where(mirrored, images.flip(3), images)
+    if recipe.bfloat16:
+        images = images.contiguous(memory_format=torch.channels_last)
+    return images
+
+
 @torch.no_grad()
-def _embed(network: SiameseNetwork, images: Tensor) -> Tensor:
-    return torch.cat([network(block) for block in images.split(2000)])
+def _embed(network: SiameseNetwork, images: Tensor, mirror: bool) -> Tensor:
+    def features(block: Tensor) -> Tensor:
+        z = network(block)
+        return (z + network(block.flip(3))) / 2 if mirror else z
+
+    return torch.cat([features(block) for block in images.split(2000)])
 
 
 def _channels_first(images: Tensor) -> Tensor:

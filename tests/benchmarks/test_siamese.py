@@ -79,7 +79,10 @@ def test_seed_settles_the_features(tmp_path):
         assert not torch.equal(z, z_other)
 
 
-@pytest.mark.parametrize("name, shape", [("mnist", (8, 16)), ("cifar10", (32, 32, 3))])
+@pytest.mark.parametrize(
+    "name, shape",
+    [("mnist", (8, 16)), ("fashion_mnist", (28, 28)), ("cifar10", (32, 32, 3))],
+)
 def test_shapes(tmp_path, name, shape):
     z_train, z_test = features(two_classes(shape, num_train=40), tmp_path, name)
     assert (z_train.shape, z_test.shape) == ((40, 16), (10, 16))
@@ -114,7 +117,7 @@ def test_features_of_an_image_do_not_depend_on_the_others(tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", ["cifar10", "svhn"])
+@pytest.mark.parametrize("name", siamese.RECIPES)
 def test_images_are_shifted_a_little_and_mirrored_only_where_that_makes_sense(
     tmp_path, monkeypatch, name
 ):
@@ -137,8 +140,19 @@ def test_images_are_shifted_a_little_and_mirrored_only_where_that_makes_sense(
     assert len(set(rows)) > 1 and set(rows) <= set(range(12, 17))
     left, right = set(range(6, 11)), set(range(17, 22))
     assert len(left.intersection(columns)) > 1
-    assert bool(right.intersection(columns)) == (name == "cifar10")
+    mirror = name in ("cifar10", "fashion_mnist")
+    assert bool(right.intersection(columns)) == mirror
     assert set(columns) <= left | right
+
+
+def test_an_image_and_its_mirror_image_share_features_only_where_both_occur(tmp_path):
+    split = two_classes((8, 8, 3))
+    split = split._replace(x_test=torch.stack([split.x_test, split.x_test.flip(2)]))
+    split = split._replace(x_test=split.x_test.flatten(0, 1))
+    for name in siamese.RECIPES:
+        z, z_mirrored = features(split, tmp_path, name)[1].chunk(2)
+        mirror = name in ("cifar10", "fashion_mnist")
+        assert torch.allclose(z, z_mirrored, rtol=1e-4, atol=1e-5) == mirror
 
 
 def test_training_tells_the_classes_of_unseen_images_apart(tmp_path):
@@ -177,6 +191,48 @@ def test_the_cache_is_used_and_covers_data_settings_and_seed(tmp_path, monkeypat
     monkeypatch.setattr(siamese, "VERSION", siamese.VERSION + 1)
     features(split, tmp_path)
     assert len(trained) == len(list(tmp_path.iterdir())) == 8
+
+
+def test_each_set_has_its_recipe_and_given_epochs_override_only_its_epochs(
+    tmp_path, monkeypatch
+):
+    recipes = []
+
+    def untrained(images, labels, recipe, *args):
+        recipes.append(recipe)
+        return siamese.SiameseNetwork(images).eval()
+
+    monkeypatch.setattr(siamese, "train_siamese_network", untrained)
+    split = two_classes((8, 8, 3))
+    for name, recipe in siamese.RECIPES.items():
+        siamese.siamese_features(split, name, tmp_path)
+        features(split, tmp_path, name, epochs=2)
+        assert recipes[-2:] == [recipe, recipe._replace(epochs=2)]
+    siamese.siamese_features(split, "letters", tmp_path)
+    assert recipes[-1] == siamese.RECIPES["mnist"]
+
+
+def test_the_cache_covers_the_recipe_and_older_files_of_mnist_hold(
+    tmp_path, monkeypatch
+):
+    def untrained(images, *args):
+        return siamese.SiameseNetwork(images).eval()
+
+    monkeypatch.setattr(siamese, "train_siamese_network", untrained)
+    images, labels = torch.arange(16 * 64).view(16, 8, 8) % 251, torch.arange(16) % 2
+    split = ImageSplit(images, labels, images[:4], labels[:4])
+    siamese.siamese_features(split, "mnist", tmp_path)
+    (file,) = tmp_path.iterdir()
+    # The name from before there were recipes.
+    assert file.name == "siamese_mnist_38fc759f1845.npz"
+    others = {"epochs": 7, "batch_size": 64, "warp": 0.1, "mirror": True}
+    others |= {"bfloat16": True}
+    assert set(others) == set(siamese.Recipe._fields)
+    for field, value in others.items():
+        recipe = siamese.Recipe()._replace(**{field: value})
+        monkeypatch.setitem(siamese.RECIPES, "mnist", recipe)
+        siamese.siamese_features(split, "mnist", tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1 + len(others)
 
 
 @pytest.mark.parametrize("damage", ["cut off", "empty", "other arrays", "not finite"])
