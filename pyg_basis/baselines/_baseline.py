@@ -89,7 +89,7 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
         with torch.inference_mode():
             blocks = [module(rows.to(dtype)) for _, rows in row_blocks(source)]
         embedding = torch.cat(blocks)
-        return embedding.clone() if isinstance(X, Tensor) else embedding.numpy()
+        return embedding if isinstance(X, Tensor) else embedding.numpy()
 
     def save(self, path: str | Path) -> None:
         r"""Writes the fitted estimator to a file, for :meth:`load`.

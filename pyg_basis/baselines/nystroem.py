@@ -120,8 +120,8 @@ class _Extension(nn.Module):
         distance, near = torch.from_numpy(distance).to(x), torch.from_numpy(index)
         s_near = self.scales[near]
         s_own = distance[:, -1:] if self.has_own_scale else s_near
-        # As in the graph: a scale of 0 is that of the other end.
-        s_own = torch.where(s_own > 0, s_own, s_near)
+        # As in the graph: a scale of 0 is that of the other end. Where the own one is
+        # 0, so are the distances.
         s_near = torch.where(s_near > 0, s_near, s_own)
         ratio = torch.where(distance > 0, (distance / s_own) * (distance / s_near), 0.0)
         weight = torch.exp(-ratio).clamp(min=torch.finfo(x.dtype).tiny)

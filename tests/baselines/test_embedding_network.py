@@ -1,0 +1,58 @@
+import pytest
+import torch
+from torch import nn
+from torch_geometric.nn import MLP
+
+from pyg_basis.baselines._embedding_network import EmbeddingNetwork
+
+
+def points(num_points: int = 20) -> torch.Tensor:
+    return torch.randn(num_points, 3, generator=torch.Generator().manual_seed(0))
+
+
+def test_is_the_network_on_standardised_points_times_a_matrix() -> None:
+    network = nn.Linear(3, 2)
+    module = EmbeddingNetwork(3, 2, network)
+    x = 5 * points() + 3
+    # Until something is fitted: the network alone.
+    torch.testing.assert_close(module(x), network(x))
+    module.standardization.fit(x)
+    standard = (x - x.mean(dim=0)) / x.std(dim=0, correction=0)
+    torch.testing.assert_close(module.rows(x), network(standard))
+    matrix = torch.tensor([[1.0, 2], [3, 4]])
+    module.matrix.copy_(matrix)
+    torch.testing.assert_close(module.rows(x), network(standard))
+    torch.testing.assert_close(module(x), network(standard) @ matrix)
+
+
+def test_all_that_is_fitted_is_saved_and_only_the_network_is_trained() -> None:
+    module = EmbeddingNetwork(3, 2, nn.Linear(3, 2))
+    parameters = {name for name, _ in module.named_parameters()}
+    assert parameters == {"network.weight", "network.bias"}
+    buffers = {"matrix", "eigenvalues", "standardization.mean", "standardization.scale"}
+    assert set(module.state_dict()) == parameters | buffers
+
+
+def test_default_network() -> None:
+    module = EmbeddingNetwork(3, 4)
+    assert isinstance(module.network, MLP)
+    assert module.network.channel_list == [3, 256, 512, 512, 256, 4]
+    assert module(points()).shape == (20, 4)
+    assert repr(module) == "EmbeddingNetwork(3, 4)"
+
+
+@pytest.mark.parametrize("num_columns", [1, 3])
+def test_network_of_a_wrong_width(num_columns: int) -> None:
+    module = EmbeddingNetwork(3, 2, nn.Linear(3, num_columns))
+    match = rf"network gives shape \(20, {num_columns}\) for 20 points, expected"
+    with pytest.raises(ValueError, match=match):
+        module.rows(points())
+
+
+def test_network_that_mixes_points() -> None:
+    class Mean(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x[:, :2].mean(dim=0)
+
+    with pytest.raises(ValueError, match=r"network gives shape \(2,\)"):
+        EmbeddingNetwork(3, 2, Mean())(points())

@@ -1,0 +1,185 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.cluster import KMeans
+from sklearn.metrics import pairwise_distances
+from torch import Tensor
+
+from pyg_basis.baselines import NystroemEmbedding
+from pyg_basis.datasets import three_moons, two_moons
+from pyg_basis.loader import ExactEmbedding
+from pyg_basis.metrics import grassmann_distance, normalized_mutual_information
+
+
+def cloud(num_points: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(num_points, 2, generator=generator)
+
+
+def clusters(seed: int, num_points: int = 150) -> tuple[Tensor, Tensor]:
+    """Three that no edge joins."""
+    labels = torch.arange(num_points) % 3
+    return cloud(num_points, seed) + 100 * torch.eye(3)[labels][:, :2], labels
+
+
+def test_embedding_is_exact() -> None:
+    x = cloud(200)
+    for kind in ("sym", "rw"):
+        for bandwidth in ("self_tuning", "global", 0.5):
+            kwargs: dict[str, Any] = {"laplacian": kind, "bandwidth": bandwidth}
+            fitted = NystroemEmbedding(4, n_neighbors=12, **kwargs).fit(x)
+            exact = ExactEmbedding(4, 12, **kwargs)(x)
+            rows, vectors = fitted.embedding_, exact.vectors
+            signs = (rows * vectors).sum(dim=0).sign()
+            torch.testing.assert_close(rows * signs, vectors, atol=1e-4, rtol=0)
+            torch.testing.assert_close(rows.square().mean(dim=0), torch.ones(4))
+            assert fitted.eigenvalues_ == pytest.approx(exact.values.numpy(), abs=1e-6)
+
+
+# --- the formula, in NumPy alone
+
+
+def dense_formula(
+    x: Any, new: Any, k: int, num_columns: int, kind: str, bandwidth: Any
+) -> tuple[Any, Any]:
+    """The exact rows of ``x`` and the extended ones of ``new``."""
+    n = len(x)
+    between = pairwise_distances(x)
+    np.fill_diagonal(between, np.inf)
+    near = np.argsort(between, axis=1, kind="stable")[:, :k]
+    length = np.take_along_axis(between, near, axis=1)
+    if bandwidth == "global":
+        # As torch has it: of an even number, the lower of the two in the middle.
+        bandwidth = np.sort(length, axis=None)[(n * k - 1) // 2]
+
+    def weights(distance: Any, own: Any, other: Any) -> Any:
+        if bandwidth == "self_tuning":
+            return np.exp(-(distance**2) / (own * other))
+        return np.exp(-(distance**2) / (2 * bandwidth**2))
+
+    scale = length[:, -1]
+    w = np.zeros((n, n))
+    rows = np.repeat(np.arange(n), k)
+    columns = near.reshape(-1)
+    w[rows, columns] = weights(length.reshape(-1), scale[rows], scale[columns])
+    w = np.maximum(w, w.T)
+    degree = w.sum(axis=1)
+    smoothing = w / np.sqrt(degree[:, None] * degree)
+    values, vectors = np.linalg.eigh(np.eye(n) - smoothing)
+    vectors = vectors[:, :num_columns]
+    if kind == "rw":
+        vectors = vectors / np.sqrt(degree)[:, None]
+    vectors = vectors * np.sqrt(n) / np.linalg.norm(vectors, axis=0)
+
+    across = pairwise_distances(new, x)
+    extended = np.zeros((len(new), num_columns))
+    for row, distance in enumerate(across):
+        chosen = np.argsort(distance)[:k]
+        own = distance[chosen[-1]]
+        weight = weights(distance[chosen], own, scale[chosen])
+        if kind == "sym":
+            share = weight / np.sqrt(weight.sum() * degree[chosen])
+        else:
+            share = weight / weight.sum()
+        extended[row] = share @ vectors[chosen] / (1 - values[:num_columns])
+    return vectors, extended
+
+
+@pytest.mark.parametrize("kind", ["sym", "rw"])
+@pytest.mark.parametrize("bandwidth", ["self_tuning", "global", 0.6])
+def test_formula(kind: Any, bandwidth: Any) -> None:
+    x, new = cloud(90).double(), cloud(40, seed=1).double()
+    fitted = NystroemEmbedding(4, n_neighbors=9, laplacian=kind, bandwidth=bandwidth)
+    fitted.fit(x)
+    vectors, extended = dense_formula(x.numpy(), new.numpy(), 9, 4, kind, bandwidth)
+    rows = fitted.embedding_.numpy()
+    signs = np.sign((rows * vectors).sum(axis=0))
+    np.testing.assert_allclose(rows * signs, vectors, atol=1e-4)
+    for given, atol in ((new, 1e-3), (new.float(), 1e-3)):
+        found = fitted.transform(given).numpy() * signs
+        np.testing.assert_allclose(found, extended, atol=atol, rtol=1e-3)
+    # The test can tell the two kinds apart.
+    other = "rw" if kind == "sym" else "sym"
+    _, of_other = dense_formula(x.numpy(), new.numpy(), 9, 4, other, bandwidth)
+    assert abs(abs(of_other) - abs(extended)).max() > 0.05
+
+
+# --- clusters and moons
+
+
+def test_new_points_get_the_rows_of_their_cluster() -> None:
+    x, labels = clusters(0)
+    new, new_labels = clusters(1)
+    # Constant on every cluster: averages are that constant.
+    fitted = NystroemEmbedding(3, n_neighbors=10, laplacian="rw").fit(x)
+    expected = torch.stack([fitted.embedding_[labels == c][0] for c in range(3)])
+    torch.testing.assert_close(fitted.embedding_, expected[labels], atol=1e-4, rtol=0)
+    found = fitted.transform(new)
+    torch.testing.assert_close(found, expected[new_labels], atol=1e-4, rtol=0)
+    assert torch.pdist(expected).min() > 1
+    # And the square root of the degree times that, whose direction is the cluster's.
+    fitted = NystroemEmbedding(3, n_neighbors=10, laplacian="sym").fit(x)
+    directions = torch.nn.functional.normalize(fitted.embedding_)
+    expected = torch.stack([directions[labels == c][0] for c in range(3)])
+    found = torch.nn.functional.normalize(fitted.transform(new))
+    torch.testing.assert_close(found, expected[new_labels], atol=1e-4, rtol=0)
+    root = fitted.transform(x).norm(dim=1) / fitted.embedding_.norm(dim=1)
+    assert 0.7 < root.median() < 1.1
+
+
+@pytest.mark.parametrize(("data", "k"), [(two_moons, 2), (three_moons, 3)])
+@pytest.mark.parametrize("laplacian", ["sym", "rw"])
+def test_moons(data: Any, k: int, laplacian: Any) -> None:
+    x, _ = data(1500)
+    new, labels = data(1000, seed=1)
+    fitted = NystroemEmbedding(k, n_neighbors=20, laplacian=laplacian).fit(x)
+    embedding = fitted.transform(new)
+    exact = ExactEmbedding(k, 20, laplacian=laplacian)
+    assert grassmann_distance(embedding, exact(new).vectors) < 0.03
+    together = exact(torch.cat([new, x])).vectors[: len(new)]
+    assert grassmann_distance(embedding, together) < 0.01
+    found = KMeans(k, n_init=10, random_state=0).fit_predict(embedding.numpy())
+    assert normalized_mutual_information(labels, found) == 1
+
+
+# --- the ends of its range
+
+
+@pytest.mark.parametrize("bandwidth", ["self_tuning", "global", 0.5])
+@pytest.mark.parametrize("laplacian", ["sym", "rw"])
+def test_duplicates(bandwidth: Any, laplacian: Any) -> None:
+    # As many as neighbours: of these, every distance and so the scale is 0.
+    x = torch.cat([cloud(60), cloud(1, seed=5).expand(8, 2)])
+    kwargs: dict[str, Any] = {"laplacian": laplacian, "bandwidth": bandwidth}
+    fitted = NystroemEmbedding(2, n_neighbors=6, **kwargs).fit(x)
+    for new in (x, x.double(), x[-1:] + 1e-3, x[-1:] * 50, cloud(30, seed=2)):
+        embedding = fitted.transform(new)
+        assert torch.isfinite(embedding).all()
+        assert embedding.abs().max() < 20
+    # Twins have one row.
+    rows = fitted.transform(x)[-8:]
+    torch.testing.assert_close(rows, rows[:1].expand(8, 2))
+
+
+def test_all_points_equal() -> None:
+    # The eigenvalue 1: the average over neighbours holds nothing of the eigenvector.
+    x = torch.full((40, 2), 0.5)
+    embedding = NystroemEmbedding(2, n_neighbors=5).fit_transform(x)
+    assert torch.isfinite(embedding).all()
+
+
+def test_points_far_away_stay_finite() -> None:
+    for laplacian in ("sym", "rw"):
+        fitted = NystroemEmbedding(2, n_neighbors=8, laplacian=laplacian, bandwidth=0.1)
+        embedding = fitted.fit(cloud(80)).transform(1e4 * cloud(5, seed=1))
+        assert torch.isfinite(embedding).all()
+
+
+def test_keeps_its_points_and_no_history() -> None:
+    x = cloud(80)
+    fitted = NystroemEmbedding(2, n_neighbors=8).fit(x)
+    assert fitted.history_ == []
+    assert torch.equal(fitted.module_.get_buffer("points"), x)
+    assert list(fitted.module_.parameters()) == []
