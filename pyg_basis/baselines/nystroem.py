@@ -13,6 +13,11 @@ from pyg_basis.graph.affinity import median_distance
 # Share of an eigenvector that its neighbours' average keeps, below which the rest is
 # rounding.
 LOST = 1e-6
+# Times the neighbours of a new point: among so many, those are looked for that it is
+# itself a neighbour of.
+CANDIDATES = 4
+# Relative, of distances in single precision.
+ROUNDING = 1e-5
 
 
 class NystroemEmbedding(Baseline):
@@ -26,8 +31,10 @@ class NystroemEmbedding(Baseline):
         \frac{w(x, x_i)}{\sqrt{d(x) \, d_i}} \phi_{ij},
         \qquad d(x) = \sum_i w(x, x_i)
 
-    The sum is over the new point's nearest points of the graph, with the bandwidths
-    that the graph's own affinities have; without the degrees' roots and with
+    The sum is over the points that the new one would have an edge with: its nearest
+    ones, and those to which it is among the nearest (as far as they are among its own
+    nearest four times as many), with the bandwidths that the graph's own affinities
+    have; without the degrees' roots and with
     :math:`1 / d(x)` for :obj:`laplacian="rw"`. All points are kept, and searched for
     each new one. The rows of the points it was fitted on, in :obj:`embedding_`, are
     exact.
@@ -72,7 +79,8 @@ class NystroemEmbedding(Baseline):
     ) -> list[float]:
         exact = self._space()(x)
         graph = knn_graph(x, self.n_neighbors)
-        scales = graph.edge_distance.view(-1, self.n_neighbors)[:, -1]
+        radii = graph.edge_distance.view(-1, self.n_neighbors)[:, -1]
+        scales = radii
         if self.bandwidth != "self_tuning":
             sigma = self.bandwidth
             if not is_positive(sigma):
@@ -84,6 +92,7 @@ class NystroemEmbedding(Baseline):
         module.points.copy_(x)
         module.embedding.copy_(exact.vectors)
         module.eigenvalues.copy_(exact.values)
+        module.radii.copy_(radii)
         module.scales.copy_(scales)
         root = exact.degree.sqrt() if is_sym else torch.ones_like(exact.degree)
         module.roots.copy_(root)
@@ -95,6 +104,7 @@ class _Extension(nn.Module):
     points: Tensor
     embedding: Tensor
     eigenvalues: Tensor
+    radii: Tensor
     scales: Tensor
     roots: Tensor
     power: Tensor
@@ -108,6 +118,7 @@ class _Extension(nn.Module):
         self.register_buffer("points", torch.zeros(num_points, num_features))
         self.register_buffer("embedding", torch.zeros(num_points, num_columns))
         self.register_buffer("eigenvalues", torch.zeros(num_columns))
+        self.register_buffer("radii", torch.zeros(num_points))
         self.register_buffer("scales", torch.ones(num_points))
         self.register_buffer("roots", torch.ones(num_points))
         self.register_buffer("power", torch.tensor(1.0))
@@ -115,16 +126,23 @@ class _Extension(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Rows ``[n, K]`` of points ``[n, d]``."""
-        search = NearestNeighbors(n_neighbors=self.num_neighbors, algorithm="brute")
+        num_candidates = min(CANDIDATES * self.num_neighbors, len(self.points))
+        search = NearestNeighbors(n_neighbors=num_candidates, algorithm="brute")
         distance, index = search.fit(self.points.numpy()).kneighbors(x.numpy())
         distance, near = torch.from_numpy(distance).to(x), torch.from_numpy(index)
         s_near = self.scales[near]
-        s_own = distance[:, -1:] if self.has_own_scale else s_near
+        radius = distance[:, self.num_neighbors - 1, None]
+        s_own = radius if self.has_own_scale else s_near
         # As in the graph: a scale of 0 is that of the other end. Where the own one is
         # 0, so are the distances.
         s_near = torch.where(s_near > 0, s_near, s_own)
+        s_own = torch.where(s_own > 0, s_own, s_near)
         ratio = torch.where(distance > 0, (distance / s_own) * (distance / s_near), 0.0)
         weight = torch.exp(-ratio).clamp(min=torch.finfo(x.dtype).tiny)
+        # An edge has either end among the nearest of the other, ties included.
+        has_edge = distance <= self.radii[near] * (1 + ROUNDING)
+        has_edge[:, : self.num_neighbors] = True
+        weight = weight * has_edge
         share = weight / weight.sum(dim=1, keepdim=True) ** self.power
         share = share / self.roots[near]
         rows = torch.einsum("nk,nkj->nj", share, self.embedding[near])

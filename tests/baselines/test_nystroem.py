@@ -76,8 +76,9 @@ def dense_formula(
     across = pairwise_distances(new, x)
     extended = np.zeros((len(new), num_columns))
     for row, distance in enumerate(across):
-        chosen = np.argsort(distance)[:k]
-        own = distance[chosen[-1]]
+        near = np.argsort(distance)[: 4 * k]
+        own = distance[near[k - 1]]
+        chosen = near[(np.arange(4 * k) < k) | (distance[near] <= scale[near])]
         weight = weights(distance[chosen], own, scale[chosen])
         if kind == "sym":
             share = weight / np.sqrt(weight.sum() * degree[chosen])
