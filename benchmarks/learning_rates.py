@@ -17,7 +17,7 @@ from typing import Any
 from image_features import DATASETS, exact_rows, load_features, validation_split
 from methods import DEFAULT_RATE, METHODS
 from results import read_results, write_results
-from tasks import num_cores, run_tasks
+from tasks import add_options, run_tasks
 
 from pyg_basis.metrics import grassmann_distance
 
@@ -99,14 +99,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    add_options(parser)
     add = parser.add_argument
     add("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
     add("--methods", nargs="+", choices=searched, default=searched)
-    add("--data-root", type=Path, help="folder of <name>.npz; else from OpenML")
-    add("--cache-dir", type=Path, default=Path("cache"), help="of the features")
-    add("--output", type=Path, default=Path("benchmarks/results"), help="folder")
-    add("--processes", type=int, default=num_cores(), help="(default: one a core)")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.output = options.output or Path("benchmarks/results")
+    return options
 
 
 if __name__ == "__main__":

@@ -93,6 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
             record = read_results(path)
             parts.append(section(name, record))
             short += short_rows(name, record["results"]["runs"])
+    parts.append(limits_section(options.results))
     parts.append(robustness_section(options.results))
     parts.append(peers_section(options.results))
     options.page.write_text("\n".join(part for part in parts if part))
@@ -227,6 +228,30 @@ def summary(
 
 def _better(key: str, value: float, than: float) -> bool:
     return value < than if key in LOW_IS_GOOD else value > than
+
+
+def limits_section(results: Path) -> str:
+    """Up to how many points the exact eigenvectors, which regression and the Nyström
+    formula start from, can be had."""
+    path = results / "scaling.json"
+    if not path.exists():
+        return ""
+    record = read_results(path)
+    lines = [
+        f"- {run['method']}, {run['n']:,} points: "
+        + (
+            run["gave_up"]
+            or f"{run['seconds']:.0f} s, {run['own_memory']:.0f} MiB of own memory"
+        )
+        for run in record["results"]["runs"]
+    ]
+    return (
+        "### Where the whole graph ends\n\n"
+        "Regression and the Nyström formula begin with the exact eigenvectors of the "
+        "graph of all training points. "
+        f"`{record['command']}` (points of the sphere in 16 dimensions; training to "
+        "d_G below 0.01, or the longest that was tried):\n\n" + "\n".join(lines) + "\n"
+    )
 
 
 def robustness_section(results: Path) -> str:

@@ -19,7 +19,7 @@ from learning_rates import best_rates
 from methods import METHODS
 from results import read_results, write_results
 from run_all import QUICK
-from tasks import num_cores, run_tasks
+from tasks import add_options, run_tasks
 
 DATASET = "mnist"
 NEIGHBORS = (5, 10, 20, 35, 50, 100)
@@ -71,15 +71,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    add_options(parser)
     add = parser.add_argument
     add("--methods", nargs="+", choices=LEARNED, default=LEARNED)
     add("--neighbors", nargs="+", type=int, default=list(NEIGHBORS))
     add("--seeds", type=int, default=5, help="runs of each point (default: 5)")
-    add("--data-root", type=Path, help="folder of <name>.npz; else from OpenML")
-    add("--cache-dir", type=Path, default=Path("cache"), help="of the features")
-    add("--output", type=Path, help="folder (default: benchmarks/results)")
     add("--rates", type=Path, help=f"(default: {RATES_FILE} of the output)")
-    add("--processes", type=int, default=num_cores(), help="(default: one a core)")
     add("--quick", action="store_true", help="a smoke run: few images, few steps")
     options = parser.parse_args(arguments)
     if options.output is None:

@@ -23,7 +23,7 @@ from learning_rates import best_rates
 from methods import EXACT, METHODS, NUM_COMPONENTS, SETTINGS
 from pictures import draw
 from results import read_results, write_results
-from tasks import num_cores, run_tasks
+from tasks import add_options, run_tasks
 
 matplotlib.use("Agg")
 
@@ -117,15 +117,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    add_options(parser)
     add = parser.add_argument
     add("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
     add("--methods", nargs="+", choices=methods, default=methods)
     add("--seeds", type=int, default=10, help="runs of each method (default: 10)")
-    add("--data-root", type=Path, help="folder of <name>.npz; else from OpenML")
-    add("--cache-dir", type=Path, default=Path("cache"), help="of the features")
-    add("--output", type=Path, help="folder (default: benchmarks/results)")
     add("--rates", type=Path, help=f"(default: {RATES_FILE} of the output)")
-    add("--processes", type=int, default=num_cores(), help="(default: one a core)")
     add("--quick", action="store_true", help="a smoke run: few images, few steps")
     options = parser.parse_args(arguments)
     if options.seeds < 1 or options.processes < 1:

@@ -1,9 +1,13 @@
 """Many independent runs, one process a core."""
 
+import argparse
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import torch
@@ -26,7 +30,7 @@ def run_tasks(
                 yield task, function(*task)
                 progress.update()
             return
-        pool = ProcessPoolExecutor(processes, get_context("spawn"), _one_thread)
+        pool = ProcessPoolExecutor(processes, get_context("spawn"), _init_worker)
         try:
             futures = {pool.submit(function, *task): task for task in tasks}
             for future in as_completed(futures):
@@ -36,11 +40,29 @@ def run_tasks(
             pool.shutdown(cancel_futures=True)
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every script that runs many tasks on the image sets."""
+    add = parser.add_argument
+    add("--data-root", type=Path, help="folder of <name>.npz; else from OpenML")
+    add("--cache-dir", type=Path, default=Path("cache"), help="of the features")
+    add("--output", type=Path, help="folder (default: benchmarks/results)")
+    add("--processes", type=int, default=num_cores(), help="(default: one a core)")
+
+
 def num_cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _init_worker() -> None:
+    _one_thread()
+    parent = parent_process()
+    assert parent is not None
+    # Workers of a killed process would wait for tasks for ever.
+    sentinel = parent.sentinel
+    Thread(target=lambda: wait([sentinel]) and os._exit(1), daemon=True).start()
 
 
 def _one_thread() -> None:
