@@ -60,7 +60,7 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
         check_values(self, {**RULES, **self._rules})
         fitted = copy.copy(self)
         source = feature_source(fitted, X, reset=True)
-        self._space().check_num_nodes(self._num_in_graph(len(source)))
+        self._check_num_nodes(self._num_in_graph(len(source)))
         x = single_precision(source.__getitems__(np.arange(len(source))))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         with seeded_global_generator(seed):
@@ -163,6 +163,16 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
             bandwidth=self.bandwidth,
             laplacian=self.laplacian,
         )
+
+    def _check_num_nodes(self, num_nodes: int) -> None:
+        self._space()  # it has rules of its own
+        for name in ("n_neighbors", "n_components"):
+            value = getattr(self, name)
+            if value >= num_nodes:
+                raise ValueError(
+                    f"{name}={value} needs a graph of at least {value + 1} points, but "
+                    f"it has {num_nodes}: use at most {num_nodes - 1}, or more points"
+                )
 
     def _num_in_graph(self, num_points: int) -> int:
         """Nodes of the smallest graph that is made."""
