@@ -5,18 +5,23 @@
 Each method is fitted with three rates on at most 20,000 points of the training split,
 and with the next ones for as long as the best is at an end of those tried. The rate is
 taken whose embedding of a held-out tenth of the training split is
-closest (d_G, Eq. 16) to the exact eigenvectors of that tenth. No label and no test
-point is looked at. Writes <output>/learning_rates.json; a run that was broken off goes
-on where it stopped. run_all.py reads it.
+closest (d_G, Eq. 16) to the exact eigenvectors of that tenth. No test point is looked
+at, and no label but by the features, which learned from those of the whole split.
+Writes <output>/learning_rates.json; a run that was broken off goes on where it
+stopped. run_all.py reads it.
 """
 
 import argparse
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from image_features import DATASETS, exact_rows, load_features, validation_split
-from methods import DEFAULT_RATE, METHODS
-from results import read_results, write_results
+from methods import DEFAULT_RATE, METHODS, parameters_of
+from results import plain, read_results
+from run_file import RunFile
 from tasks import add_options, run_tasks
 
 from pyg_basis.metrics import grassmann_distance
@@ -24,44 +29,47 @@ from pyg_basis.metrics import grassmann_distance
 RATES = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 FIRST = (3e-4, 1e-3, 3e-3)
 MOST_POINTS = 20_000
-FILE = "learning_rates.json"
+PATH = Path(__file__).parent / "results/learning_rates.json"
 
 
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
-    path = options.output / FILE
+    path = options.output / PATH.name
     settings = {"grid": RATES, "first": FIRST, "most_points": MOST_POINTS}
-    runs = read_results(path)["results"]["runs"] if path.exists() else []
+    file = RunFile(path, ("dataset", "method", "rate"), settings)
     for name in options.datasets:
         load_features(name, options.data_root, options.cache_dir, quick=False)
         while tasks := [
             (name, method, rate, options.data_root, options.cache_dir)
             for method in options.methods
-            for rate in rates_to_try(runs, name, method)
+            for rate in rates_to_try(tried_rates(file.runs(), name, method))
         ]:
             for task, distance in run_tasks(
                 distance_of, tasks, options.processes, name
             ):
-                run = dict(zip(("dataset", "method", "rate"), task[:3], strict=True))
-                runs.append({**run, "grassmann_distance": distance})
-                write_results(path, settings, {"runs": runs}, [0])
+                estimator = METHODS[task[1]].make(seed=0, learning_rate=task[2])
+                figures = {"grassmann_distance": distance}
+                file.add(task[:3], parameters_of(estimator), figures)
     print(f"written to {path}")
 
 
 def distance_of(
     name: str, method: str, rate: float, data_root: Path | None, cache_dir: Path
-) -> float:
-    """d_G on the held-out part of the training split."""
+) -> float | None:
+    """d_G on the held-out part of the training split; None where the training
+    diverged."""
     data = validation_split(load_features(name, data_root, cache_dir, quick=False))
     exact, _ = exact_rows(data.x_test)
     estimator = METHODS[method].make(seed=0, learning_rate=rate)
-    estimator.fit(data.x_train[:MOST_POINTS])
+    try:
+        estimator.fit(data.x_train[:MOST_POINTS])
+    except (FloatingPointError, torch.linalg.LinAlgError):
+        return None
     return grassmann_distance(estimator.transform(data.x_test), exact)
 
 
-def rates_to_try(runs: list[dict[str, Any]], name: str, method: str) -> list[float]:
+def rates_to_try(tried: Mapping[float, float]) -> list[float]:
     """The first rates that were not tried; or those beside the best."""
-    tried = tried_rates(runs, name, method)
     missing = [rate for rate in FIRST if rate not in tried]
     if missing:
         return missing
@@ -73,24 +81,42 @@ def rates_to_try(runs: list[dict[str, Any]], name: str, method: str) -> list[flo
 def tried_rates(
     runs: list[dict[str, Any]], name: str, method: str
 ) -> dict[float, float]:
-    """d_G by rate."""
-    return {
-        run["rate"]: run["grassmann_distance"]
-        for run in runs
-        if (run["dataset"], run["method"]) == (name, method)
-    }
+    """d_G by rate, of the method as it is made now."""
+    tried = {}
+    for run in runs:
+        if (run["dataset"], run["method"]) == (name, method):
+            made = METHODS[method].make(seed=0, learning_rate=run["rate"])
+            if run["parameters"] == plain(parameters_of(made)):
+                distance = run["grassmann_distance"]
+                tried[run["rate"]] = math.inf if distance is None else distance
+    return tried
 
 
-def best_rates(path: Path, name: str) -> dict[str, float]:
-    """The rate of every method; the default where there was no search."""
-    rates = {method: DEFAULT_RATE for method in METHODS if METHODS[method].is_searched}
-    if not path.exists():
-        return rates
-    runs = read_results(path)["results"]["runs"]
-    for method in rates:
+def best_rates(
+    path: Path, name: str, methods: Sequence[str], quick: bool
+) -> dict[str, float]:
+    """The rate of every method. A smoke run does without a search.
+
+    Raises:
+        SystemExit: If the search of one has not been finished.
+    """
+    searched = [
+        method
+        for method in methods
+        if method in METHODS and METHODS[method].is_searched
+    ]
+    if quick:
+        return dict.fromkeys(searched, DEFAULT_RATE)
+    runs = read_results(path)["results"]["runs"] if path.exists() else []
+    rates = {}
+    for method in searched:
         tried = tried_rates(runs, name, method)
-        if tried:
-            rates[method] = min(tried, key=lambda rate: tried[rate])
+        if rates_to_try(tried):
+            raise SystemExit(
+                f"{path} has no finished search for {method} on {name}: first run "
+                f"python benchmarks/learning_rates.py --datasets {name}"
+            )
+        rates[method] = min(tried, key=lambda rate: tried[rate])
     return rates
 
 
@@ -104,7 +130,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
     add("--methods", nargs="+", choices=searched, default=searched)
     options = parser.parse_args(arguments)
-    options.output = options.output or Path("benchmarks/results")
+    options.output = options.output or PATH.parent
     return options
 
 

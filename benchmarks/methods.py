@@ -46,6 +46,17 @@ class Method(NamedTuple):
         )
 
 
+def parameters_of(estimator: Any) -> dict[str, Any]:
+    """What a run records of its estimator; the seed stands apart, and none has a
+    network of its own."""
+    parameters: dict[str, Any] = estimator.get_params(deep=False)
+    return {
+        name: value
+        for name, value in parameters.items()
+        if name not in ("random_state", "network", "verbose")
+    }
+
+
 METHODS = {
     "basis": Method("BASiS", BASiS, {}),
     "basis_paper": Method(

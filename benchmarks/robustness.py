@@ -2,8 +2,8 @@
 
     python benchmarks/robustness.py --data-root DIR
 
-Every learned method of run_all.py, with the learning rates found there, on graphs of 5
-to 100 neighbours; each is measured against the exact eigenvectors of the test points'
+Every learned method of run_all.py, with the learning rates found for 50 neighbours, on
+graphs of 5 to 100; each is measured against the exact eigenvectors of the test points'
 graph with as many. Writes <output>/robustness.json after every run; one that was
 broken off goes on where it stopped. `python benchmarks/report.py` draws the figure.
 """
@@ -14,11 +14,11 @@ from typing import Any
 
 from evaluation import run_estimator
 from image_features import exact_rows, load_features
-from learning_rates import FILE as RATES_FILE
+from learning_rates import PATH as RATES
 from learning_rates import best_rates
-from methods import METHODS
-from results import read_results, write_results
+from methods import METHODS, NEIGHBOR_BATCH, parameters_of
 from run_all import QUICK
+from run_file import RunFile
 from tasks import add_options, run_tasks
 
 DATASET = "mnist"
@@ -28,26 +28,36 @@ LEARNED = [name for name, method in METHODS.items() if method.is_searched]
 
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
+    settings = {"dataset": DATASET, "quick": options.quick}
     path = options.output / "robustness.json"
-    rates = best_rates(options.rates or options.output / RATES_FILE, DATASET)
-    settings = {"dataset": DATASET, "learning_rates": rates, "quick": options.quick}
-    runs = read_results(path)["results"]["runs"] if path.exists() else []
-    done = {(run["method"], run["n_neighbors"], run["seed"]) for run in runs}
+    file = RunFile(path, ("method", "n_neighbors", "seed"), settings)
     load_features(DATASET, options.data_root, options.cache_dir, options.quick)
+    rates = best_rates(options.rates, DATASET, options.methods, options.quick)
     where = options.data_root, options.cache_dir, options.quick
     tasks = [
-        (method, num_neighbors, seed, rates[method], *where)
+        (*key, rates[method], *where)
         for seed in range(options.seeds)
         for method in options.methods
         for num_neighbors in options.neighbors
-        if (method, num_neighbors, seed) not in done
+        if not file.has(
+            key := (method, num_neighbors, seed),
+            parameters_of(estimator_of(*key, rates[method], options.quick)),
+        )
     ]
     for task, scores in run_tasks(run_one, tasks, options.processes, "Fig. 4"):
-        keys = dict(zip(("method", "n_neighbors", "seed"), task[:3], strict=True))
-        runs.append({**keys, **scores})
-        seeds = sorted({run["seed"] for run in runs})
-        write_results(path, settings, {"runs": runs}, seeds)
+        estimator = estimator_of(*task[:4], options.quick)
+        file.add(task[:3], parameters_of(estimator), scores)
     print(f"written to {path}")
+
+
+def estimator_of(
+    method: str, num_neighbors: int, seed: int, learning_rate: float, quick: bool
+) -> Any:
+    changes: dict[str, Any] = {"n_neighbors": num_neighbors, **(QUICK if quick else {})}
+    if method == "specnet2_neighbor":
+        # With the neighbours as many points as at the default number of them.
+        changes["batch_size"] = round(NEIGHBOR_BATCH * 50 / num_neighbors)
+    return METHODS[method].make(seed, learning_rate, **changes)
 
 
 def run_one(
@@ -62,8 +72,7 @@ def run_one(
     """The measures of one method with one seed, on graphs of so many neighbours."""
     data = load_features(DATASET, data_root, cache_dir, quick)
     exact, _ = exact_rows(data.x_test, num_neighbors)
-    changes = {"n_neighbors": num_neighbors, **(QUICK if quick else {})}
-    estimator = METHODS[method].make(seed, learning_rate, **changes)
+    estimator = estimator_of(method, num_neighbors, seed, learning_rate, quick)
     return run_estimator(estimator, data, exact, seed)[0]
 
 
@@ -76,11 +85,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--methods", nargs="+", choices=LEARNED, default=LEARNED)
     add("--neighbors", nargs="+", type=int, default=list(NEIGHBORS))
     add("--seeds", type=int, default=5, help="runs of each point (default: 5)")
-    add("--rates", type=Path, help=f"(default: {RATES_FILE} of the output)")
+    add("--rates", type=Path, default=RATES, help="of learning_rates.py")
     add("--quick", action="store_true", help="a smoke run: few images, few steps")
     options = parser.parse_args(arguments)
     if options.output is None:
-        options.output = Path("runs" if options.quick else "benchmarks/results")
+        options.output = Path("runs/quick" if options.quick else "benchmarks/results")
     return options
 
 

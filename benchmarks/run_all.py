@@ -4,11 +4,12 @@
 
 For each set: the siamese features (Eq. 21) are trained once on the training split and
 cached; each method then sees nothing but these features, with the same network, the
-same number of iterations, and the learning rate that learning_rates.py found for it.
-Writes <output>/table1_<name>.json after every run, and a picture of one embedding. A
-run that was broken off goes on where it stopped, and one with more seeds or methods
-adds to what is there. `python benchmarks/report.py` makes tables of it. A smoke run
-(--quick) writes to runs/ by default.
+same number of iterations (the published settings have their own), and the learning rate
+that learning_rates.py found for it.
+Writes <output>/table1_<name>.json after every run, and a picture of one embedding. One
+that was broken off goes on where it stopped, one with more seeds or methods adds to
+what is there, and what was made with other parameters is done again. `python
+benchmarks/report.py` makes tables of it. A smoke run (--quick) writes to runs/quick/.
 """
 
 import argparse
@@ -18,11 +19,11 @@ from typing import Any
 import matplotlib
 from evaluation import run_estimator, run_exact
 from image_features import DATASETS, exact_rows, load_features
-from learning_rates import FILE as RATES_FILE
+from learning_rates import PATH as RATES
 from learning_rates import best_rates
-from methods import EXACT, METHODS, NUM_COMPONENTS, SETTINGS
+from methods import EXACT, METHODS, NUM_COMPONENTS, SETTINGS, parameters_of
 from pictures import draw
-from results import read_results, write_results
+from run_file import RunFile
 from tasks import add_options, run_tasks
 
 matplotlib.use("Agg")
@@ -33,59 +34,38 @@ QUICK = {"max_iter": 20, "batch_size": 512}
 
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
-    rates_file = options.rates or options.output / RATES_FILE
-    records = {name: Record(name, rates_file, options) for name in options.datasets}
+    files, tasks = {}, []
     for name in options.datasets:
         # Trained here once, not in every process.
         load_features(name, options.data_root, options.cache_dir, options.quick)
-    where = options.data_root, options.cache_dir, options.output, options.quick
+        settings = {"dataset": name, "quick": options.quick}
+        path = options.output / f"table1_{name}.json"
+        files[name] = RunFile(path, ("method", "seed"), settings)
     # One seed of everything first: what is there early is a whole table.
-    tasks = [
-        (name, method, seed, records[name].rates.get(method, 0.0), *where)
-        for seed in range(options.seeds)
-        for name in options.datasets
-        for method in options.methods
-        if not records[name].has(method, seed)
-    ]
+    for seed in range(options.seeds):
+        for name in options.datasets:
+            rates = best_rates(options.rates, name, options.methods, options.quick)
+            for method in options.methods:
+                rate = rates.get(method, 0.0)
+                parameters = parameters_of_run(method, seed, rate, options.quick)
+                if not files[name].has((method, seed), parameters):
+                    tasks.append((name, method, seed, rate))
+    where = options.data_root, options.cache_dir, options.output, options.quick
+    tasks = [(*task, *where) for task in tasks]
     for task, scores in run_tasks(run_one, tasks, options.processes, "Table 1"):
-        records[task[0]].add(task[1], task[2], scores)
+        name, *key, rate = task[:4]
+        parameters = parameters_of_run(*key, rate, options.quick)
+        files[name].add(tuple(key), parameters, scores)
     print(f"written to {options.output}")
 
 
-class Record:
-    """The runs on one set, and their file."""
-
-    def __init__(self, name: str, rates: Path, options: argparse.Namespace) -> None:
-        self.path = options.output / f"table1_{name}.json"
-        self.rates = best_rates(rates, name)
-        self.settings = {
-            "dataset": name,
-            "n_components": NUM_COMPONENTS,
-            **SETTINGS,
-            **(QUICK if options.quick else {}),
-            "learning_rates": self.rates,
-            "quick": options.quick,
-        }
-        self.runs: list[dict[str, Any]] = []
-        if self.path.exists():
-            found = read_results(self.path)
-            if found["settings"] != self.settings:
-                raise SystemExit(
-                    f"{self.path} holds runs with other settings: move it away, or "
-                    f"name another --output\nthere: {found['settings']}\n"
-                    f"now:   {self.settings}"
-                )
-            self.runs = found["results"]["runs"]
-
-    def has(self, method: str, seed: int) -> bool:
-        return (method, seed) in {(run["method"], run["seed"]) for run in self.runs}
-
-    def add(self, method: str, seed: int, scores: dict[str, float]) -> None:
-        self.runs.append({"method": method, "seed": seed, **scores})
-        order = [*METHODS, EXACT]
-        self.runs.sort(key=lambda run: (order.index(run["method"]), run["seed"]))
-        seeds = sorted({run["seed"] for run in self.runs})
-        write_results(self.path, self.settings, {"runs": self.runs}, seeds)
+def parameters_of_run(
+    method: str, seed: int, rate: float, quick: bool
+) -> dict[str, Any]:
+    if method == EXACT:
+        return {"n_components": NUM_COMPONENTS, "n_neighbors": SETTINGS["n_neighbors"]}
+    changes = QUICK if quick else {}
+    return parameters_of(METHODS[method].make(seed, rate, **changes))
 
 
 def run_one(
@@ -122,13 +102,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
     add("--methods", nargs="+", choices=methods, default=methods)
     add("--seeds", type=int, default=10, help="runs of each method (default: 10)")
-    add("--rates", type=Path, help=f"(default: {RATES_FILE} of the output)")
+    add("--rates", type=Path, default=RATES, help="of learning_rates.py")
     add("--quick", action="store_true", help="a smoke run: few images, few steps")
     options = parser.parse_args(arguments)
     if options.seeds < 1 or options.processes < 1:
         parser.error("--seeds and --processes must be at least 1")
     if options.output is None:
-        options.output = Path("runs" if options.quick else "benchmarks/results")
+        options.output = Path("runs/quick" if options.quick else "benchmarks/results")
     options.output.mkdir(parents=True, exist_ok=True)
     return options
 

@@ -170,8 +170,9 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
             value = getattr(self, name)
             if value >= num_nodes:
                 raise ValueError(
-                    f"{name}={value} needs a graph of at least {value + 1} points, but "
-                    f"it has {num_nodes}: use at most {num_nodes - 1}, or more points"
+                    f"{name}={value} needs a graph of at least {value + 1} points, and "
+                    f"that of all points, a batch or a sample has {num_nodes}: use at "
+                    f"most {num_nodes - 1}, or make it larger"
                 )
 
     def _num_in_graph(self, num_points: int) -> int:

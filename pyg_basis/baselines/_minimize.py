@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 
 import torch
@@ -18,6 +19,9 @@ def minimize(
 
     Returns:
         list: The loss of every iteration.
+
+    Raises:
+        FloatingPointError: If the loss is not finite.
     """
     optimizer = torch.optim.Adam(module.parameters(), lr=learning_rate)
     history = []
@@ -30,5 +34,10 @@ def minimize(
         value.backward()
         optimizer.step()
         history.append(float(value.detach()))
+        if not math.isfinite(history[-1]):
+            raise FloatingPointError(
+                f"the loss is {history[-1]} at iteration {iteration}: "
+                f"learning_rate={learning_rate} is too high"
+            )
     module.eval()
     return history

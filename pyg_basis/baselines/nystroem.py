@@ -1,4 +1,4 @@
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -71,6 +71,13 @@ class NystroemEmbedding(Baseline):
         r"""The exact rows of the points it was fitted on, :obj:`[n, K]`."""
         return self.module_.get_buffer("embedding")
 
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
+        r"""Fits and returns the exact rows of the points themselves, which
+        :meth:`transform` would take for new ones; a tensor if :obj:`X` is one, else
+        an array."""
+        rows = self.fit(X).embedding_.clone()
+        return rows if isinstance(X, Tensor) else rows.numpy()
+
     def _new_module(self, num_features: int, num_points: int) -> nn.Module:
         return _Extension(num_features, num_points, self.n_components, self.n_neighbors)
 
@@ -133,8 +140,7 @@ class _Extension(nn.Module):
         s_near = self.scales[near]
         radius = distance[:, self.num_neighbors - 1, None]
         s_own = radius if self.has_own_scale else s_near
-        # As in the graph: a scale of 0 is that of the other end. Where the own one is
-        # 0, so are the distances.
+        # As in the graph: a scale of 0 is that of the other end.
         s_near = torch.where(s_near > 0, s_near, s_own)
         s_own = torch.where(s_own > 0, s_own, s_near)
         ratio = torch.where(distance > 0, (distance / s_own) * (distance / s_near), 0.0)

@@ -54,7 +54,8 @@ def least_anchors(estimator: Any) -> int:
     """How many anchors fix the affine map: one more than it has columns. The
     constant one, where there are others, needs no alignment."""
     columns: int = estimator.n_components
-    return columns + int(estimator.drop_trivial or columns == 1)
+    is_constant = estimator.laplacian != "sym" or estimator.extend_degree
+    return columns + int(estimator.drop_trivial or columns == 1 or not is_constant)
 
 
 def count(least: int) -> Rule:

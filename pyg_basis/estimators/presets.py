@@ -46,18 +46,26 @@ def preset(name: Literal["paper", "official"], n_components: int) -> dict[str, A
     affinities are averaged with their transpose, and eigenvectors have unit norm;
     here it is the distance to the last neighbour, the larger of the two affinities is
     taken, and eigenvectors have mean square 1. RANSAC has our own number of trials
-    and tolerance in both.
+    and tolerance in both; features are standardised, and the learning rate decays, as
+    in any :class:`~pyg_basis.BASiS`.
 
     Args:
         name (str): :obj:`"paper"` or :obj:`"official"`.
         n_components (int): Columns of the embedding, and clusters.
 
     Raises:
-        ValueError: If there is no preset of that name.
+        ValueError: If there is no preset of that name, or the anchors of so many
+            clusters leave no room in a batch.
     """
     is_known, known = one_of(*PRESETS)
     if not is_known(name):
         raise ValueError(f"name={name!r} cannot be used: it must be {known}")
+    most = (PRESETS[name]["batch_size"] - 1) // ANCHORS_OF_A_CLUSTER
+    if n_components > most:
+        raise ValueError(
+            f"n_components={n_components} cannot be used: {ANCHORS_OF_A_CLUSTER} "
+            f"anchors a cluster fill the preset's batches, so it must be at most {most}"
+        )
     return {
         "n_components": n_components,
         "n_anchors": ANCHORS_OF_A_CLUSTER * n_components,

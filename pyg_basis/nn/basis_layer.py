@@ -84,7 +84,10 @@ class BASiSLayer(nn.Module):
         extend_degree: bool = True,
     ) -> None:
         super().__init__()
-        least = num_eigenvectors + int(drop_trivial or num_eigenvectors == 1)
+        is_constant = laplacian != "sym" or extend_degree  # the trivial column
+        least = num_eigenvectors + int(
+            drop_trivial or num_eigenvectors == 1 or not is_constant
+        )
         if num_anchors < least:
             raise ValueError(
                 f"num_anchors={num_anchors} cannot fix an affine map of "

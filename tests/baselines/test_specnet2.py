@@ -105,7 +105,7 @@ def test_neighbor_gradient_of_a_batch(kind: Any) -> None:
     smoothing, degree = parts(x)
     z = embedded(module, x, degree, kind)
     near, fixed = z[batch], z.detach()
-    gram = fixed[batch].T @ fixed[batch] / 60
+    gram = fixed.T @ fixed / 300  # of all points, unlike the rest
     gradient = 4 * (fixed[batch] @ gram - smoothing[batch] @ fixed) / 60
     expected = gradients(module, (near * gradient).sum())
     loss = loss_of(estimator, module, x, seed=4)
@@ -159,6 +159,31 @@ def test_minimum(kind: Any, batch_operator: Any) -> None:
     assert without > least + 1e-3
 
 
+def test_gram_matrix_follows_the_rows() -> None:
+    """What a batch and its neighbours do not see keeps its place as last seen."""
+    x = torch.randn(300, 2, generator=seeded())
+    estimator, module = made("sym", "neighbor", 60, small(K))
+    before = module.rows(x).detach()
+    loss = estimator._neighbor(module, x, seeded(4))
+    loss()
+    with torch.no_grad():
+        for weights in module.network.parameters():
+            weights.mul_(1.5)
+    generator = seeded(4)
+    draw(300, 60, generator)
+    batch = draw(300, 60, generator)
+    smoothing, _ = parts(x)
+    is_near = (smoothing[batch] != 0).any(dim=0)
+    is_near[batch] = True
+    assert not is_near.all()
+    after = module.rows(x).detach()
+    seen = torch.where(is_near[:, None], after, before)
+    gram = seen.T @ seen / 300
+    smoothed = smoothing[batch] @ after
+    expected = gram.square().sum() - 2 / 60 * (after[batch] * smoothed).sum()
+    assert float(loss().detach()) == pytest.approx(float(expected), rel=1e-4)
+
+
 def test_neighbors_in_addition_to_the_batch() -> None:
     # A batch far smaller than a neighbourhood has no graph of its own.
     x, _ = two_moons(200)
@@ -167,7 +192,7 @@ def test_neighbors_in_addition_to_the_batch() -> None:
     }  # fmt: skip
     fitted = SpecNet2(2, batch_operator="neighbor", **kwargs).fit(x)
     assert torch.isfinite(fitted.transform(x)).all()
-    with pytest.raises(ValueError, match="neighbors=20 needs at least 21 nodes"):
+    with pytest.raises(ValueError, match=r"^n_neighbors=20 needs .* 21 points.* has 5"):
         SpecNet2(2, batch_operator="local", **kwargs).fit(x)
 
 

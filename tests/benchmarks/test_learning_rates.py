@@ -1,24 +1,37 @@
 import json
+import math
 
 import learning_rates
 import pytest
-from methods import DEFAULT_RATE, METHODS
+from learning_rates import best_rates
+from methods import METHODS, parameters_of
+
+
+def searched(distances, method="spectralnet"):
+    return [
+        {
+            "dataset": "mnist",
+            "method": method,
+            "rate": rate,
+            "grassmann_distance": distance,
+            "parameters": parameters_of(METHODS[method].make(0, rate)),
+        }
+        for rate, distance in distances.items()
+    ]
 
 
 def test_the_best_rate_is_taken(tmp_path):
     path = tmp_path / "learning_rates.json"
-    assert learning_rates.best_rates(path, "mnist")["basis"] == DEFAULT_RATE
-    distances = {3e-4: 0.3, 1e-3: 0.2, 3e-3: 0.1}
-    runs = [
-        {"dataset": "mnist", "method": "basis", "rate": rate, "grassmann_distance": d}
-        for rate, d in distances.items()
-    ]
+    runs = searched({1e-4: 0.4, 3e-4: 0.3, 1e-3: 0.35, 3e-3: None})
     path.write_text(json.dumps({"results": {"runs": runs}}))
-    rates = learning_rates.best_rates(path, "mnist")
-    assert rates["basis"] == 3e-3
-    assert rates["spectralnet"] == DEFAULT_RATE
-    assert rates.keys() == {m for m in METHODS if METHODS[m].is_searched}
-    assert learning_rates.best_rates(path, "svhn")["basis"] == DEFAULT_RATE
+    arguments = path, "mnist", ["spectralnet", "nystroem", "exact"], False
+    assert best_rates(*arguments) == {"spectralnet": 3e-4}
+    # Of a method that is made in another way now, nothing is known.
+    runs[0]["parameters"]["batch_size"] = 1
+    path.write_text(json.dumps({"results": {"runs": runs}}))
+    with pytest.raises(SystemExit, match="no finished search for spectralnet"):
+        best_rates(*arguments)
+    assert best_rates(*arguments[:3], True) == {"spectralnet": 1e-3}
 
 
 def test_a_search_goes_on_where_it_stopped(data_root, tmp_path, monkeypatch):
@@ -42,18 +55,18 @@ def test_a_search_goes_on_where_it_stopped(data_root, tmp_path, monkeypatch):
     learning_rates.main(arguments)
     # The best of the first three was the lowest: lower ones are tried until it is not.
     assert tried == [3e-4, 1e-3, 3e-3, 1e-4, 3e-5]
-    rates = learning_rates.best_rates(tmp_path / learning_rates.FILE, "mnist")
-    assert rates["spectralnet"] == 1e-4
+    path = tmp_path / "learning_rates.json"
+    assert best_rates(path, "mnist", ["spectralnet"], False) == {"spectralnet": 1e-4}
 
 
 def test_the_grid_has_an_end():
-    runs = [
-        {"dataset": "svhn", "method": "basis", "rate": r, "grassmann_distance": 1 / r}
-        for r in learning_rates.RATES
-    ]
-    assert learning_rates.rates_to_try(runs, "svhn", "basis") == []
-    assert learning_rates.rates_to_try(runs[:-1], "svhn", "basis") == [3e-2]
-    assert learning_rates.rates_to_try(runs, "mnist", "basis") == [3e-4, 1e-3, 3e-3]
+    falling = {rate: 1 / rate for rate in learning_rates.RATES}
+    assert learning_rates.rates_to_try(falling) == []
+    del falling[3e-2]
+    assert learning_rates.rates_to_try(falling) == [3e-2]
+    assert learning_rates.rates_to_try({}) == [3e-4, 1e-3, 3e-3]
+    # What diverged is worse than anything.
+    assert learning_rates.rates_to_try({3e-4: 0.1, 1e-3: 0.2, 3e-3: math.inf}) == [1e-4]
 
 
 def test_only_a_held_out_part_of_the_training_split_is_measured(monkeypatch):

@@ -20,7 +20,7 @@ def test_a_quick_run_of_every_method(quick, tmp_path):
     run_all.main([*quick, "--seeds", "1", "--processes", "2"])
     record = runs_of(tmp_path)
     runs = record["results"]["runs"]
-    assert [run["method"] for run in runs] == [*METHODS, "exact"]
+    assert [run["method"] for run in runs] == sorted([*METHODS, "exact"])
     for run in runs:
         assert run["seed"] == 0
         assert 0 <= run["grassmann_distance"] <= 10
@@ -28,7 +28,8 @@ def test_a_quick_run_of_every_method(quick, tmp_path):
         assert run["linear_accuracy"] > 0.5
     iterations = {run["method"]: run.get("iterations") for run in runs}
     assert iterations["basis"] == iterations["spectralnet"] == 20
-    assert runs[-1]["grassmann_distance"] == 0
+    distances = {run["method"]: run["grassmann_distance"] for run in runs}
+    assert distances["exact"] == 0 < distances["basis"]
     assert str(tmp_path) not in json.dumps(record)
     assert (tmp_path / "output/table1_mnist.png").stat().st_size > 10_000
 
@@ -64,16 +65,31 @@ def test_a_broken_run_goes_on_where_it_stopped(quick, tmp_path, monkeypatch):
     assert runs_of(tmp_path)["seeds"] == [0, 1]
 
 
-def test_runs_with_other_settings_are_kept(quick, tmp_path):
-    quick += ["--methods", "exact", "--seeds", "1", "--processes", "1"]
+def test_what_was_made_with_other_parameters_is_done_again(
+    quick, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(run_all, "run_one", lambda *task: {"nmi": 0.5})
+    quick += ["--methods", "nystroem", "exact", "--seeds", "1", "--processes", "1"]
     run_all.main(quick)
     path = tmp_path / "output/table1_mnist.json"
     record = json.loads(path.read_text())
-    record["settings"]["max_iter"] = 999
+    exact, nystroem = record["results"]["runs"]
+    nystroem["parameters"]["n_neighbors"] = 999
+    exact["nmi"] = 0.25
     path.write_text(json.dumps(record))
-    with pytest.raises(SystemExit, match="runs with other settings"):
-        run_all.main(quick)
-    assert json.loads(path.read_text()) == record
+    run_all.main(quick)
+    runs = {run["method"]: run for run in runs_of(tmp_path)["results"]["runs"]}
+    assert runs["nystroem"]["parameters"]["n_neighbors"] == 50
+    assert runs["exact"]["nmi"] == 0.25
+    assert len(runs) == 2
+
+
+def test_a_search_must_be_finished(data_root, tmp_path):
+    arguments = ["--datasets", "mnist", "--methods", "basis", "--seeds", "1"]
+    arguments += ["--rates", str(tmp_path / "none.json"), "--output", str(tmp_path)]
+    arguments += ["--data-root", str(data_root), "--cache-dir", str(tmp_path)]
+    with pytest.raises(SystemExit, match=r"learning_rates.py --datasets mnist"):
+        run_all.main(arguments)
 
 
 def test_unknown_dataset_is_named(capsys):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pyg_basis import BASiS
+from pyg_basis import BASiS, BASiSLayer
 from pyg_basis.datasets import blobs
 from pyg_basis.estimators import preset
 
@@ -40,6 +40,22 @@ def test_published_targets_hold_the_degrees() -> None:
 def test_unknown_preset() -> None:
     with pytest.raises(ValueError, match=r"name='best'.*'paper', 'official'"):
         preset("best", n_components=5)
+
+
+def test_as_many_clusters_as_batches_have_room_for() -> None:
+    assert BASiS(**preset("paper", n_components=20)).n_anchors == 500
+    with pytest.raises(ValueError, match=r"n_components=21 .* at most 20"):
+        preset("paper", n_components=21)
+
+
+def test_published_targets_need_one_anchor_more() -> None:
+    x, _ = blobs(900, seed=0)
+    basis = BASiS(3, n_anchors=3, extend_degree=False, max_iter=1)
+    with pytest.raises(ValueError, match=r"n_anchors=3 .* at least 4"):
+        basis.fit(x)
+    with pytest.raises(ValueError, match=r"num_anchors=3 .* at least 4"):
+        BASiSLayer(2, 3, num_anchors=3, extend_degree=False)
+    BASiSLayer(2, 3, num_anchors=3)
 
 
 def test_each_call_gives_its_own() -> None:
