@@ -1,4 +1,4 @@
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ class NystroemEmbedding(Baseline):
     have; without the degrees' roots and with
     :math:`1 / d(x)` for :obj:`laplacian="rw"`. All points are kept, and searched for
     each new one. The rows of the points it was fitted on, in :obj:`embedding_`, are
-    exact.
+    exact; :meth:`transform` takes every point for a new one.
 
     Args:
         n_components (int): Columns of the embedding :math:`K`. (default: :obj:`2`)
@@ -70,13 +70,6 @@ class NystroemEmbedding(Baseline):
     def embedding_(self) -> Tensor:
         r"""The exact rows of the points it was fitted on, :obj:`[n, K]`."""
         return self.module_.get_buffer("embedding")
-
-    def fit_transform(self, X: Any, y: Any = None) -> Any:
-        r"""Fits and returns the exact rows of the points themselves, which
-        :meth:`transform` would take for new ones; a tensor if :obj:`X` is one, else
-        an array."""
-        rows = self.fit(X).embedding_.clone()
-        return rows if isinstance(X, Tensor) else rows.numpy()
 
     def _new_module(self, num_features: int, num_points: int) -> nn.Module:
         return _Extension(num_features, num_points, self.n_components, self.n_neighbors)
