@@ -80,9 +80,7 @@ def run_estimator(
     z_test = estimator.transform(data.x_test)
     transform_seconds = time.perf_counter() - start
     scores = score(z_train, z_test, data, exact, seed)
-    history = estimator.history_
-    losses = history["loss"] if isinstance(history, dict) else history
-    scores["iterations"] = len(losses)
+    scores["iterations"] = estimator.n_iter_
     scores["fit_seconds"] = fit_seconds
     scores["fit_cpu_seconds"] = fit_cpu_seconds  # several may run at a time
     scores["transform_seconds"] = transform_seconds

@@ -4,11 +4,11 @@
 
 Each method is fitted with three rates on at most 20,000 points of the training split,
 and with the next ones for as long as the best is at an end of those tried. The rate is
-taken whose embedding of a held-out tenth of the training split is
-closest (d_G, Eq. 16) to the exact eigenvectors of that tenth. No test point is looked
-at, and no label but by the features, which learned from those of the whole split.
-Writes <output>/learning_rates.json; a run that was broken off goes on where it
-stopped. run_all.py reads it.
+taken whose embedding of a held-out tenth of the training split is closest (d_G, Eq. 16)
+to the exact eigenvectors of that tenth. No test point is looked at, and no label but by
+the features, which learned from those of the whole split. Writes
+<output>/learning_rates.json; a run that was broken off goes on where it stopped.
+run_all.py reads it.
 """
 
 import argparse

@@ -64,8 +64,8 @@ split. Exact eigenvectors exist for the test split only: their k-means is fitted
 and their linear layer on one half of it. Mean and standard deviation over the seeds.
 
 "Whole graph" marks what needs the graph of all training points; the graphs of the
-others do not grow with their number. BASiS and SpectralNet end in an
-orthonormalisation, the regressions do not, which d_perp shows.
+others do not grow with their number. BASiS, SpectralNet and SpecNet2 end in an
+orthonormalisation; Diffusion Net and the regressions do not.
 
 The two rows of published settings differ from the publications where
 `pyg_basis.estimators.preset` says so. SpectralNet here passes gradients through its

@@ -24,8 +24,8 @@ def run_tasks(
     """Yields every task with what the function returns for its arguments, as they are
     done. A single process works in this one. Ctrl-C or an error ends all of them."""
     with tqdm(total=len(tasks), desc=title, disable=not tasks) as progress:
+        _one_thread()  # here too: a record tells the threads of this process
         if processes == 1:
-            _one_thread()
             for task in tasks:
                 yield task, function(*task)
                 progress.update()

@@ -34,7 +34,7 @@ class SpectralNet(Baseline):
     the trivial one, and amplifies its own noise: on three moons the loss rose from
     the start. This form of the same loss does not, and is the stronger rival.) For
     :obj:`laplacian="sym"` the rows are divided by the square roots of their degrees,
-    as the paper proposes for the normalised Laplacian. Once trained, the last layer
+    which makes the loss that of the normalised Laplacian. Once trained, the last layer
     is set on a sample of 10,000 points, and rotated to the eigenvectors that the
     space holds, which the loss leaves open. It is a part of the saved state.
 
@@ -105,7 +105,7 @@ class SpectralNet(Baseline):
             operator = batch_laplacian(points, space)
             outputs = module.rows(points)
             rows = outputs @ _orthonormalizing(outputs)
-            # The sum over all pairs is twice the trace of Y^T L Y.
+            # Half of the sum over all pairs; its scale is nothing to Adam.
             value = (rows * (operator.matrix @ rows)).sum() / len(points)
             return value / operator.degree.mean() if self.laplacian == "comb" else value
 
