@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from image_features import DATASETS, exact_rows, load_features, validation_split
-from methods import DEFAULT_RATE, METHODS, parameters_of
+from methods import DEFAULT_RATE, METHODS, for_so_many, parameters_of
 from results import plain, read_results
 from run_file import RunFile
 from tasks import add_options, run_tasks
@@ -38,10 +38,11 @@ def main(arguments: list[str] | None = None) -> None:
     settings = {"grid": RATES, "first": FIRST, "most_points": MOST_POINTS}
     file = RunFile(path, ("dataset", "method", "rate"), settings)
     for name in options.datasets:
-        load_features(name, options.data_root, options.cache_dir, quick=False)
+        data = load_features(name, options.data_root, options.cache_dir, quick=False)
+        methods = for_so_many(options.methods, len(data.x_train))
         while tasks := [
             (name, method, rate, options.data_root, options.cache_dir)
-            for method in options.methods
+            for method in methods
             for rate in rates_to_try(tried_rates(file.runs(), name, method))
         ]:
             for task, distance in run_tasks(

@@ -2,7 +2,8 @@
 with the same network and the same number of iterations.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from typing import Any, NamedTuple
 
 from pyg_basis import BASiS
@@ -25,7 +26,8 @@ NEIGHBOR_BATCH = 64
 
 class Method(NamedTuple):
     """How a method is shown, how it is made, whether it has a learning rate to be
-    chosen, and whether its fit takes the graph of all points."""
+    chosen, whether its fit takes the graph of all points, and for how many points it
+    is there at most."""
 
     title: str
     estimator: Callable[..., Any]
@@ -33,6 +35,7 @@ class Method(NamedTuple):
     is_searched: bool = True
     needs_whole_graph: bool = False
     is_published: bool = False
+    most_points: float = inf
 
     def make(self, seed: int, learning_rate: float, **changes: Any) -> Any:
         """The estimator, not fitted; changes apply to all methods that have them."""
@@ -86,6 +89,14 @@ METHODS = {
         DiffusionNet,
         {"sample_size": 2048, "decoder": False},
     ),
+    # Every iteration takes all points through the network.
+    "diffusion_net_all": Method(
+        "Diffusion Net, all points",
+        DiffusionNet,
+        {"sample_size": None, "decoder": False},
+        needs_whole_graph=True,
+        most_points=10_000,
+    ),
     "regression": Method(
         "exact plus regression", EigenvectorRegression, {}, needs_whole_graph=True
     ),
@@ -105,3 +116,12 @@ METHODS = {
 }
 EXACT = "exact"
 TITLES = {**{name: method.title for name, method in METHODS.items()}, EXACT: "exact"}
+
+
+def for_so_many(methods: Iterable[str], num_points: int) -> list[str]:
+    """Those of the methods that there are for so many training points."""
+    return [
+        name
+        for name in methods
+        if name == EXACT or num_points <= METHODS[name].most_points
+    ]

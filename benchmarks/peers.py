@@ -15,8 +15,8 @@ has the clock's as well); what is compiled on the way counts as fit. The memory 
 peak of the process's own during the fit, above what it was before, with the package
 imported. A peer that cannot be imported is named with the reason. The extra `peers`
 holds the packages; TensorFlow, for parametric UMAP, comes with umap-learn's own extra
-`parametric_umap`. Writes peers.json and peers.md after each run, so that one that is
-broken off leaves what it had.
+`parametric_umap`. Writes peers.json and peers.md after each run; one that was broken
+off goes on where it stopped.
 
 About half an hour a seed on an idle core, most of it spectralnet and parametric UMAP;
 `--quick` takes two minutes and writes no figures of worth.
@@ -31,6 +31,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from importlib import import_module, metadata
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,7 +40,8 @@ import torch
 from evaluation import MEASURES, FeatureSplit, run_exact, score
 from image_features import exact_rows, load_features
 from methods import NUM_COMPONENTS, SETTINGS
-from results import format_mean_std, markdown_table, write_results
+from results import format_mean_std, markdown_table
+from run_file import RunFile
 from scaling import OwnMemory, anonymous_memory
 from threadpoolctl import threadpool_limits
 from torch import Tensor
@@ -72,22 +74,46 @@ def main(arguments: list[str] | None = None) -> None:
         print(json.dumps(measured(options)))
         return
     torch.set_num_threads(1)
-    runs: list[Run] = []
+    settings = {"dataset": DATASET, "limit_seconds": options.limit}
+    settings["quick"] = options.quick
+    results = RunFile(options.output / "peers.json", ("method", "seed"), settings)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "features.npz"
         where = options.data_root, options.cache_dir, options.quick
         data = load_features(DATASET, *where)
         exact, _ = exact_rows(data.x_test)
         np.savez(file, exact=exact, **data._asdict())
-        for method in options.methods:
-            for seed in range(options.seeds):
+        for seed, method in product(range(options.seeds), options.methods):
+            parameters = parameters_of(method, options.quick)
+            if not results.has((method, seed), parameters):
                 run = in_process(method, seed, file, options)
-                runs.append(run)
                 print(run, flush=True)
-                write(runs, options)
-                if run["absent"] or run["gave_up"]:
-                    break
-    print(f"\n{table(runs)}\nwritten to {options.output}")
+                results.add((method, seed), parameters, run)
+                shown = table(results.runs())
+                results.path.with_suffix(".md").write_text(shown, encoding="utf-8")
+    print(f"\n{table(results.runs())}\nwritten to {options.output}")
+
+
+def parameters_of(method: str, quick: bool) -> Settings:
+    """What a run records: with another version, or once it is there, a peer runs
+    anew."""
+    peer = PEERS[method]
+    return {
+        "class": f"{peer.module}.{peer.name}",
+        **settings_of(peer, quick),
+        "version": version_of(peer.package),
+    }
+
+
+def settings_of(peer: "Peer", quick: bool) -> Settings:
+    return {**peer.settings, **(peer.quick if quick else {})}
+
+
+def version_of(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -309,7 +335,7 @@ def fitted(
     exact: Tensor,
     options: argparse.Namespace,
 ) -> Run:
-    settings = {**peer.settings, **(peer.quick if options.quick else {})}
+    settings = settings_of(peer, options.quick)
     model = peer.kind(module, peer.name, options.seed, settings)
     before = anonymous_memory()
     with OwnMemory() as memory:
@@ -318,7 +344,6 @@ def fitted(
         seconds = time.perf_counter() - clock
         cpu_seconds = time.process_time() - processor
     return {
-        "version": metadata.version(peer.package),
         **model.scores(data, exact, options.seed),
         "fit_seconds": seconds,
         "fit_cpu_seconds": cpu_seconds,
@@ -330,29 +355,12 @@ def one_line(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def write(runs: list[Run], options: argparse.Namespace) -> None:
-    settings = {
-        "dataset": DATASET,
-        "limit_seconds": options.limit,
-        "quick": options.quick,
-        "peers": {
-            method: {
-                "class": f"{PEERS[method].module}.{PEERS[method].name}",
-                **PEERS[method].settings,
-                **(PEERS[method].quick if options.quick else {}),
-            }
-            for method in options.methods
-        },
-    }
-    path = options.output / "peers.json"
-    write_results(path, settings, {"runs": runs}, range(options.seeds))
-    path.with_suffix(".md").write_text(table(runs), encoding="utf-8")
-
-
 def table(runs: list[Run]) -> str:
     rows = []
-    for method in dict.fromkeys(run["method"] for run in runs):
+    for method in PEERS:
         of_method = [run for run in runs if run["method"] == method]
+        if not of_method:
+            continue
         rows.append({"method": method, **row(of_method), "remark": remark(of_method)})
     columns = {
         "method": DATASET,
@@ -386,7 +394,9 @@ def remark(runs: list[Run]) -> str:
     if last["gave_up"]:
         return f"gave up: {last['gave_up']}"
     peer = PEERS[last["method"]]
-    return "; ".join(filter(None, (f"{peer.package} {last['version']}", peer.remark)))
+    return "; ".join(
+        filter(None, (f"{peer.package} {last['parameters']['version']}", peer.remark))
+    )
 
 
 if __name__ == "__main__":

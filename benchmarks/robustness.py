@@ -16,7 +16,7 @@ from evaluation import run_estimator
 from image_features import exact_rows, load_features
 from learning_rates import PATH as RATES
 from learning_rates import best_rates
-from methods import METHODS, NEIGHBOR_BATCH, parameters_of
+from methods import METHODS, NEIGHBOR_BATCH, for_so_many, parameters_of
 from run_all import QUICK
 from run_file import RunFile
 from tasks import add_options, run_tasks
@@ -24,6 +24,8 @@ from tasks import add_options, run_tasks
 DATASET = "mnist"
 NEIGHBORS = (5, 10, 20, 35, 50, 100)
 LEARNED = [name for name, method in METHODS.items() if method.is_searched]
+# Of the training split of MNIST.
+NUM_POINTS = 60_000
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -82,7 +84,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     add_options(parser)
     add = parser.add_argument
-    add("--methods", nargs="+", choices=LEARNED, default=LEARNED)
+    methods = for_so_many(LEARNED, NUM_POINTS)
+    add("--methods", nargs="+", choices=methods, default=methods)
     add("--neighbors", nargs="+", type=int, default=list(NEIGHBORS))
     add("--seeds", type=int, default=5, help="runs of each point (default: 5)")
     add("--rates", type=Path, default=RATES, help="of learning_rates.py")

@@ -21,7 +21,14 @@ from evaluation import run_estimator, run_exact
 from image_features import DATASETS, exact_rows, load_features
 from learning_rates import PATH as RATES
 from learning_rates import best_rates
-from methods import EXACT, METHODS, NUM_COMPONENTS, SETTINGS, parameters_of
+from methods import (
+    EXACT,
+    METHODS,
+    NUM_COMPONENTS,
+    SETTINGS,
+    for_so_many,
+    parameters_of,
+)
 from pictures import draw
 from run_file import RunFile
 from tasks import add_options, run_tasks
@@ -34,18 +41,19 @@ QUICK = {"max_iter": 20, "batch_size": 512}
 
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
-    files, tasks = {}, []
+    files, methods, tasks = {}, {}, []
     for name in options.datasets:
         # Trained here once, not in every process.
-        load_features(name, options.data_root, options.cache_dir, options.quick)
+        data = load_features(name, options.data_root, options.cache_dir, options.quick)
+        methods[name] = for_so_many(options.methods, len(data.x_train))
         settings = {"dataset": name, "quick": options.quick}
         path = options.output / f"table1_{name}.json"
         files[name] = RunFile(path, ("method", "seed"), settings)
     # One seed of everything first: what is there early is a whole table.
     for seed in range(options.seeds):
         for name in options.datasets:
-            rates = best_rates(options.rates, name, options.methods, options.quick)
-            for method in options.methods:
+            rates = best_rates(options.rates, name, methods[name], options.quick)
+            for method in methods[name]:
                 rate = rates.get(method, 0.0)
                 parameters = parameters_of_run(method, seed, rate, options.quick)
                 if not files[name].has((method, seed), parameters):

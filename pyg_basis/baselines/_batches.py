@@ -6,6 +6,9 @@ from torch import Tensor
 from pyg_basis.graph import Landmarks, Laplacian, neighbor_laplacian
 from pyg_basis.loader import ExactEmbedding
 
+# Points that the last step of SpectralNet and SpecNet2, after the training, is made on.
+LAST_SAMPLE = 10_000
+
 
 def draw(num_points: int, size: int, generator: torch.Generator) -> Tensor:
     r"""Different points at random, :obj:`[min(size, num_points)]`."""

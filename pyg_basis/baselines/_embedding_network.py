@@ -1,6 +1,8 @@
 import torch
 from torch import Tensor, nn
 
+from pyg_basis.baselines._rayleigh_ritz import rayleigh_ritz
+from pyg_basis.graph import Laplacian
 from pyg_basis.nn._default_network import default_network
 from pyg_basis.nn.standardization import Standardization
 
@@ -47,6 +49,22 @@ class EmbeddingNetwork(nn.Module):
                 f"expected {expected}: it must end in n_components columns"
             )
         return rows
+
+    @torch.no_grad()
+    def take_eigenvectors(
+        self, x: Tensor, operator: Laplacian, weight: Tensor | float = 1.0
+    ) -> None:
+        r"""Sets the linear map to the eigenvectors that the outputs' span holds.
+
+        Args:
+            x (Tensor): A sample of the points, :obj:`[n, d]`.
+            operator (Laplacian): Of their graph, see :func:`rayleigh_ritz`.
+            weight (Tensor or float, optional): What makes rows of the operator's
+                eigenvectors of the outputs, :obj:`[n, 1]`. (default: :obj:`1.0`)
+        """
+        matrix, values = rayleigh_ritz(self.rows(x) * weight, operator)
+        self.matrix.copy_(matrix)
+        self.eigenvalues.copy_(values)
 
     def forward(self, x: Tensor) -> Tensor:
         r"""The embedding :obj:`[n, K]` of points :obj:`x [n, d]`, each by itself."""

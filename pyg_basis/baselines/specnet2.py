@@ -8,14 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from pyg_basis.baselines._baseline import Baseline
-from pyg_basis.baselines._batches import batch_laplacian, draw
+from pyg_basis.baselines._batches import LAST_SAMPLE, batch_laplacian, draw
 from pyg_basis.baselines._embedding_network import EmbeddingNetwork
 from pyg_basis.baselines._minimize import minimize
-from pyg_basis.baselines._rayleigh_ritz import rayleigh_ritz
 from pyg_basis.estimators._parameters import Rule, count, one_of
-
-# Points that the last step is made on.
-LAST_SAMPLE = 10_000
 
 
 class SpecNet2(Baseline):
@@ -116,11 +112,7 @@ class SpecNet2(Baseline):
         )
         sample = x[draw(len(x), LAST_SAMPLE, generator)]
         operator = batch_laplacian(sample, self._space())
-        with torch.no_grad():
-            rows = module.rows(sample) * self._root(operator.degree)
-        matrix, values = rayleigh_ritz(rows, operator)
-        module.matrix.copy_(matrix)
-        module.eigenvalues.copy_(values)
+        module.take_eigenvectors(sample, operator, self._root(operator.degree))
         return history
 
     def _root(self, degree: Tensor) -> Tensor:

@@ -6,14 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from pyg_basis.baselines._baseline import Baseline
-from pyg_basis.baselines._batches import batch_laplacian, draw
+from pyg_basis.baselines._batches import LAST_SAMPLE, batch_laplacian, draw
 from pyg_basis.baselines._embedding_network import EmbeddingNetwork
 from pyg_basis.baselines._minimize import minimize
-from pyg_basis.baselines._rayleigh_ritz import rayleigh_ritz
 from pyg_basis.estimators._parameters import Rule, count, one_of
 
-# Points that the last orthonormalisation is made on.
-LAST_SAMPLE = 10_000
 # Added to the diagonal before the Cholesky decomposition, relative to its mean.
 JITTER = 1e-12
 
@@ -118,11 +115,7 @@ class SpectralNet(Baseline):
             "SpectralNet",
         )
         sample = x[draw(len(x), LAST_SAMPLE, generator)]
-        with torch.no_grad():
-            rows = module.rows(sample)
-        matrix, values = rayleigh_ritz(rows, batch_laplacian(sample, space))
-        module.matrix.copy_(matrix)
-        module.eigenvalues.copy_(values)
+        module.take_eigenvectors(sample, batch_laplacian(sample, space))
         return history
 
 

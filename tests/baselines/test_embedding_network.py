@@ -4,6 +4,7 @@ from torch import nn
 from torch_geometric.nn import MLP
 
 from pyg_basis.baselines._embedding_network import EmbeddingNetwork
+from pyg_basis.graph import Laplacian, affinity, knn_graph, laplacian
 
 
 def points(num_points: int = 20) -> torch.Tensor:
@@ -31,6 +32,31 @@ def test_all_that_is_fitted_is_saved_and_only_the_network_is_trained() -> None:
     assert parameters == {"network.weight", "network.bias"}
     buffers = {"matrix", "eigenvalues", "standardization.mean", "standardization.scale"}
     assert set(module.state_dict()) == parameters | buffers
+
+
+def test_takes_the_eigenvectors_that_the_outputs_hold() -> None:
+    x = torch.linspace(0, 1, 30).unsqueeze(1)
+    operator = laplacian(affinity(knn_graph(x.double(), 2)))
+    operator = Laplacian(operator.matrix.float(), "sym", operator.degree.float())
+    values, vectors = torch.linalg.eigh(operator.matrix.to_dense().double())
+    weight = torch.rand(30, 1, generator=torch.Generator().manual_seed(0)) + 0.5
+
+    class Rows(nn.Module):  # the first eigenvectors but for the weight, mixed
+        def forward(self, _: torch.Tensor) -> torch.Tensor:
+            mixed = vectors[:, :3].float() @ torch.tensor(
+                [[1.0, 2, 0], [0, 1, 3], [1, 0, 1]]
+            )
+            return mixed / weight
+
+    module = EmbeddingNetwork(1, 3, Rows())
+    module.take_eigenvectors(x, operator, weight)
+    torch.testing.assert_close(
+        module.eigenvalues, values[:3].float(), atol=1e-5, rtol=0
+    )
+    rows = module(x) * weight
+    expected = vectors[:, :3].float() * 30**0.5
+    signs = (rows * expected).sum(dim=0).sign()
+    torch.testing.assert_close(rows * signs, expected, atol=1e-3, rtol=0)
 
 
 def test_default_network() -> None:

@@ -3,6 +3,8 @@ import math
 
 import learning_rates
 import pytest
+import torch
+from evaluation import FeatureSplit
 from learning_rates import best_rates
 from methods import METHODS, parameters_of
 
@@ -45,8 +47,12 @@ def test_a_search_goes_on_where_it_stopped(data_root, tmp_path, monkeypatch):
 
     tried_before = []
     monkeypatch.setattr(learning_rates, "distance_of", distance_of)
-    monkeypatch.setattr(learning_rates, "load_features", lambda *_, **__: None)
-    arguments = ["--datasets", "mnist", "--methods", "spectralnet", "--processes", "1"]
+    points, labels = torch.zeros(60_000, 1), torch.zeros(60_000)
+    data = FeatureSplit(points, labels, points, labels)
+    monkeypatch.setattr(learning_rates, "load_features", lambda *_, **__: data)
+    # The second is for smaller sets.
+    methods = ["spectralnet", "diffusion_net_all"]
+    arguments = ["--datasets", "mnist", "--methods", *methods, "--processes", "1"]
     arguments += ["--data-root", str(data_root), "--output", str(tmp_path)]
     with pytest.raises(KeyboardInterrupt):
         learning_rates.main(arguments)

@@ -1,5 +1,5 @@
 import pytest
-from methods import METHODS, SETTINGS, TITLES
+from methods import METHODS, SETTINGS, TITLES, for_so_many
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -26,3 +26,9 @@ def test_changes_reach_only_those_that_have_them():
     assert METHODS["regression"].make(0, 1e-3, max_iter=5).max_iter == 5
     assert METHODS["basis_paper"].make(0, 1e-3, max_iter=5).max_iter == 5
     assert METHODS["nystroem"].make(0, 1e-3, max_iter=5, n_neighbors=4).n_neighbors == 4
+
+
+def test_a_method_may_be_for_small_sets_only():
+    methods = ["diffusion_net_all", "basis", "exact"]
+    assert for_so_many(methods, 10_000) == methods
+    assert for_so_many(methods, 10_001) == ["basis", "exact"]
