@@ -62,6 +62,10 @@ def parameters_of(estimator: Any) -> dict[str, Any]:
 
 METHODS = {
     "basis": Method("BASiS", BASiS, {}),
+    # Coarser: what BASiSClustering does by default.
+    "basis_coarse": Method(
+        "BASiS, reference of one batch", BASiS, {"reference_size": None}
+    ),
     "basis_paper": Method(
         "BASiS, settings of the paper",
         BASiS,

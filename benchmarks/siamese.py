@@ -57,7 +57,9 @@ RECIPES = {
     "mnist": Recipe(),
     "fashion_mnist": Recipe(12, batch_size=128, warp=0.07, mirror=True, bfloat16=True),
     "cifar10": Recipe(12, batch_size=128, warp=0.1, mirror=True, bfloat16=True),
-    "svhn": Recipe(60, batch_size=64, warp=0.1, bfloat16=True),
+    # So few images are soon known by heart, their features collapse, and those of the
+    # test images lie between them: strong warps keep both alike.
+    "svhn": Recipe(60, batch_size=64, warp=0.25, bfloat16=True),
 }
 
 

@@ -3,7 +3,15 @@ r"""Affine maps between embeddings."""
 from pyg_basis.align.alignment import Alignment
 from pyg_basis.align.fit_affine import fit_affine
 from pyg_basis.align.least_squares import LeastSquares
+from pyg_basis.align.moment_preserving import MomentPreserving
 from pyg_basis.align.orthogonal import Orthogonal
 from pyg_basis.align.ransac import RANSAC
 
-__all__ = ["RANSAC", "Alignment", "LeastSquares", "Orthogonal", "fit_affine"]
+__all__ = [
+    "RANSAC",
+    "Alignment",
+    "LeastSquares",
+    "MomentPreserving",
+    "Orthogonal",
+    "fit_affine",
+]

@@ -6,11 +6,12 @@ from torch import Tensor
 
 from pyg_basis.align.alignment import Alignment
 from pyg_basis.align.least_squares import LeastSquares
+from pyg_basis.align.moment_preserving import MomentPreserving
 from pyg_basis.align.orthogonal import Orthogonal
 from pyg_basis.align.ransac import RANSAC
 
-AlignmentMethod = Literal["lstsq", "ransac", "orthogonal"]
-Aligner = LeastSquares | RANSAC | Orthogonal
+AlignmentMethod = Literal["lstsq", "ransac", "orthogonal", "moments"]
+Aligner = LeastSquares | RANSAC | Orthogonal | MomentPreserving
 
 
 def fit_affine(
@@ -25,9 +26,10 @@ def fit_affine(
         target (Tensor): The anchors' reference rows, :obj:`[l, K_target]`.
         method (str or aligner, optional): :obj:`"lstsq"`, :obj:`"ransac"`
             (robust to outlying anchors), :obj:`"orthogonal"` (rotation,
-            reflection and shift only), or an instance of
-            :class:`LeastSquares`, :class:`RANSAC` or :class:`Orthogonal`
-            with settings of its own. (default: :obj:`"lstsq"`)
+            reflection and shift only), :obj:`"moments"` (linear, with the
+            target's second moments), or an instance of :class:`LeastSquares`,
+            :class:`RANSAC`, :class:`Orthogonal` or :class:`MomentPreserving`.
+            (default: :obj:`"lstsq"`)
 
     Returns:
         Alignment: The map with its residual, inlier share and rank.
@@ -61,13 +63,23 @@ def get_aligner(method: AlignmentMethod | Aligner) -> Aligner:
     """
     if isinstance(method, Aligner):
         return method
-    aligners = {"lstsq": LeastSquares, "ransac": RANSAC, "orthogonal": Orthogonal}
+    aligners: dict[str, type[Aligner]] = {
+        "lstsq": LeastSquares,
+        "ransac": RANSAC,
+        "orthogonal": Orthogonal,
+        "moments": MomentPreserving,
+    }
     if method not in aligners:
         raise ValueError(
             f"method={method!r} is unknown: use one of {sorted(aligners)}, or an "
-            f"instance of LeastSquares, RANSAC or Orthogonal"
+            f"instance of LeastSquares, RANSAC, Orthogonal or MomentPreserving"
         )
     return aligners[method]()
+
+
+def keeps_width(aligner: Aligner) -> bool:
+    r"""Whether an aligner maps to as many columns as it maps from, and no others."""
+    return isinstance(aligner, Orthogonal | MomentPreserving)
 
 
 def _check(source: Tensor, target: Tensor, aligner: Aligner) -> None:
@@ -94,8 +106,8 @@ def _check(source: Tensor, target: Tensor, aligner: Aligner) -> None:
             f"{source.size(1)} columns needs at least {source.size(1) + 1}: choose "
             f"more anchors or fewer eigenvectors"
         )
-    if isinstance(aligner, Orthogonal) and source.size(1) != target.size(1):
+    if keeps_width(aligner) and source.size(1) != target.size(1):
         raise ValueError(
-            f"method='orthogonal' needs equal widths, got {source.size(1)} and "
-            f"{target.size(1)}: use method='lstsq'"
+            f"method={aligner.__class__.__name__} needs equal widths, got "
+            f"{source.size(1)} and {target.size(1)}: use method='lstsq'"
         )

@@ -1,15 +1,24 @@
 import warnings
 from typing import Any, NamedTuple
 
+from pyg_basis.align.fit_affine import get_aligner, keeps_width
 from pyg_basis.estimators._parameters import least_anchors
+
+# Eigenvectors of a batch that its alignment to a larger reference draws on beyond the
+# first: on CIFAR-10's features, without a gap after the tenth, 0, 6 and 12 of them gave
+# the same reference d_G 0.53, 0.13 and 0.18.
+NUM_OVERSAMPLES = 6
 
 
 class BatchSizes(NamedTuple):
-    """The sizes of a batch, fitted to the number of points there are."""
+    """The sizes of a batch and of the reference set, fitted to the number of points
+    there are."""
 
     batch_size: int
     num_anchors: int
     num_neighbors: int
+    reference_size: int
+    num_oversamples: int
 
     @classmethod
     def for_points(cls, estimator: Any, num_points: int) -> "BatchSizes":
@@ -20,15 +29,28 @@ class BatchSizes(NamedTuple):
         Raises:
             ValueError: If the points are too few for the components.
         """
-        asked = cls(estimator.batch_size, estimator.n_anchors, estimator.n_neighbors)
-        if num_points >= asked.batch_size:
+        least = least_anchors(estimator)
+        batch_size = estimator.batch_size
+        reference_size = min(estimator.reference_size or batch_size, num_points)
+        aligner = get_aligner(estimator.alignment)
+        is_drawn_on = reference_size > batch_size and not keeps_width(aligner)
+        room = max(estimator.n_anchors - least, 0)  # for more columns of the map
+        asked = cls(
+            batch_size,
+            estimator.n_anchors,
+            estimator.n_neighbors,
+            reference_size=max(reference_size, batch_size),
+            num_oversamples=min(NUM_OVERSAMPLES, room) if is_drawn_on else 0,
+        )
+        if num_points >= batch_size:
             return asked
         sizes = cls(
             batch_size=num_points,
             num_anchors=min(asked.num_anchors, num_points // 2),
             num_neighbors=min(asked.num_neighbors, max(num_points // 4, 1)),
+            reference_size=num_points,
+            num_oversamples=0,
         )
-        least = least_anchors(estimator)
         if sizes.num_anchors < least:
             raise ValueError(
                 f"n_components={estimator.n_components} is above what n_samples = "

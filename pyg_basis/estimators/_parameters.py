@@ -110,6 +110,10 @@ RULES: dict[str, Rule] = {
     "n_components": count(1),
     "n_anchors": count(1),
     "batch_size": count(2),
+    "reference_size": (
+        lambda value: value is None or count(2)[0](value),
+        "an integer of at least 2, or None",
+    ),
     "n_neighbors": count(1),
     "max_iter": count(1),
     "laplacian": one_of(*LAPLACIANS),

@@ -41,6 +41,7 @@ def new_layer(
             drop_trivial=estimator.drop_trivial,
             alignment=estimator.alignment,
             extend_degree=estimator.extend_degree,
+            num_oversamples=sizes.num_oversamples,
         )
     return layer.to(estimator.device)
 

@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from pyg_basis.align.fit_affine import AlignmentMethod
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
 from pyg_basis.estimators._parameters import check_parameters
@@ -52,6 +53,12 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         batch_size (int): Nodes of a batch, anchors included. Larger batches
             come closer to the eigenvectors of the whole graph.
             (default: :obj:`2048`)
+        reference_size (int, optional): Points of the graph whose eigenvectors are
+            learned, a sample of the set; :obj:`None` takes as many as a batch has,
+            as published. Where a gap follows the last eigenvector, that is as good.
+            Where none does, more points come closer to the eigenvectors of the whole
+            set, while the coarser ones of fewer may cluster better.
+            (default: :obj:`10_000`)
         n_neighbors (int): Neighbours of a node in a batch's graph.
             (default: :obj:`50`)
         max_iter (int): Number of batches trained on. (default: :obj:`300`)
@@ -65,8 +72,9 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         anchors (str): How anchors are chosen, see
             :func:`~pyg_basis.loader.choose_anchors`. Labels are used for
             :obj:`"per_class"` only. (default: :obj:`"poisson_disk"`)
-        alignment (str): :obj:`"lstsq"`, :obj:`"ransac"` or
-            :obj:`"orthogonal"`. (default: :obj:`"lstsq"`)
+        alignment (str): :obj:`"lstsq"`, :obj:`"ransac"`, :obj:`"orthogonal"` or
+            :obj:`"moments"`, see :func:`~pyg_basis.align.fit_affine`.
+            (default: :obj:`"lstsq"`)
         extend_degree (bool): For :obj:`laplacian="sym"`: learn the eigenvectors of
             the random walk, and the degrees apart from a larger sample, see
             :class:`~pyg_basis.BASiSLayer`. (default: :obj:`True`)
@@ -118,13 +126,14 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         *,
         n_anchors: int = 250,
         batch_size: int = 2048,
+        reference_size: int | None = 10_000,
         n_neighbors: int = 50,
         max_iter: int = 300,
         laplacian: Literal["sym", "rw", "comb"] = "sym",
         drop_trivial: bool = False,
         bandwidth: Literal["self_tuning", "global"] | float = "self_tuning",
         anchors: AnchorMethod = "poisson_disk",
-        alignment: Literal["lstsq", "ransac", "orthogonal"] = "lstsq",
+        alignment: AlignmentMethod = "lstsq",
         extend_degree: bool = True,
         orthonormalize: bool = True,
         network: nn.Module | None = None,
@@ -138,6 +147,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.n_components = n_components
         self.n_anchors = n_anchors
         self.batch_size = batch_size
+        self.reference_size = reference_size
         self.n_neighbors = n_neighbors
         self.max_iter = max_iter
         self.laplacian = laplacian
@@ -177,7 +187,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         sizes = BatchSizes.for_points(self, len(source))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         # Anchors, degrees and scales come from a sample of bounded size.
-        num_sampled = min(max(sizes.batch_size, DEGREE_SAMPLE), len(source))
+        num_sampled = min(max(sizes.reference_size, DEGREE_SAMPLE), len(source))
         rng = np.random.default_rng(seed)
         drawn = rng.choice(len(source), num_sampled, replace=False)
         sample = single_precision(source.__getitems__(drawn)).to(self.device)
@@ -189,7 +199,9 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             seed=seed,
         )
         layer = new_layer(self, source.num_features, sizes, seed)
-        layer.init_reference(sample, anchors, sizes.batch_size, seed=seed)
+        layer.init_reference(
+            sample, anchors, sizes.reference_size, sizes.batch_size, seed
+        )
         reference = layer.anchor_reference()
         loader = AnchorLoader(
             source,

@@ -23,7 +23,8 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         n_clusters (int): Number of clusters. (default: :obj:`8`)
         basis (BASiS, optional): The embedding, of which a copy is fitted, with
             a seed from the :obj:`random_state` given here if it has none; by
-            default :obj:`BASiS(n_components=n_clusters)`. (default: :obj:`None`)
+            default :obj:`BASiS(n_clusters, reference_size=None)`, as coarse
+            eigenvectors cluster as well or better. (default: :obj:`None`)
         n_init (int): Starts of k-means, of which the best is kept.
             (default: :obj:`10`)
         random_state (int, RandomState or None): Source of all randomness.
@@ -72,7 +73,8 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
             raise ValueError(
                 f"basis={self.basis!r} cannot be used: it must be a BASiS or None"
             )
-        basis = BASiS(self.n_clusters) if self.basis is None else clone(self.basis)
+        coarse = BASiS(self.n_clusters, reference_size=None)
+        basis = coarse if self.basis is None else clone(self.basis)
         if basis.random_state is None:
             basis.set_params(random_state=random_state.randint(2**31 - 1))
         embedding = _as_array(basis.fit(X, y).transform(X))

@@ -5,6 +5,7 @@ from pyg_basis.estimators._parameters import one_of
 # What both publications have in common.
 PUBLISHED = {
     "batch_size": 512,
+    "reference_size": None,
     "anchors": "per_class",
     "alignment": "ransac",
     "tol": None,

@@ -6,6 +6,7 @@ from pyg_basis.loader.batch_embedding import BatchEmbedding
 from pyg_basis.loader.choose_anchors import choose_anchors
 from pyg_basis.loader.exact_embedding import ExactEmbedding, SpectralRows
 from pyg_basis.loader.feature_source import FeatureSource
+from pyg_basis.loader.moving_reference import Movement, MovingReference
 from pyg_basis.loader.warm_start import WarmStart
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
     "BatchEmbedding",
     "ExactEmbedding",
     "FeatureSource",
+    "Movement",
+    "MovingReference",
     "SpectralRows",
     "WarmStart",
     "choose_anchors",

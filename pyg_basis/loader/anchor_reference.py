@@ -26,6 +26,10 @@ class AnchorReference:
             affine map is fitted. (default: :class:`LeastSquares`)
         start (WarmStart, optional): What batches start from; without one, the
             :obj:`rows`, which tell less. (default: :obj:`None`)
+        num_oversamples (int, optional): Eigenvectors of a batch, beyond its first
+            :math:`K`, that the map to the reference may draw on. The eigenvectors of
+            a larger set are not all among the first of a small one where no gap
+            follows. (default: :obj:`0`)
     """
 
     anchors: Tensor
@@ -33,6 +37,7 @@ class AnchorReference:
     embedding: ExactEmbedding
     aligner: Aligner = field(default_factory=LeastSquares)
     start: WarmStart | None = None
+    num_oversamples: int = 0
 
     @classmethod
     def from_sample(
@@ -51,23 +56,12 @@ class AnchorReference:
                 width.
         """
         num_anchors = anchors.size(0)
-        if others.size(0) == 0:
-            raise ValueError(
-                f"there are {num_anchors} anchors and no other node: use fewer anchors "
-                f"than nodes in a batch"
-            )
         if anchors.shape[1:] != others.shape[1:]:
             raise ValueError(
                 f"anchors have shape {tuple(anchors.shape)} and others "
                 f"{tuple(others.shape)}: give both the same features"
             )
-        num_mapped = embedding.num_eigenvectors - _num_constant(embedding)
-        if num_anchors < num_mapped + 1:
-            raise ValueError(
-                f"{num_anchors} anchors cannot fix an affine map of {num_mapped} "
-                f"columns, which needs {num_mapped + 1}: use more anchors or fewer "
-                f"eigenvectors"
-            )
+        embedding.check_num_anchors(num_anchors, num_anchors + others.size(0))
         operator = embedding.operator(torch.cat([anchors, others]))
         start = WarmStart.of(
             operator, embedding.num_pairs, num_anchors, embedding.solver
@@ -79,7 +73,8 @@ class AnchorReference:
     def batches(self) -> BatchEmbedding:
         r"""How batches are embedded."""
         start = self.start or WarmStart(self.rows)
-        return BatchEmbedding(self.anchors, self.embedding, start)
+        widened = self.embedding.widened(self.num_oversamples)
+        return BatchEmbedding(self.anchors, widened, start)
 
     def targets(self, x: Tensor) -> Data:
         r"""Joins the anchors and the new nodes :obj:`x [m - l, d]`, embeds
@@ -113,7 +108,7 @@ class AnchorReference:
         return Data(
             x=joined,
             y=rows,
-            eigenvalues=embedded.values,
+            eigenvalues=embedded.values[: self.embedding.num_eigenvectors],
             degree=embedded.degree,
             anchor_mask=is_anchor,
             residual=alignment.residual,
@@ -134,7 +129,7 @@ class AnchorReference:
     def _align(self, vectors: Tensor) -> tuple[Tensor, Alignment]:
         # The constant column is the same in every batch. Left in, it would
         # make the anchors rank-deficient beside the shift of the map.
-        constant = _num_constant(self.embedding)
+        constant = self.embedding.num_constant
         mapped = vectors[:, constant:]
         alignment = self.aligner.fit(
             mapped[: self.anchors.size(0)], self.rows[:, constant:].to(mapped)
@@ -149,13 +144,3 @@ class AnchorReference:
             f"{self.__class__.__name__}(num_anchors={self.rows.size(0)}, "
             f"num_eigenvectors={self.rows.size(1)})"
         )
-
-
-def _num_constant(embedding: ExactEmbedding) -> int:
-    """Columns that need no alignment. By itself, the constant column is left
-    to the shift of the affine map."""
-    return int(
-        embedding.laplacian != "sym"
-        and not embedding.drop_trivial
-        and embedding.num_eigenvectors > 1
-    )

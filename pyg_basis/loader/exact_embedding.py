@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from torch import Tensor
@@ -89,6 +89,36 @@ class ExactEmbedding:
     def num_pairs(self) -> int:
         r"""Number of eigenpairs that are needed, the trivial one included."""
         return self.num_eigenvectors + int(self.drop_trivial)
+
+    def widened(self, num_columns: int) -> "ExactEmbedding":
+        r"""The same with more columns."""
+        return replace(self, num_eigenvectors=self.num_eigenvectors + num_columns)
+
+    @property
+    def num_constant(self) -> int:
+        r"""Number of columns that are the same in every embedding and need no
+        alignment. By itself, the constant column is left to the shift of an affine
+        map."""
+        is_constant = self.laplacian != "sym" and not self.drop_trivial
+        return int(is_constant and self.num_eigenvectors > 1)
+
+    def check_num_anchors(
+        self, num_anchors: int, num_nodes: int, num_oversamples: int = 0
+    ) -> None:
+        r"""Raises a :class:`ValueError` unless so many anchors fix an affine map to
+        another embedding, of these columns and some more, and leave other nodes."""
+        if num_anchors >= num_nodes:
+            raise ValueError(
+                f"num_anchors={num_anchors} leaves no other node in a set of "
+                f"{num_nodes}: use fewer anchors, or a larger reference_size or batch"
+            )
+        num_mapped = self.num_eigenvectors + num_oversamples - self.num_constant
+        if num_anchors < num_mapped + 1:
+            raise ValueError(
+                f"num_anchors={num_anchors} cannot fix an affine map of {num_mapped} "
+                f"columns: use at least {num_mapped + 1}, better ten times as many, or "
+                f"fewer eigenvectors"
+            )
 
     def check_num_nodes(self, num_nodes: int) -> None:
         r"""Raises a :class:`ValueError` unless a graph of so many nodes gives the

@@ -3,9 +3,25 @@ from dataclasses import astuple, dataclass, replace
 import torch
 from torch import Tensor
 
-from pyg_basis.eigen import FilterWindow, Solver, SymmetricOperator, eigenpairs
+from pyg_basis.eigen import (
+    Eigenpairs,
+    FilterWindow,
+    Solver,
+    SymmetricOperator,
+    eigenpairs,
+)
 from pyg_basis.eigen.filter_window import MOST_GUARDS
 from pyg_basis.graph import Laplacian
+
+
+def with_guards(
+    operator: Laplacian, num_pairs: int, solver: str | Solver = "auto"
+) -> Eigenpairs:
+    r"""The first :obj:`num_pairs` eigenpairs, and those beyond that guards may start
+    from, as far as there are so many."""
+    return eigenpairs(
+        operator, min(num_pairs + MOST_GUARDS, operator.num_nodes), solver
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +48,14 @@ class WarmStart:
     ) -> "WarmStart":
         r"""From the Laplacian of a set, for the first :obj:`num_pairs` eigenvectors
         of others that begin with the same :obj:`num_rows` nodes."""
-        count = min(num_pairs + MOST_GUARDS, operator.num_nodes)
-        pairs = eigenpairs(operator, count, solver)
+        pairs = with_guards(operator, num_pairs, solver)
+        return cls.of_pairs(operator, pairs, num_pairs, num_rows)
+
+    @classmethod
+    def of_pairs(
+        cls, operator: Laplacian, pairs: Eigenpairs, num_pairs: int, num_rows: int
+    ) -> "WarmStart":
+        r"""The same where the eigenpairs, those :func:`with_guards`, are known."""
         symmetric = SymmetricOperator.from_laplacian(operator)
         window = FilterWindow.of(symmetric, pairs.values, num_pairs)
         columns = num_pairs + (0 if window is None else window.num_guards)

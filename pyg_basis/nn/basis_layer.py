@@ -1,25 +1,29 @@
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from pyg_basis.align.fit_affine import Aligner, AlignmentMethod, get_aligner
-from pyg_basis.eigen.filter_window import MOST_GUARDS
+from pyg_basis.align.fit_affine import (
+    Aligner,
+    AlignmentMethod,
+    get_aligner,
+    keeps_width,
+)
 from pyg_basis.loader import (
-    AnchorReference,
     ExactEmbedding,
-    WarmStart,
-    choose_anchors,
+    Movement,
+    MovingReference,
 )
 from pyg_basis.nn._default_network import default_network
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE, DegreeExtension
 from pyg_basis.nn.orthonormalization import Orthonormalization
+from pyg_basis.nn.reference_space import ReferenceSpace
 from pyg_basis.nn.standardization import Standardization
 
 
-class BASiSLayer(nn.Module):
+class BASiSLayer(ReferenceSpace):
     r"""Maps features to the Laplacian eigenvectors of their graph, from
     `"BASiS: Batch Aligned Spectral Embedding Space"
     <https://arxiv.org/abs/2211.16960>`_ (Algorithm 1).
@@ -59,16 +63,14 @@ class BASiSLayer(nn.Module):
             eigenvectors of the random walk, as above; else, as published, those of
             the batches' normalised Laplacians, with the degrees of batches as a
             factor. (default: :obj:`True`)
+        num_oversamples (int, optional): Eigenvectors of a batch that the alignment
+            may draw on beyond the first :math:`K`: for a reference set that is larger
+            than batches, as not all of its eigenvectors are among a batch's first
+            where no gap follows. (default: :obj:`0`)
 
     Shapes: features :obj:`[n, d]` of any number of nodes to the embedding
     :obj:`[n, K]`, mean square 1 per column.
     """
-
-    anchors: Tensor
-    reference: Tensor
-    start: Tensor
-    window: Tensor
-    is_initialized: Tensor
 
     def __init__(
         self,
@@ -82,45 +84,42 @@ class BASiSLayer(nn.Module):
         drop_trivial: bool = False,
         alignment: AlignmentMethod | Aligner = "lstsq",
         extend_degree: bool = True,
+        num_oversamples: int = 0,
     ) -> None:
-        super().__init__()
         is_constant = laplacian != "sym" or extend_degree  # the trivial column
-        least = num_eigenvectors + int(
-            drop_trivial or num_eigenvectors == 1 or not is_constant
-        )
+        least = num_eigenvectors + num_oversamples
+        least += int(drop_trivial or num_eigenvectors == 1 or not is_constant)
         if num_anchors < least:
             raise ValueError(
                 f"num_anchors={num_anchors} cannot fix an affine map of "
                 f"num_eigenvectors={num_eigenvectors} columns: use at least {least}, "
                 f"better ten times as many"
             )
-        self.in_channels = in_channels
-        self.num_eigenvectors = num_eigenvectors
-        self.num_anchors = num_anchors
-        self.laplacian = laplacian
-        self.aligner = get_aligner(alignment)
-        self.extend_degree = extend_degree and laplacian == "sym"
         # A batch's own degrees are noise to the network: see DegreeExtension.
-        self.embedding = ExactEmbedding(
+        extend_degree = extend_degree and laplacian == "sym"
+        embedding = ExactEmbedding(
             num_eigenvectors,
             num_neighbors=num_neighbors,
             bandwidth=bandwidth,
-            laplacian="rw" if self.extend_degree else laplacian,
+            laplacian="rw" if extend_degree else laplacian,
             drop_trivial=drop_trivial,
         )
+        aligner = get_aligner(alignment)
+        if num_oversamples > 0 and keeps_width(aligner):
+            raise ValueError(
+                f"num_oversamples={num_oversamples} needs an alignment that takes more "
+                f"columns than it gives: use alignment='lstsq' or 'ransac', or "
+                f"num_oversamples=0"
+            )
+        super().__init__(in_channels, num_anchors, embedding, aligner, num_oversamples)
+        self.laplacian = laplacian
+        self.extend_degree = extend_degree
         self.standardization = Standardization(in_channels)
         if network is None:
             network = default_network(in_channels, num_eigenvectors)
         self.network = network
         self.degree = DegreeExtension(in_channels)
         self.orthonormalization = Orthonormalization(num_eigenvectors)
-        self.register_buffer("anchors", torch.zeros(num_anchors, in_channels))
-        self.register_buffer("reference", torch.zeros(num_anchors, num_eigenvectors))
-        width = self.embedding.num_pairs + MOST_GUARDS
-        self.register_buffer("start", torch.zeros(num_anchors, width))
-        self.register_buffer("window", torch.zeros(4, dtype=torch.float64))
-        self.register_buffer("is_initialized", torch.tensor(False))
-        self._prepared: tuple[list[int], AnchorReference] | None = None
 
     def reset_parameters(self) -> None:
         r"""Forgets everything learned, and draws the weights anew."""
@@ -128,9 +127,7 @@ class BASiSLayer(nn.Module):
             reset = getattr(module, "reset_parameters", None)
             if module is not self and callable(reset):
                 reset()
-        for buffer in (self.anchors, self.reference, self.start, self.window):
-            buffer.zero_()
-        self.is_initialized.fill_(False)
+        self.forget()
 
     @torch.no_grad()
     def init_reference(
@@ -138,6 +135,7 @@ class BASiSLayer(nn.Module):
         x: Tensor,
         anchor_index: Tensor | None = None,
         reference_size: int = 512,
+        batch_size: int | None = None,
         seed: int = 0,
     ) -> None:
         r"""Fixes the reference space from a sample of the training features
@@ -149,9 +147,11 @@ class BASiSLayer(nn.Module):
             anchor_index (Tensor, optional): Rows of the anchors in :obj:`x`,
                 :obj:`[num_anchors]`; by default chosen by
                 :func:`~pyg_basis.loader.choose_anchors`.
-            reference_size (int, optional): Nodes of the reference set; best as
-                many as batches will have, anchors included, so that their spectra
-                are alike. (default: :obj:`512`)
+            reference_size (int, optional): Nodes of the reference set, anchors
+                included. The more, the closer the reference is to the eigenvectors of
+                a large set; use :obj:`num_oversamples` then. (default: :obj:`512`)
+            batch_size (int, optional): Nodes that batches will have, anchors
+                included, where that is less. (default: :obj:`None`)
             seed (int, optional): Seed of the draws. (default: :obj:`0`)
 
         Raises:
@@ -159,41 +159,78 @@ class BASiSLayer(nn.Module):
                 no node beside the anchors, or too few for a batch's graph.
         """
         x = self._checked(x).to(self.anchors.device)
-        if anchor_index is None:
-            anchor_index = choose_anchors(x, self.num_anchors, seed=seed)
-        distinct = anchor_index.unique()
-        in_range = bool(((distinct >= 0) & (distinct < x.size(0))).all())
-        if distinct.shape != (self.num_anchors,) or not in_range:
-            raise ValueError(
-                f"anchor_index must hold num_anchors={self.num_anchors} different rows "
-                f"of x, from 0 to {x.size(0) - 1}, got {distinct.numel()} different "
-                f"ones in shape {tuple(anchor_index.shape)}"
-            )
-        if not self.num_anchors < min(reference_size, x.size(0)):
-            raise ValueError(
-                f"num_anchors={self.num_anchors} leaves no other node in a reference "
-                f"set of {min(reference_size, x.size(0))}: use fewer anchors, a larger "
-                f"reference_size or a larger sample"
-            )
-        generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(x.size(0), generator=generator)
-        others = order[~torch.isin(order, anchor_index.cpu())]
-        reference = AnchorReference.from_sample(
-            x[anchor_index.to(x.device)],
-            x[others[: reference_size - self.num_anchors].to(x.device)],
+        moving = MovingReference.from_sample(
+            x,
+            self.num_anchors,
             self.embedding,
             self.aligner,
+            anchor_index,
+            reference_size,
+            batch_size,
+            self.num_oversamples,
+            seed,
         )
-        if self.laplacian != "comb":
-            sample = x[order[:DEGREE_SAMPLE].to(x.device)]
-            self.degree.fit(sample, self.embedding.operator(sample).degree, generator)
-        self.anchors.copy_(reference.anchors)
-        self.reference.copy_(reference.rows)
-        if reference.start is not None:
-            reference.start.pack(self.start, self.window)
+        self.fit_degree(x, seed)
+        self.keep(moving)
         self.standardization.fit(x)
         self.orthonormalization.reset_parameters()
-        self.is_initialized.fill_(True)
+
+    @torch.no_grad()
+    def update_reference(
+        self,
+        x: Tensor,
+        alignment: AlignmentMethod | Aligner = "moments",
+        momentum: float = 0.0,
+    ) -> Movement:
+        r"""Keeps the reference space in its basis when the features have changed
+        (Algorithm 2; see :meth:`~pyg_basis.loader.MovingReference.updated`).
+
+        The features' standardisation follows. The degrees, a factor of the output for
+        :obj:`laplacian="sym"`, are those of the features at :meth:`init_reference`
+        until :meth:`fit_degree` is called.
+
+        Args:
+            x (Tensor): Present features of the nodes that :meth:`init_reference` was
+                given, in the same order, :obj:`[n, in_channels]`.
+            alignment (str or aligner, optional): How the map to the previous basis is
+                fitted, see :func:`~pyg_basis.align.fit_affine`; :obj:`"lstsq"` as
+                published. (default: :obj:`"moments"`)
+            momentum (float, optional): The map aims at an exponential average of all
+                earlier rows, in which the newest have the weight
+                :obj:`1 - momentum`. (default: :obj:`0.0`)
+
+        Returns:
+            Movement: How far the space moved, and what was lost.
+
+        Raises:
+            RuntimeError: If there is no reference yet.
+            ValueError: If the features are of another shape, or not finite. Nothing
+                has changed then.
+
+        Warns:
+            RuntimeWarning: If directions were lost, or the anchors had to be chosen
+                anew.
+        """
+        x = self._checked(x).to(self.anchors.device)
+        moving, movement = self.moving_reference().updated(
+            x, get_aligner(alignment), momentum
+        )
+        self.keep(moving)
+        self.standardization.fit(x)
+        return movement
+
+    @torch.no_grad()
+    def fit_degree(self, x: Tensor, seed: int = 0) -> None:
+        r"""Learns the degrees of the graph of a sample :obj:`x [n, d]`, of which
+        10,000 nodes are used at most. :meth:`init_reference` does it; do it again
+        when features have changed."""
+        if self.laplacian == "comb":
+            return
+        x = self._checked(x).to(self.anchors.device)
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(x.size(0), generator=generator)
+        sample = x[order[:DEGREE_SAMPLE].to(x.device)]
+        self.degree.fit(sample, self.embedding.operator(sample).degree, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         r"""The embedding :obj:`[n, K]` of points :obj:`x [n, d]`, each by itself."""
@@ -203,13 +240,6 @@ class BASiSLayer(nn.Module):
             rows = self._times_degree(rows, x)
         embedding: Tensor = self.orthonormalization(rows)
         return embedding
-
-    def targets(self, x: Tensor) -> Data:
-        r"""The batch of the new nodes :obj:`x [m - l, d]` and the anchors, with
-        aligned targets (Algorithm 1, steps 2-4; see
-        :meth:`AnchorReference.targets`). With :obj:`extend_degree` they are
-        of the random-walk form, not yet multiplied by the degrees."""
-        return self.anchor_reference().targets(x)
 
     def loss(self, x: Tensor | Data) -> Tensor:
         r"""Mean squared error between the network and the aligned
@@ -227,28 +257,6 @@ class BASiSLayer(nn.Module):
         x = torch.where(batch.converged, batch.x, 0.0)
         y = torch.where(batch.converged, batch.y, 0.0)
         return F.mse_loss(self._rows(self._checked(x)), y) * batch.converged
-
-    def anchor_reference(self) -> AnchorReference:
-        r"""The reference space by itself, for an :class:`AnchorLoader`; a
-        :class:`RuntimeError` if there is none yet."""
-        # What can be prepared of the anchors is, once, for as long as they last.
-        buffers = list(self.buffers(recurse=False))
-        versions = [0 if kept.is_inference() else kept._version for kept in buffers]
-        version = [*map(id, buffers), *versions]
-        if self._prepared is not None and self._prepared[0] == version:
-            return self._prepared[1]
-        if not self.is_initialized:
-            raise RuntimeError(
-                "this layer has no reference yet: call init_reference(x) with a sample "
-                "of the training features, or load_state_dict"
-            )
-        start = WarmStart.unpacked(self.start, self.window)
-        space = self.anchors, self.reference, self.embedding, self.aligner, start
-        self._prepared = version, AnchorReference(*space)
-        return self._prepared[1]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_prepared": None}
 
     @torch.no_grad()
     def orthonormalize(self, x: Tensor) -> None:

@@ -1,0 +1,74 @@
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pyg_basis.align.alignment import Alignment
+from pyg_basis.align.least_squares import relative_residual
+
+# Directions below this share of the largest are rounding, and no direction.
+NEGLIGIBLE = 1e-12
+
+
+@dataclass(frozen=True)
+class MomentPreserving:
+    r"""The linear map that turns one basis onto another and gives it the same
+    second moments: the orthogonal Procrustes problem (`Schönemann 1966
+    <https://doi.org/10.1007/BF02289451>`_) in whitened coordinates.
+
+    .. math::
+        A = S_\psi^{-1/2} \, R \, S_\phi^{1/2}, \qquad
+        R = \operatorname{polar}\left(
+            S_\psi^{-1/2} \, \psi^\top \phi \, S_\phi^{-1/2} \right)
+
+    for a source :math:`\psi` and a target :math:`\phi` with second moments
+    :math:`S_\psi = \psi^\top \psi / l` and :math:`S_\phi`. Two bases of one space
+    are carried onto each other exactly, as by least squares. Where the spaces
+    differ, least squares shrinks what they do not share, a little more with every
+    map of a chain; this one turns it. There is no shift: eigenvectors are orthogonal
+    to the trivial one, and a shift would end that. Widths are equal.
+    """
+
+    def fit(self, source: Tensor, target: Tensor) -> Alignment:
+        r"""Fits on :obj:`source [l, K]` and :obj:`target [l, K]`."""
+        dtype = target.dtype
+        source, target = source.double(), target.double()
+        whitening, _, rank = _roots(source)
+        target_whitening, coloring, _ = _roots(target)
+        covariance = (source @ whitening).T @ (target @ target_whitening)
+        left, _, right = torch.linalg.svd(covariance)
+        linear = whitening @ left @ right @ coloring
+        return Alignment(
+            linear=linear.to(dtype),
+            shift=linear.new_zeros(linear.size(1)).to(dtype),
+            residual=relative_residual(source @ linear, target).to(dtype),
+            inlier_share=torch.ones((), dtype=dtype, device=target.device),
+            rank=rank,
+            method="moments",
+        )
+
+
+def canonical_correlations(source: Tensor, target: Tensor) -> Tensor:
+    r"""Cosines of the angles between the column spaces of :obj:`source [l, K]` and
+    :obj:`target [l, K]`, descending, :obj:`[K]` (`Hotelling 1936
+    <https://doi.org/10.1093/biomet/28.3-4.321>`_): 1 for what they share, 0 for a
+    direction that only one of them has."""
+    dtype = target.dtype
+    source, target = source.double(), target.double()
+    covariance = (source @ _roots(source)[0]).T @ (target @ _roots(target)[0])
+    cosines = torch.linalg.svdvals(covariance / source.size(0))
+    return cosines.clamp(max=1).to(dtype)
+
+
+def _roots(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    r"""The inverse root and the root of the second moments of :obj:`rows [l, K]`, and
+    their rank. Directions without any moment are left out of the inverse."""
+    values, vectors = torch.linalg.eigh(rows.T @ rows / rows.size(0))
+    kept = values > NEGLIGIBLE * values[-1]
+    values = torch.where(kept, values, 0)
+    inverse = torch.where(kept, values.clamp(min=1e-300).rsqrt(), 0)
+    return (
+        (vectors * inverse) @ vectors.T,
+        (vectors * values.sqrt()) @ vectors.T,
+        kept.sum(),
+    )

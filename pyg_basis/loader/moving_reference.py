@@ -1,0 +1,290 @@
+import warnings
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from pyg_basis.align import Alignment, LeastSquares, MomentPreserving
+from pyg_basis.align.fit_affine import Aligner
+from pyg_basis.align.moment_preserving import canonical_correlations
+from pyg_basis.loader.anchor_reference import AnchorReference
+from pyg_basis.loader.choose_anchors import choose_anchors
+from pyg_basis.loader.exact_embedding import ExactEmbedding
+from pyg_basis.loader.warm_start import WarmStart, with_guards
+
+# A direction with a smaller cosine is not in the new space: at 84 degrees and more
+# there is nothing left to follow.
+LOST = 0.1
+# Anchors that spread less in some direction than this share of all nodes do not fix
+# it. One anchor in the smallest of ten equal clusters gives a fifth.
+WEAK = 0.1
+# The best conditioned maps are of condition 1; beyond this a direction is flattened.
+WORST_CONDITION = 100.0
+
+
+@dataclass(frozen=True)
+class Movement:
+    r"""How far an embedding moved when its features did.
+
+    Args:
+        alignment (Alignment): The map :math:`T_G` from the new eigenvectors to the
+            basis that was there, with its residual, rank and condition number.
+        cosines (Tensor): Canonical correlations of the two, descending: 1 for the
+            directions that both have, :obj:`[K]` (one less if there is a constant
+            column).
+        change (Tensor): Norm of what the rows of the nodes changed by, relative to
+            their norm, :obj:`[]`.
+        eigenvalues (Tensor): Of the new Laplacian, ascending, :obj:`[K]`.
+        eigengap (Tensor): From the last of them to the next, :obj:`[]`. Where it is
+            small, the next update may exchange the last directions.
+        num_lost (int): Directions that the new space does not have. New ones took
+            their places in the basis.
+        reanchored (bool): Whether other nodes were made anchors, as the old ones did
+            not spread in every direction any more.
+    """
+
+    alignment: Alignment
+    cosines: Tensor
+    change: Tensor
+    eigenvalues: Tensor
+    eigengap: Tensor
+    num_lost: int
+    reanchored: bool
+
+
+@dataclass(frozen=True, eq=False)
+class MovingReference:
+    r"""A reference space that stays in one basis while the features of its nodes
+    change (Algorithm 2 of `BASiS <https://arxiv.org/abs/2211.16960>`_).
+
+    The nodes of the reference set are always the same. When their features have
+    changed, :meth:`updated` embeds them again, fits the map :math:`T_G` from their new
+    eigenvectors to their rows as they were, and maps everything with it.
+
+    As published, the map is of least squares. What the two spaces do not share makes
+    such a map shrink what it maps, and in a chain the shrinkage multiplies, so the
+    default is :class:`~pyg_basis.align.MomentPreserving`.
+
+    Args:
+        reference (AnchorReference): The anchors with their present features and rows.
+        nodes (Tensor): Where the reference set's nodes are among those whose features
+            are given, anchors first, :obj:`[m]`.
+        rows (Tensor): Their rows, which the next map aims at, :obj:`[m, K]`.
+        num_nodes (int): Number of nodes whose features are given.
+    """
+
+    reference: AnchorReference
+    nodes: Tensor
+    rows: Tensor
+    num_nodes: int
+
+    @classmethod
+    @torch.no_grad()
+    def from_sample(
+        cls,
+        x: Tensor,
+        num_anchors: int,
+        embedding: ExactEmbedding,
+        aligner: Aligner | None = None,
+        anchor_index: Tensor | None = None,
+        reference_size: int = 512,
+        batch_size: int | None = None,
+        num_oversamples: int = 0,
+        seed: int = 0,
+    ) -> "MovingReference":
+        r"""Draws and embeds the reference set (Algorithm 1, step 1).
+
+        Args:
+            x (Tensor): The nodes' features, :obj:`[n, d]`.
+            num_anchors (int): Number of anchors :math:`l`.
+            embedding (ExactEmbedding): How the set and all batches are embedded.
+            aligner (optional): How batches are aligned to the anchors, see
+                :func:`~pyg_basis.align.fit_affine`.
+                (default: :class:`~pyg_basis.align.LeastSquares`)
+            anchor_index (Tensor, optional): The anchors' rows in :obj:`x`,
+                :obj:`[num_anchors]`; by default chosen by
+                :func:`~pyg_basis.loader.choose_anchors`.
+            reference_size (int, optional): Nodes of the reference set :math:`m`,
+                anchors included. (default: :obj:`512`)
+            batch_size (int, optional): Nodes that batches will have, anchors
+                included, if that is less. Warm starts come from such a set: its
+                spectrum is like a batch's. (default: :obj:`None`)
+            num_oversamples (int, optional): See
+                :class:`~pyg_basis.loader.AnchorReference`. (default: :obj:`0`)
+            seed (int, optional): Seed of the draws. (default: :obj:`0`)
+
+        Raises:
+            ValueError: If the anchors are no different rows of :obj:`x`, leave no
+                other node, or are fewer than an affine map between the embeddings
+                needs; or if features are not finite.
+        """
+        if anchor_index is None:
+            anchor_index = choose_anchors(x, num_anchors, seed=seed)
+        anchor_index = anchor_index.cpu()
+        distinct = anchor_index.unique()
+        in_range = bool(((distinct >= 0) & (distinct < x.size(0))).all())
+        if distinct.shape != (num_anchors,) or not in_range:
+            raise ValueError(
+                f"anchor_index must hold num_anchors={num_anchors} different rows of "
+                f"x, from 0 to {x.size(0) - 1}, got {distinct.numel()} different ones "
+                f"in shape {tuple(anchor_index.shape)}"
+            )
+        size = min(reference_size, x.size(0))
+        embedding.check_num_anchors(
+            num_anchors, min(size, batch_size or size), num_oversamples
+        )
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(x.size(0), generator=generator)
+        others = order[~torch.isin(order, anchor_index)]
+        nodes = torch.cat([anchor_index, others[: size - num_anchors]]).to(x.device)
+        points = x[nodes]
+        rows, start, _ = _embed(points, embedding, num_oversamples)
+        if batch_size is not None and batch_size < size:
+            _, start, _ = _embed(points[:batch_size], embedding, num_oversamples)
+        reference = AnchorReference(
+            points[:num_anchors],
+            rows[:num_anchors],
+            embedding,
+            aligner or LeastSquares(),
+            replace(start, rows=start.rows[:num_anchors]),
+            num_oversamples,
+        )
+        return cls(reference, nodes, rows, x.size(0))
+
+    @torch.no_grad()
+    def updated(
+        self, x: Tensor, aligner: Aligner | None = None, momentum: float = 0.0
+    ) -> tuple["MovingReference", Movement]:
+        r"""The same basis under new features of the same nodes.
+
+        Args:
+            x (Tensor): Features of all nodes, in the order they had at first,
+                :obj:`[n, d]`.
+            aligner (optional): How :math:`T_G` is fitted, see
+                :func:`~pyg_basis.align.fit_affine`.
+                (default: :class:`~pyg_basis.align.MomentPreserving`)
+            momentum (float, optional): Weight of the rows that this map aims at among
+                those that the next one does: 0 takes the newest, as published; else
+                it is an exponential average. (default: :obj:`0.0`)
+
+        Returns:
+            tuple: The new reference, and how far it moved.
+
+        Raises:
+            ValueError: If there are more or fewer nodes, or features are not finite.
+                Nothing has changed then.
+
+        Warns:
+            RuntimeWarning: If directions were lost, or the anchors had to be chosen
+                anew. The basis remains complete and finite.
+        """
+        if not 0 <= momentum < 1:
+            raise ValueError(
+                f"momentum={momentum} must be at least 0 and below 1: 0 aligns to the "
+                f"newest rows"
+            )
+        num_anchors, num_features = self.reference.anchors.shape
+        if x.shape != (self.num_nodes, num_features):
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}, but the reference was made of "
+                f"{self.num_nodes} nodes with {num_features} features: give the "
+                f"present features of the same nodes in the same order"
+            )
+        embedding = self.reference.embedding
+        points = x[self.nodes].to(self.reference.anchors)
+        vectors, start, values = _embed(
+            points, embedding, self.reference.num_oversamples
+        )
+
+        constant = embedding.num_constant
+        mapped, target = vectors[:, constant:], self.rows[:, constant:]
+        cosines = canonical_correlations(mapped, target)
+        num_lost = int((cosines < LOST).sum())
+        alignment = (aligner or MomentPreserving()).fit(mapped, target)
+        if not float(alignment.condition_number) < WORST_CONDITION:
+            # It would flatten the reference, and with it all that are to come.
+            alignment = MomentPreserving().fit(mapped, target)
+        rows = torch.cat([vectors[:, :constant], alignment.apply(mapped)], dim=1)
+        change = (rows - self.rows).norm() / self.rows.norm()
+
+        order = torch.arange(len(rows), device=rows.device)
+        reanchored = _are_weak(rows[:num_anchors], rows)
+        if reanchored:
+            chosen = choose_anchors(points, num_anchors).to(order)
+            order = torch.cat([chosen, order[~torch.isin(order, chosen)]])
+        _warn(num_lost, reanchored)
+
+        anchors = order[:num_anchors]
+        moved = replace(
+            self,
+            reference=replace(
+                self.reference,
+                anchors=points[anchors],
+                rows=rows[anchors],
+                start=replace(start, rows=start.rows[anchors]),
+            ),
+            nodes=self.nodes[order],
+            rows=(momentum * self.rows + (1 - momentum) * rows)[order],
+        )
+        first, last = int(embedding.drop_trivial), embedding.num_pairs
+        return moved, Movement(
+            alignment=alignment,
+            cosines=cosines,
+            change=change,
+            eigenvalues=values[first:last],
+            eigengap=values[last] - values[last - 1],
+            num_lost=num_lost,
+            reanchored=reanchored,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"{self.__class__.__name__}(num_nodes={self.nodes.size(0)}, "
+            f"num_anchors={self.reference.anchors.size(0)}, "
+            f"num_eigenvectors={self.rows.size(1)})"
+        )
+
+
+def _embed(
+    points: Tensor, embedding: ExactEmbedding, num_oversamples: int
+) -> tuple[Tensor, WarmStart, Tensor]:
+    r"""The first eigenvectors of the points' graph, mean square 1 per column,
+    :obj:`[m, K]`; what batches that begin with the same points start from; and the
+    eigenvalues, with the trivial one and some beyond."""
+    operator = embedding.operator(points)
+    num_pairs = embedding.num_pairs + num_oversamples
+    pairs = with_guards(operator, num_pairs, embedding.solver)
+    start = WarmStart.of_pairs(operator, pairs, num_pairs, len(points))
+    start = replace(start, rows=start.rows.to(points))
+    rows = start.rows[:, int(embedding.drop_trivial) : embedding.num_pairs]
+    return rows, start, pairs.values.to(points)
+
+
+def _are_weak(anchors: Tensor, rows: Tensor) -> bool:
+    r"""Whether there is a direction in which the anchors hardly spread, while the
+    nodes do."""
+    of_anchors, of_all = (
+        torch.linalg.svdvals((part - part.mean(dim=0)).double())[-1] / len(part) ** 0.5
+        for part in (anchors, rows)
+    )
+    return bool(of_anchors < WEAK * of_all)
+
+
+def _warn(num_lost: int, reanchored: bool) -> None:
+    # No numbers: the same words are shown once.
+    if num_lost:
+        warnings.warn(
+            "the features moved so far that a direction of the reference space is not "
+            "among the first eigenvectors any more, and another took its place "
+            "(Movement.num_lost tells how many): update more often, or ask for as many "
+            "eigenvectors as there are clusters, so that a gap follows",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    if reanchored:
+        warnings.warn(
+            "the anchors did not spread in every direction of the new space, and were "
+            "chosen anew from the reference set: use more anchors if this goes on",
+            RuntimeWarning,
+            stacklevel=3,
+        )
