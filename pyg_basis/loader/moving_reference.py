@@ -18,8 +18,6 @@ LOST = 0.1
 # Anchors that spread less in some direction than this share of all nodes do not fix
 # it. One anchor in the smallest of ten equal clusters gives a fifth.
 WEAK = 0.1
-# The best conditioned maps are of condition 1; beyond this a direction is flattened.
-WORST_CONDITION = 100.0
 
 
 @dataclass(frozen=True)
@@ -161,8 +159,8 @@ class MovingReference:
             x (Tensor): Features of all nodes, in the order they had at first,
                 :obj:`[n, d]`.
             aligner (optional): How :math:`T_G` is fitted, see
-                :func:`~pyg_basis.align.fit_affine`.
-                (default: :class:`~pyg_basis.align.MomentPreserving`)
+                :func:`~pyg_basis.align.fit_affine`. Where directions are lost, the
+                default is used. (default: :class:`~pyg_basis.align.MomentPreserving`)
             momentum (float, optional): Weight of the rows that this map aims at among
                 those that the next one does: 0 takes the newest, as published; else
                 it is an exponential average. (default: :obj:`0.0`)
@@ -200,15 +198,14 @@ class MovingReference:
         mapped, target = vectors[:, constant:], self.rows[:, constant:]
         cosines = canonical_correlations(mapped, target)
         num_lost = int((cosines < LOST).sum())
-        alignment = (aligner or MomentPreserving()).fit(mapped, target)
-        if not float(alignment.condition_number) < WORST_CONDITION:
-            # It would flatten the reference, and with it all that are to come.
-            alignment = MomentPreserving().fit(mapped, target)
+        # What is lost, least squares flattens, and in all references to come.
+        aligner = MomentPreserving() if num_lost or aligner is None else aligner
+        alignment = aligner.fit(mapped, target)
         rows = torch.cat([vectors[:, :constant], alignment.apply(mapped)], dim=1)
         change = (rows - self.rows).norm() / self.rows.norm()
 
         order = torch.arange(len(rows), device=rows.device)
-        reanchored = _are_weak(rows[:num_anchors], rows)
+        reanchored = _are_weak(rows[:num_anchors, constant:], rows[:, constant:])
         if reanchored:
             chosen = choose_anchors(points, num_anchors).to(order)
             order = torch.cat([chosen, order[~torch.isin(order, chosen)]])

@@ -4,8 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from pyg_basis.align import RANSAC, LeastSquares, Orthogonal, fit_affine
-from pyg_basis.align.fit_affine import get_aligner
+from pyg_basis.align import (
+    RANSAC,
+    LeastSquares,
+    MomentPreserving,
+    Orthogonal,
+    fit_affine,
+)
+from pyg_basis.align.fit_affine import get_aligner, keeps_width
 
 METHODS = ["lstsq", "ransac", "orthogonal"]
 
@@ -142,14 +148,18 @@ def test_too_few_anchors(method) -> None:
         fit_affine(rows[:3], rows[:3], method)
 
 
-def test_orthogonal_between_widths() -> None:
-    match = "method='orthogonal' needs equal widths, got 3 and 2: use method='lstsq'"
+@pytest.mark.parametrize("aligner", [Orthogonal(), MomentPreserving()])
+def test_between_widths(aligner) -> None:
+    name = type(aligner).__name__
+    match = f"method={name} needs equal widths, got 3 and 2: use method='lstsq'"
     with pytest.raises(ValueError, match=match):
-        fit_affine(torch.ones(30, 3), torch.ones(30, 2), Orthogonal())
+        fit_affine(torch.ones(30, 3), torch.ones(30, 2), aligner)
+    assert keeps_width(aligner)
+    assert not keeps_width(LeastSquares()) and not keeps_width(RANSAC())
 
 
 def test_unknown_method() -> None:
-    match = r"method='affine' is unknown: use one of \['lstsq', 'orthogonal', 'ransac"
+    match = r"method='affine' is unknown: use one of \['lstsq', 'moments', 'orthogonal"
     with pytest.raises(ValueError, match=match):
         fit_affine(torch.ones(30, 3), torch.ones(30, 3), "affine")
 
@@ -158,5 +168,6 @@ def test_get_aligner() -> None:
     assert get_aligner("lstsq") == LeastSquares()
     assert get_aligner("ransac") == RANSAC()
     assert get_aligner("orthogonal") == Orthogonal()
+    assert get_aligner("moments") == MomentPreserving()
     own = RANSAC(seed=3)
     assert get_aligner(own) is own

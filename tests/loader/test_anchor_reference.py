@@ -248,7 +248,7 @@ def test_features_that_are_not_finite() -> None:
 
 
 def test_no_other_node() -> None:
-    match = "30 anchors and no other node: use fewer anchors than nodes in a batch"
+    match = "num_anchors=30 leaves no other node in a set of 30: use fewer anchors"
     with pytest.raises(ValueError, match=match):
         AnchorReference.from_sample(cloud(30), cloud(0), ExactEmbedding(4, 10))
 
@@ -269,8 +269,8 @@ def test_too_few_anchors(laplacian, drop_trivial, mapped) -> None:
     embedding = ExactEmbedding(4, 10, laplacian=laplacian, drop_trivial=drop_trivial)
     AnchorReference.from_sample(x[: mapped + 1], x[mapped + 1 :], embedding)
     match = (
-        f"{mapped} anchors cannot fix an affine map of {mapped} columns, which needs "
-        f"{mapped + 1}: use more anchors or fewer eigenvectors"
+        f"num_anchors={mapped} cannot fix an affine map of {mapped} columns: use at "
+        f"least {mapped + 1}"
     )
     with pytest.raises(ValueError, match=match):
         AnchorReference.from_sample(x[:mapped], x[mapped:], embedding)

@@ -674,3 +674,167 @@ def test_unknown_bandwidth_is_refused_at_once():
 def test_double_precision_features_are_taken():
     layer = BASiSLayer(2, 2)
     assert layer(torch.randn(3, 2, dtype=torch.float64)).dtype == torch.float32
+
+
+# --- a reference larger than batches
+
+
+def test_oversamples_bring_batches_closer_to_a_larger_reference() -> None:
+    # No gap follows the third eigenvector of a square.
+    x = torch.rand(2000, 2, generator=torch.Generator().manual_seed(0))
+    exact = ExactEmbedding(3, 20, laplacian="rw")(x).vectors
+    index = torch.arange(300, 450)
+    distances = {}
+    for num_oversamples in (0, 4):
+        layer = make_layer(
+            num_anchors=60, laplacian="rw", num_oversamples=num_oversamples
+        )
+        layer.init_reference(x, reference_size=2000, batch_size=210)
+        batch = layer.targets(x[index])
+        assert batch.y.shape == (210, 3) and batch.eigenvalues.shape == (3,)
+        distances[num_oversamples] = grassmann_distance(batch.y[60:], exact[index])
+    assert distances[4] < 0.5 * distances[0]
+    # The reference is of the larger graph, the start of one like a batch's.
+    signs = (layer.rows * exact[layer.nodes]).sum(dim=0).sign()
+    torch.testing.assert_close(
+        layer.rows, exact[layer.nodes] * signs, atol=0.02, rtol=0
+    )
+    small = ready_layer(laplacian="rw", num_oversamples=4)
+    small.init_reference(x, reference_size=210)
+    assert layer.window[0] == pytest.approx(float(small.window[0]), rel=0.5)
+
+
+def test_oversamples_need_anchors_and_an_affine_map() -> None:
+    with pytest.raises(ValueError, match=r"num_anchors=10.*at least 11"):
+        make_layer(num_anchors=10, num_oversamples=8)
+    for alignment in ("orthogonal", "moments"):
+        with pytest.raises(ValueError, match="num_oversamples=2 needs an alignment"):
+            make_layer(alignment=alignment, num_oversamples=2)
+
+
+# --- features that move: Algorithm 2
+
+
+def turned(x: Tensor, angle: float) -> Tensor:
+    cosine, sine = torch.tensor(angle).cos(), torch.tensor(angle).sin()
+    return x @ torch.stack([torch.stack([cosine, -sine]), torch.stack([sine, cosine])])
+
+
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+def test_update_keeps_targets_in_their_basis(laplacian: Any) -> None:
+    layer = ready_layer(laplacian=laplacian)
+    x, new = three_blobs(), three_blobs(100, seed=1)
+    before = layer.targets(new).y
+    movement = layer.update_reference(turned(x, 2.0))
+    assert float(movement.change) < 1e-3 and movement.num_lost == 0
+    after = layer.targets(turned(new, 2.0)).y
+    torch.testing.assert_close(after, before, atol=1e-2, rtol=0)
+    assert torch.equal(layer.anchors, turned(x, 2.0)[layer.nodes[:60]])
+    # Without it there would be another basis.
+    fresh = make_layer(laplacian=laplacian)
+    fresh.init_reference(turned(x, 2.0) + 5, reference_size=200, seed=4)
+    assert not torch.allclose(fresh.reference, layer.reference, atol=1e-2)
+
+
+def test_update_is_that_of_the_moving_reference() -> None:
+    layer = ready_layer()
+    noisy = three_blobs() + 0.1 * random_rows(400, 2, seed=1)
+    expected, _ = layer.moving_reference().updated(noisy, RANSAC(), momentum=0.5)
+    layer.update_reference(noisy, "ransac", momentum=0.5)
+    assert torch.equal(layer.rows, expected.rows)
+    assert torch.equal(layer.reference, expected.reference.rows)
+    mean = noisy.mean(dim=0)
+    torch.testing.assert_close(layer.standardization.mean, mean)
+
+
+def test_degrees_are_learned_anew_on_demand() -> None:
+    layer = ready_layer()
+    moved = three_blobs() * torch.tensor([1.0, 3.0])
+    before = layer.degree.coefficients.clone()
+    layer.update_reference(moved)
+    assert torch.equal(layer.degree.coefficients, before)
+    layer.fit_degree(moved, seed=3)
+    fresh = make_layer()
+    fresh.init_reference(moved, reference_size=200, seed=3)
+    assert torch.equal(layer.degree.coefficients, fresh.degree.coefficients)
+    layer.orthonormalize(moved)
+    assert torch.isfinite(layer(moved)).all()
+    comb = ready_layer(laplacian="comb")
+    comb.fit_degree(moved)  # has none
+    assert not comb.degree.coefficients.any()
+
+
+@pytest.mark.parametrize(
+    ("x", "settings", "match"),
+    [
+        (three_blobs(399), {}, "made of 400 nodes"),
+        (random_rows(400, 3), {}, "in_channels=2"),
+        (three_blobs() / 0, {}, "finite"),
+        (three_blobs(), {"alignment": "best"}, "'best'.*moments"),
+        (three_blobs(), {"momentum": 2.0}, "momentum=2.0"),
+    ],
+)
+def test_bad_updates_change_nothing(x: Tensor, settings: Any, match: str) -> None:
+    layer = ready_layer()
+    before = copy.deepcopy(layer.state_dict())
+    with pytest.raises(ValueError, match=match):
+        layer.update_reference(x, **settings)
+    for name, value in layer.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_update_without_a_reference() -> None:
+    with pytest.raises(RuntimeError, match="init_reference"):
+        make_layer().update_reference(three_blobs())
+
+
+class JointTraining:
+    """An encoder, a layer behind it and their optimiser, on a task of its own."""
+
+    def __init__(self) -> None:
+        self.encoder = small_network(2, seed=1)
+        self.layer = make_layer(laplacian="rw", network=small_network(3, seed=2))
+        parameters = [*self.encoder.parameters(), *self.layer.parameters()]
+        self.optimizer = torch.optim.Adam(parameters, lr=1e-3)
+        self.x = three_blobs()
+
+    def start(self) -> None:
+        self.layer.init_reference(self.encoder(self.x).detach(), reference_size=200)
+
+    def step(self, step: int) -> None:
+        drawn = torch.randperm(400, generator=torch.Generator().manual_seed(step))
+        batch = self.x[drawn[:100]]
+        loss = (self.encoder(batch) - batch).square().mean()
+        if step % 2 == 0:
+            self.layer.update_reference(self.encoder(self.x))
+            loss = loss + self.layer.loss(self.encoder(batch))
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+    def parts(self) -> list[Any]:
+        return [self.encoder, self.layer, self.optimizer]
+
+
+def test_joint_training_goes_on_bit_by_bit_from_a_file() -> None:
+    whole = JointTraining()
+    whole.start()
+    for step in range(5):
+        whole.step(step)
+    file = io.BytesIO()
+    torch.save([part.state_dict() for part in whole.parts()], file)
+    for step in range(5, 11):
+        whole.step(step)
+
+    file.seek(0)
+    resumed = JointTraining()
+    for part, state in zip(
+        resumed.parts(), torch.load(file, weights_only=True), strict=True
+    ):
+        part.load_state_dict(state)
+    for step in range(5, 11):
+        resumed.step(step)
+    for part, other in zip(resumed.parts()[:2], whole.parts()[:2], strict=True):
+        expected = other.state_dict()
+        for name, value in part.state_dict().items():
+            assert torch.equal(value, expected[name]), name

@@ -1,0 +1,272 @@
+import warnings
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from pyg_basis.align import LeastSquares
+from pyg_basis.loader import AnchorReference, ExactEmbedding, MovingReference
+from pyg_basis.metrics import grassmann_distance
+
+SPACES = [
+    ExactEmbedding(3, 15, laplacian=laplacian, drop_trivial=drop_trivial)
+    for laplacian in ("sym", "rw", "comb")
+    for drop_trivial in (False, True)
+]
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def blobs(corners: Tensor, num_points: int = 240, scale: float = 0.5) -> Tensor:
+    """Blobs at the corners, one after the other in turn."""
+    x = scale * normal(num_points, corners.size(1))
+    return x + corners[torch.arange(num_points) % len(corners)]
+
+
+RANDOM_WALK = SPACES[2]
+TRIANGLE = torch.tensor([[0.0, 0.0], [2.5, 0.0], [1.0, 2.0]])
+
+
+def rotated(x: Tensor, angle: float) -> Tensor:
+    cosine, sine = torch.tensor(angle).cos(), torch.tensor(angle).sin()
+    return x @ torch.stack([torch.stack([cosine, -sine]), torch.stack([sine, cosine])])
+
+
+def make(x: Tensor, embedding: ExactEmbedding = RANDOM_WALK, **settings: Any) -> Any:
+    return MovingReference.from_sample(
+        x, 40, embedding, **({"reference_size": 200} | settings)
+    )
+
+
+def change(now: Tensor, before: Tensor) -> float:
+    return float((now - before).norm() / before.norm())
+
+
+def test_is_the_reference_of_algorithm_1_at_first() -> None:
+    x = blobs(TRIANGLE)
+    moving = make(x)
+    anchors, others = moving.nodes[:40], moving.nodes[40:]
+    assert len(moving.nodes.unique()) == 200 and moving.num_nodes == 240
+    reference = AnchorReference.from_sample(x[anchors], x[others], RANDOM_WALK)
+    assert torch.equal(moving.reference.anchors, reference.anchors)
+    assert torch.equal(moving.reference.rows, reference.rows)
+    assert torch.equal(moving.rows[:40], reference.rows)
+    assert moving.reference.start is not None and reference.start is not None
+    assert torch.equal(moving.reference.start.rows, reference.start.rows)
+    assert moving.reference.start.window == reference.start.window
+    exact = RANDOM_WALK(x[moving.nodes]).vectors
+    signs = (exact * moving.rows).sum(dim=0).sign()
+    torch.testing.assert_close(moving.rows, exact * signs, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("embedding", SPACES)
+def test_rotated_features_leave_the_basis_where_it_is(embedding: Any) -> None:
+    x = blobs(TRIANGLE)
+    first = make(x, embedding)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        moved, movement = first.updated(rotated(x, 1.0))
+    assert change(moved.rows, first.rows) < 1e-3
+    assert float(movement.change) < 1e-3
+    assert float(movement.alignment.condition_number) < 1.01
+    assert movement.cosines.min() > 0.999
+    assert movement.num_lost == 0 and not movement.reanchored
+    anchors = moved.nodes[:40]
+    torch.testing.assert_close(moved.reference.anchors, rotated(x, 1.0)[anchors])
+    torch.testing.assert_close(moved.reference.rows, moved.rows[:40])
+    # And the first one is as it was.
+    assert torch.equal(first.reference.anchors, x[first.nodes[:40]])
+
+
+@pytest.mark.parametrize("aligner", [None, LeastSquares()])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_chain_of_rotations_does_not_drift(aligner: Any, momentum: float) -> None:
+    x = blobs(TRIANGLE)
+    first = make(x)
+    moving, worst = first, 0.0
+    for step in range(1, 201):
+        moving, movement = moving.updated(rotated(x, 0.05 * step), aligner, momentum)
+        worst = max(worst, float(movement.alignment.condition_number))
+    assert change(moving.rows, first.rows) < 0.01
+    assert worst < 10
+
+
+def test_noise_shrinks_a_chain_of_least_squares_and_not_ours() -> None:
+    x = blobs(TRIANGLE)
+    chains = {"ours": make(x), "lstsq": make(x)}
+    for step in range(60):
+        noisy = x + 0.15 * normal(*x.shape, seed=step + 1)
+        chains["ours"], _ = chains["ours"].updated(noisy)
+        chains["lstsq"], _ = chains["lstsq"].updated(noisy, LeastSquares())
+    norms = {name: moving.rows[:, 1:].norm() for name, moving in chains.items()}
+    assert norms["ours"] == pytest.approx(float(make(x).rows[:, 1:].norm()), rel=1e-3)
+    assert norms["lstsq"] < 0.8 * norms["ours"]
+    # It is still the eigenspace, in the basis of old.
+    exact = RANDOM_WALK(noisy[chains["ours"].nodes]).vectors
+    assert grassmann_distance(chains["ours"].rows, exact) < 1e-3
+    again, _ = chains["ours"].updated(x)
+    signs = (again.rows * make(x).rows).sum(dim=0)
+    assert change(again.rows, make(x).rows) < 0.15 and (signs > 0).all()
+
+
+def test_momentum_aims_at_an_average() -> None:
+    x = blobs(TRIANGLE)
+    first = make(x)
+    noisy = x + 0.2 * normal(*x.shape, seed=1)
+    newest, _ = first.updated(noisy)
+    averaged, _ = first.updated(noisy, momentum=0.75)
+    expected = 0.75 * first.rows + 0.25 * newest.rows
+    torch.testing.assert_close(averaged.rows, expected)
+    # Batches are aligned to the newest rows, which fit the present features.
+    assert torch.equal(averaged.reference.rows, newest.reference.rows)
+
+
+def merged_and_parted() -> tuple[Tensor, Tensor]:
+    """Four blobs far apart; and with the last two in one place, and the first one
+    parted in two."""
+    corners = torch.tensor([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0], [9.0, 9.0]])
+    apart = blobs(corners)
+    together = apart.clone()
+    together[3::4] += corners[2] - corners[3]
+    first = together[0::4]
+    together[0::4] = first + (first[:, :1] < 0) * torch.tensor([[-9.0, 0]])
+    return apart, together
+
+
+def test_a_lost_direction_is_told_and_replaced() -> None:
+    apart, together = merged_and_parted()
+    embedding = ExactEmbedding(4, 10, laplacian="rw")
+    first = make(apart, embedding)
+    with pytest.warns(RuntimeWarning, match="a direction of the reference space is"):
+        moved, movement = first.updated(together)
+    assert movement.num_lost == 1
+    assert movement.cosines[-1] < 0.1 < 0.9 < movement.cosines[1]
+    # The basis is complete, and of the present eigenvectors.
+    exact = embedding(together[moved.nodes]).vectors
+    assert grassmann_distance(moved.rows, exact) < 1e-3
+    assert torch.linalg.matrix_rank(moved.rows) == 4
+    # From there on it is followed as ever.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again, movement = moved.updated(rotated(together, 0.3))
+    assert change(again.rows, moved.rows) < 1e-3
+    assert movement.num_lost == 0
+
+
+def test_least_squares_does_not_flatten_the_reference() -> None:
+    apart, together = merged_and_parted()
+    embedding = ExactEmbedding(4, 10, laplacian="rw")
+    with pytest.warns(RuntimeWarning, match="a direction"):
+        moved, movement = make(apart, embedding).updated(together, LeastSquares())
+    assert movement.alignment.method == "moments"
+    assert float(movement.alignment.condition_number) < 10
+    assert torch.linalg.svdvals(moved.rows)[-1] > 0.5 * 200**0.5
+
+
+def test_anchors_that_miss_a_new_cluster_are_chosen_anew() -> None:
+    corners = torch.tensor([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]])
+    x = blobs(corners)
+    joined = x.clone()
+    joined[2::3] += corners[1] - corners[2]
+    # No anchor is among those that will part.
+    candidates = torch.arange(240)[torch.arange(240) % 3 < 2]
+    first = make(joined, anchor_index=candidates[:40])
+    with pytest.warns(RuntimeWarning) as record:
+        moved, movement = first.updated(x)
+    assert any("anchors did not spread" in str(one.message) for one in record)
+    assert movement.reanchored
+    assert (moved.nodes[:40] % 3 == 2).any()
+    # The nodes are the same, in another order, each with its own row.
+    assert torch.equal(moved.nodes.sort().values, first.nodes.sort().values)
+    exact = RANDOM_WALK(x[moved.nodes]).vectors
+    assert grassmann_distance(moved.rows, exact) < 1e-3
+    torch.testing.assert_close(moved.reference.anchors, x[moved.nodes[:40]])
+    # Batches have targets in every direction again.
+    batch = moved.reference.targets(blobs(corners, 90))
+    assert int(batch.rank) == 2
+    assert torch.linalg.svdvals(batch.y - batch.y.mean(dim=0))[1] > 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again, movement = moved.updated(x)
+    assert not movement.reanchored
+    assert change(again.rows, moved.rows) < 1e-3
+
+
+@pytest.mark.parametrize("x", [torch.ones(240, 2), torch.arange(240).repeat(2, 1).T])
+def test_features_that_collapse_leave_a_finite_reference(x: Tensor) -> None:
+    first = make(blobs(TRIANGLE))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        moved, _ = first.updated(x.float())
+        again, _ = moved.updated(blobs(TRIANGLE))
+    for moving in (moved, again):
+        assert torch.isfinite(moving.rows).all()
+        assert torch.linalg.matrix_rank(moving.rows) == 3
+
+
+def test_eigenvalues_and_the_gap_behind_them() -> None:
+    x = blobs(TRIANGLE)
+    for embedding in SPACES:
+        moving = make(x, embedding)
+        _, movement = moving.updated(x)
+        wider = embedding.widened(1)(x[moving.nodes]).values
+        torch.testing.assert_close(movement.eigenvalues, wider[:3], atol=1e-5, rtol=0)
+        gap = wider[3] - wider[2]
+        torch.testing.assert_close(movement.eigengap, gap, atol=1e-5, rtol=0)
+
+
+def test_oversamples_and_a_smaller_set_for_the_start() -> None:
+    x = blobs(TRIANGLE)
+    moving = make(x, batch_size=80, num_oversamples=2)
+    start = moving.reference.start
+    assert start is not None and moving.reference.num_oversamples == 2
+    nodes = moving.nodes
+    of_a_batch = AnchorReference.from_sample(
+        x[nodes[:40]], x[nodes[40:80]], RANDOM_WALK.widened(2)
+    )
+    assert of_a_batch.start is not None
+    assert start.window == of_a_batch.start.window
+    assert torch.equal(start.rows, of_a_batch.start.rows)
+    assert moving.rows.shape == (200, 3)
+    moved, _ = moving.updated(rotated(x, 0.5))
+    assert change(moved.rows, moving.rows) < 1e-3
+    assert moved.reference.targets(x[:50]).y.shape == (90, 3)
+
+
+@pytest.mark.parametrize(
+    ("x", "settings", "match"),
+    [
+        (torch.zeros(239, 2), {}, r"made of 240 nodes with 2 features.*same order"),
+        (torch.zeros(240, 3), {}, r"x has shape \(240, 3\)"),
+        (torch.full((240, 2), torch.nan), {}, "finite"),
+        (blobs(TRIANGLE), {"momentum": 1.0}, "momentum=1.0"),
+        (blobs(TRIANGLE), {"momentum": -0.1}, "momentum=-0.1"),
+    ],
+)
+def test_bad_input_to_an_update(x: Tensor, settings: Any, match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        make(blobs(TRIANGLE)).updated(x, **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"anchor_index": torch.arange(39)}, "anchor_index must hold num_anchors=40"),
+        ({"anchor_index": torch.arange(201, 241)}, "from 0 to 239"),
+        ({"reference_size": 40}, "num_anchors=40 leaves no other node in a set of 40"),
+        ({"batch_size": 40}, "num_anchors=40 leaves no other node in a set of 40"),
+        ({"num_oversamples": 38}, "use at least 41"),
+    ],
+)
+def test_bad_samples(settings: Any, match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        make(blobs(TRIANGLE), **settings)
+
+
+def test_repr() -> None:
+    assert repr(make(blobs(TRIANGLE))) == (
+        "MovingReference(num_nodes=200, num_anchors=40, num_eigenvectors=3)"
+    )
