@@ -206,18 +206,20 @@ def test_memory_mapped_array_is_not_read_whole(
     tmp_path: Path, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pyg_basis.estimators.basis.DEGREE_SAMPLE", 1000)
+    # A reference and degrees of bounded size, whatever the number of points.
+    settings = {"reference_size": None}
     x = 50 + 10 * three_blobs(300_000)
     np.save(tmp_path / "x.npy", x.astype(dtype))
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
-    quick(max_iter=1).fit(mapped[:300])  # imports and caches
+    quick(max_iter=1, **settings).fit(mapped[:300])  # imports and caches
     tracemalloc.start()
-    basis = quick().fit(mapped)
+    basis = quick(**settings).fit(mapped)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     # A copy as float32 has 3.6 MB; the draws of a batch need no more than this.
     assert peak < 3e6
     loaded = np.array(mapped).astype(np.float32)
-    expected = quick().fit(loaded)
+    expected = quick(**settings).fit(loaded)
     for name, value in expected.layer_.state_dict().items():
         assert torch.equal(value, basis.layer_.state_dict()[name]), name
     few = mapped[:1000]
