@@ -21,6 +21,7 @@ METHODS = ("poisson_disk", "random", "kmeans++", "farthest")
 NUM_TRAIN, NUM_OUTLIERS, NUM_TEST = 20_000, 400, 2_000
 PARAMETERS: dict[str, Any] = {
     "n_components": 10,
+    "reference_size": None,  # as published
     "n_neighbors": 50,
     "batch_size": 512,
     "max_iter": 1000,

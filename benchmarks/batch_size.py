@@ -35,8 +35,10 @@ BATCH_SIZES = (512, 1024, 2048, 4096, 8192)
 # Some seconds of steps tell how long one takes, beside the noise of what is done once.
 PILOT_NODES = 60_000
 HELD_OUT_SEED = 1_000_000
-SPHERE = {"n_components": 9, "n_neighbors": 50, "laplacian": "rw"}
-MNIST = {"n_components": 10, "n_neighbors": 50}
+# The reference set is as large as a batch: that is what is compared.
+COMMON = {"n_neighbors": 50, "reference_size": None}
+SPHERE = {"n_components": 9, "laplacian": "rw", **COMMON}
+MNIST = {"n_components": 10, **COMMON}
 
 Run = dict[str, Any]
 

@@ -107,6 +107,7 @@ def fit_and_measure(
         n_neighbors=manifold.num_neighbors,
         n_anchors=settings["n_anchors"],
         batch_size=settings["batch_size"],
+        reference_size=None,  # as published
         max_iter=settings["max_iter"],
         laplacian=settings["laplacian"],
         anchors=anchors,

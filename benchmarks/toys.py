@@ -93,6 +93,7 @@ def fit_and_measure(
             num_clusters,
             n_anchors=settings["n_anchors"],
             batch_size=settings["batch_size"],
+            reference_size=None,  # as published
             n_neighbors=settings["n_neighbors"],
             max_iter=settings["max_iter"],
             random_state=seed,
