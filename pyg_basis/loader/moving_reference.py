@@ -276,12 +276,12 @@ def _warn(num_lost: int, reanchored: bool) -> None:
             "(Movement.num_lost tells how many): update more often, or ask for as many "
             "eigenvectors as there are clusters, so that a gap follows",
             RuntimeWarning,
-            stacklevel=3,
+            stacklevel=4,  # torch.no_grad stands between
         )
     if reanchored:
         warnings.warn(
             "the anchors did not spread in every direction of the new space, and were "
             "chosen anew from the reference set: use more anchors if this goes on",
             RuntimeWarning,
-            stacklevel=3,
+            stacklevel=4,  # torch.no_grad stands between
         )

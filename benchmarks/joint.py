@@ -1,0 +1,324 @@
+"""Features and spectrum learned together (Algorithm 2), on MNIST: Figs. 6 to 8.
+
+    python benchmarks/joint.py --data-root DIR
+
+A convolutional network learns 16 features by the contrastive loss of Eq. 21, 1,500
+iterations. In every tenth the reference set is embedded again under the present
+features, aligned to where it was (T_G), and BASiSLayer takes one step. Beside it learns
+a second layer whose reference is not aligned: it begins anew in every step. Neither
+sends a gradient to the features; a second training, where the spectral loss does, shows
+what that brings.
+
+Every fiftieth iteration the embedding of held-out digits by the network is compared
+with the exact eigenvectors of their graph under the same features. A third training has
+two eigenvectors and the digits 4, 7 and 9. Writes joint.json, joint.md and three
+figures. About 10 minutes a seed on one core; `--quick` takes a minute and writes no
+figures of worth.
+"""
+
+import argparse
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from joint_figures import draw_bases, draw_curves, draw_maps
+from results import format_mean_std, markdown_table, write_results
+from siamese import SiameseNetwork, contrastive_loss
+from sklearn.cluster import KMeans
+from tasks import add_options, run_tasks
+from torch import Tensor, nn
+
+from pyg_basis import BASiSLayer
+from pyg_basis.datasets import ImageSplit, load_images
+from pyg_basis.metrics import (
+    clustering_accuracy,
+    grassmann_distance,
+    linear_probe_accuracy,
+    normalized_mutual_information,
+)
+
+SETTINGS: dict[str, Any] = {
+    "iterations": 1500,
+    "spectral_every": 10,
+    "measured_every": 50,
+    "image_batch": 128,
+    "size": 512,  # of the reference set and of batches
+    "anchors": 250,
+    "neighbors": 50,
+    "feature_rate": 1e-3,
+    "spectral_rate": 1e-3,
+    "measured_images": 2000,
+}
+QUICK = {
+    "iterations": 40,
+    "measured_every": 10,
+    "size": 120,
+    "anchors": 60,
+    "neighbors": 10,
+    "measured_images": 200,
+}
+# The embeddings that Fig. 8 shows.
+SHOWN = (10, 100, 500, 1500)
+NUM_EIGENVECTORS = 9
+THREE_DIGITS = (4, 7, 9)
+# Of the spectral loss, where it reaches the features.
+WEIGHT = 1.0
+TITLES = {
+    "network": "spectral loss for the network only",
+    "gradient": "spectral loss for the features too",
+    "three_digits": "digits 4, 7, 9",
+}
+
+Run = dict[str, Any]
+
+
+class Joint:
+    """An encoder, a layer behind it that follows its features, and one that does
+    not."""
+
+    def __init__(
+        self, split: ImageSplit, columns: int, settings: Run, gradient: bool, seed: int
+    ) -> None:
+        self.settings, self.gradient = settings, gradient
+        self.images, self.labels = channels_first(split.x_train), split.y_train
+        self.generator = torch.Generator().manual_seed(seed)
+        with torch.random.fork_rng(devices=[]):
+            # Layers draw their starting weights from the global generator alone.
+            torch.default_generator.manual_seed(seed)
+            self.encoder = SiameseNetwork(self.images)
+            self.layer = BASiSLayer(
+                16,
+                columns,
+                num_anchors=settings["anchors"],
+                num_neighbors=settings["neighbors"],
+                laplacian="rw",
+                drop_trivial=True,
+            )
+        self.not_aligned = copy.deepcopy(self.layer)
+        self.reference = self.images[self.draw(settings["size"])]
+        self.feature_optimizer = torch.optim.AdamW(
+            self.encoder.parameters(), lr=settings["feature_rate"]
+        )
+        self.spectral_optimizers = [
+            torch.optim.Adam(layer.parameters(), lr=settings["spectral_rate"])
+            for layer in (self.layer, self.not_aligned)
+        ]
+
+    def draw(self, count: int) -> Tensor:
+        return torch.randint(len(self.images), (count,), generator=self.generator)
+
+    def feature_step(self) -> None:
+        drawn = self.draw(self.settings["image_batch"])
+        loss = contrastive_loss(self.encoder(self.images[drawn]), self.labels[drawn])
+        self.feature_optimizer.zero_grad()
+        loss.backward()
+        self.feature_optimizer.step()
+
+    def spectral_step(self) -> float:
+        """One step of Algorithm 2; returns how far the reference moved."""
+        drawn = self.draw(self.settings["size"] - self.settings["anchors"])
+        with evaluating(self.encoder), torch.no_grad():
+            reference = self.encoder(self.reference)
+        if self.layer.is_initialized:
+            change = float(self.layer.update_reference(reference).change)
+        else:
+            self.layer.init_reference(reference, reference_size=len(reference))
+            change = 0.0
+        # Without T_G: the same anchors, in whatever basis their eigenvectors come.
+        anchors = self.layer.nodes[: self.layer.num_anchors]
+        self.not_aligned.init_reference(reference, anchors, len(reference))
+        with evaluating(self.encoder), torch.set_grad_enabled(self.gradient):
+            features = self.encoder(self.images[drawn])
+        losses = (
+            WEIGHT * self.layer.loss(features),
+            self.not_aligned.loss(features.detach()),
+        )
+        self.feature_optimizer.zero_grad()
+        for loss, optimizer in zip(losses, self.spectral_optimizers, strict=True):
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        if self.gradient:
+            self.feature_optimizer.step()
+        return change
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:
+        with evaluating(self.encoder):
+            return torch.cat([self.encoder(block) for block in images.split(1000)])
+
+    @torch.no_grad()
+    def measured(self, images: Tensor, labels: Tensor) -> Run:
+        """The network's embedding beside the exact one, under the same features."""
+        features = self.features(images)
+        learned, exact = self.layer(features), self.layer.embedding(features)
+        few = features[: self.settings["size"] - self.settings["anchors"]]
+        return {
+            "contrastive_loss": float(contrastive_loss(features, labels)),
+            "spectral_loss": float(self.layer.loss(few)),
+            "spectral_loss_not_aligned": float(self.not_aligned.loss(few)),
+            "grassmann_distance": grassmann_distance(learned, exact.vectors),
+            **clustered(learned, labels, "network"),
+            **clustered(exact.vectors, labels, "exact"),
+        }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
+    settings = {**SETTINGS, **(QUICK if options.quick else {})}
+    tasks = [
+        (kind, seed, settings, options.data_root, options.cache_dir)
+        for seed in range(options.seeds)
+        for kind in TITLES
+        if kind != "three_digits" or seed == 0  # a figure only
+    ]
+    runs, snapshots = [], {}
+    for task, (run, shown) in run_tasks(train, tasks, options.processes, "joint"):
+        kind, seed = task[:2]
+        runs.append({"kind": kind, "seed": seed, **run})
+        if seed == 0:
+            snapshots[kind] = shown
+        runs.sort(key=lambda run: (list(TITLES).index(run["kind"]), run["seed"]))
+        record = {"num_eigenvectors": NUM_EIGENVECTORS, "weight": WEIGHT, **settings}
+        path = options.output / "joint.json"
+        write_results(path, record, {"runs": runs}, range(options.seeds))
+    (options.output / "joint.md").write_text(table(runs), encoding="utf-8")
+    draw_curves(options.output / "joint_curves.png", runs)
+    draw_maps(options.output / "joint_maps.png", snapshots["network"])
+    draw_bases(options.output / "joint_bases.png", snapshots["three_digits"])
+    print(f"{table(runs)}\nwritten to {options.output}")
+
+
+def train(
+    kind: str, seed: int, settings: Run, data_root: Path | None, cache_dir: Path
+) -> tuple[Run, Run]:
+    """One joint training: its measures on the way and at the end, and the embeddings
+    that figures show."""
+    split, columns = (
+        load_images("mnist", data_root, cache_dir, progress=False),
+        NUM_EIGENVECTORS,
+    )
+    if kind == "three_digits":
+        split, columns = of_classes(split, THREE_DIGITS), len(THREE_DIGITS) - 1
+    joint = Joint(split, columns, settings, kind == "gradient", seed)
+    held_out = channels_first(split.x_test), split.y_test
+    count = settings["measured_images"]
+    # Shuffled: the first of MNIST's test digits are the cleaner ones.
+    order = torch.randperm(len(held_out[0]), generator=joint.generator)[:count]
+    parts = {
+        "train": (joint.images[:count], joint.labels[:count]),
+        "held_out": (held_out[0][order], held_out[1][order]),
+    }
+    history, changes, shown = [], [], {}
+    for iteration in range(1, settings["iterations"] + 1):
+        joint.feature_step()
+        if iteration % settings["spectral_every"] == 0:
+            changes.append(joint.spectral_step())
+        if iteration % settings["measured_every"] == 0:
+            measures = {name: joint.measured(*part) for name, part in parts.items()}
+            history.append({"iteration": iteration, **measures})
+        if iteration in (*SHOWN, settings["iterations"]):
+            shown[iteration] = snapshot(joint, *parts["held_out"])
+    final = joint.measured(*held_out)
+    final["linear_accuracy"] = linear_probe_accuracy(
+        joint.features(joint.images[:10_000]),
+        joint.labels[:10_000],
+        joint.features(held_out[0]),
+        held_out[1],
+    )
+    return {"history": history, "changes": changes, "final": final}, shown
+
+
+@torch.no_grad()
+def snapshot(joint: Joint, images: Tensor, labels: Tensor) -> Run:
+    """What the figures show: the reference set before and after T_G, and the embedding
+    of held-out images."""
+    reference = joint.features(joint.reference)[joint.layer.nodes]
+    return {
+        "before": joint.layer.embedding(reference).vectors.numpy(),
+        "after": joint.layer.rows.numpy(),
+        "learned": joint.layer(joint.features(images)).numpy(),
+        "labels": labels.numpy(),
+    }
+
+
+def clustered(rows: Tensor, labels: Tensor, prefix: str) -> dict[str, float]:
+    num_clusters = len(labels.unique())
+    kmeans = KMeans(num_clusters, n_init=10, random_state=0)
+    clusters = kmeans.fit_predict(rows.numpy())
+    return {
+        f"{prefix}_nmi": normalized_mutual_information(labels, clusters),
+        f"{prefix}_accuracy": clustering_accuracy(labels, clusters),
+    }
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Batch normalisation as it will be for single images."""
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train()
+
+
+def channels_first(images: Tensor) -> Tensor:
+    return images.unsqueeze(1)
+
+
+def of_classes(split: ImageSplit, classes: tuple[int, ...]) -> ImageSplit:
+    train, test = (
+        torch.isin(labels, torch.tensor(classes))
+        for labels in (split.y_train, split.y_test)
+    )
+    return ImageSplit(
+        split.x_train[train],
+        split.y_train[train],
+        split.x_test[test],
+        split.y_test[test],
+    )
+
+
+def table(runs: list[Run]) -> str:
+    rows = []
+    for kind, title in TITLES.items():
+        finals = [run["final"] for run in runs if run["kind"] == kind]
+        if finals:
+            means = {key: format_mean_std(f[key] for f in finals) for key in finals[0]}
+            rows.append({"kind": title, "seeds": str(len(finals)), **means})
+    columns = {
+        "kind": "held-out digits at the end",
+        "seeds": "seeds",
+        "network_nmi": "NMI",
+        "exact_nmi": "NMI, exact",
+        "network_accuracy": "ACC",
+        "exact_accuracy": "ACC, exact",
+        "grassmann_distance": "d_G",
+        "spectral_loss": "spectral loss",
+        "spectral_loss_not_aligned": "without T_G",
+        "linear_accuracy": "linear accuracy of the features",
+    }
+    return markdown_table(rows, columns)
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_options(parser)
+    parser.add_argument("--seeds", type=int, default=3, help="(default: 3)")
+    parser.add_argument("--quick", action="store_true", help="a smoke run")
+    options = parser.parse_args(arguments)
+    if options.seeds < 1 or options.processes < 1:
+        parser.error("--seeds and --processes must be at least 1")
+    if options.output is None:
+        options.output = Path("runs/quick" if options.quick else "benchmarks/results")
+    options.output.mkdir(parents=True, exist_ok=True)
+    return options
+
+
+if __name__ == "__main__":
+    main()
