@@ -28,7 +28,7 @@ from joint_figures import draw_bases, draw_curves, draw_maps
 from results import format_mean_std, markdown_table, write_results
 from siamese import SiameseNetwork, contrastive_loss
 from sklearn.cluster import KMeans
-from tasks import add_options, run_tasks
+from tasks import add_run_options, parse_run_options, run_tasks
 from torch import Tensor, nn
 
 from pyg_basis import BASiSLayer
@@ -53,7 +53,7 @@ SETTINGS: dict[str, Any] = {
     "measured_images": 2000,
 }
 QUICK = {
-    "iterations": 40,
+    "iterations": 20,
     "measured_every": 10,
     "size": 120,
     "anchors": 60,
@@ -308,16 +308,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_options(parser)
-    parser.add_argument("--seeds", type=int, default=3, help="(default: 3)")
-    parser.add_argument("--quick", action="store_true", help="a smoke run")
-    options = parser.parse_args(arguments)
-    if options.seeds < 1 or options.processes < 1:
-        parser.error("--seeds and --processes must be at least 1")
-    if options.output is None:
-        options.output = Path("runs/quick" if options.quick else "benchmarks/results")
-    options.output.mkdir(parents=True, exist_ok=True)
-    return options
+    add_run_options(parser, seeds=3)
+    return parse_run_options(parser, arguments)
 
 
 if __name__ == "__main__":

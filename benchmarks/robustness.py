@@ -19,7 +19,7 @@ from learning_rates import best_rates
 from methods import METHODS, NEIGHBOR_BATCH, for_so_many, parameters_of
 from run_all import QUICK
 from run_file import RunFile
-from tasks import add_options, run_tasks
+from tasks import add_run_options, parse_run_options, run_tasks
 
 DATASET = "mnist"
 NEIGHBORS = (5, 10, 20, 35, 50, 100)
@@ -82,18 +82,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_options(parser)
+    add_run_options(parser, seeds=5)
     add = parser.add_argument
     methods = for_so_many(LEARNED, NUM_POINTS)
     add("--methods", nargs="+", choices=methods, default=methods)
     add("--neighbors", nargs="+", type=int, default=list(NEIGHBORS))
-    add("--seeds", type=int, default=5, help="runs of each point (default: 5)")
     add("--rates", type=Path, default=RATES, help="of learning_rates.py")
-    add("--quick", action="store_true", help="a smoke run: few images, few steps")
-    options = parser.parse_args(arguments)
-    if options.output is None:
-        options.output = Path("runs/quick" if options.quick else "benchmarks/results")
-    return options
+    return parse_run_options(parser, arguments)
 
 
 if __name__ == "__main__":

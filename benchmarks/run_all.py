@@ -31,7 +31,7 @@ from methods import (
 )
 from pictures import draw
 from run_file import RunFile
-from tasks import add_options, run_tasks
+from tasks import add_run_options, parse_run_options, run_tasks
 
 matplotlib.use("Agg")
 
@@ -105,20 +105,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_options(parser)
+    add_run_options(parser, seeds=10)
     add = parser.add_argument
     add("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
     add("--methods", nargs="+", choices=methods, default=methods)
-    add("--seeds", type=int, default=10, help="runs of each method (default: 10)")
     add("--rates", type=Path, default=RATES, help="of learning_rates.py")
-    add("--quick", action="store_true", help="a smoke run: few images, few steps")
-    options = parser.parse_args(arguments)
-    if options.seeds < 1 or options.processes < 1:
-        parser.error("--seeds and --processes must be at least 1")
-    if options.output is None:
-        options.output = Path("runs/quick" if options.quick else "benchmarks/results")
-    options.output.mkdir(parents=True, exist_ok=True)
-    return options
+    return parse_run_options(parser, arguments)
 
 
 if __name__ == "__main__":

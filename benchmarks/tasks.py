@@ -49,6 +49,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--processes", type=int, default=num_cores(), help="(default: one a core)")
 
 
+def add_run_options(parser: argparse.ArgumentParser, seeds: int) -> None:
+    """Those and the ones of scripts with several runs and a smoke run."""
+    add_options(parser)
+    add = parser.add_argument
+    add("--seeds", type=int, default=seeds, help=f"runs of each (default: {seeds})")
+    add("--quick", action="store_true", help="a smoke run; by default to runs/quick")
+
+
+def parse_run_options(
+    parser: argparse.ArgumentParser, arguments: list[str] | None
+) -> argparse.Namespace:
+    """Their values, checked; the folder for the output is there."""
+    options = parser.parse_args(arguments)
+    if options.seeds < 1 or options.processes < 1:
+        parser.error("--seeds and --processes must be at least 1")
+    if options.output is None:
+        options.output = Path("runs/quick" if options.quick else "benchmarks/results")
+    options.output.mkdir(parents=True, exist_ok=True)
+    return options
+
+
 def num_cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -1,0 +1,64 @@
+import json
+import warnings
+
+import joint
+import pytest
+import torch
+
+
+def test_a_quick_run_and_its_figures(data_root, tmp_path):
+    output = tmp_path / "output"
+    arguments = ["--quick", "--seeds", "1", "--processes", "1"]
+    arguments += ["--data-root", str(data_root), "--output", str(output)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # few steps move the features far
+        joint.main(arguments)
+    record = json.loads((output / "joint.json").read_text())
+    assert str(tmp_path) not in json.dumps(record)
+    runs = {run["kind"]: run for run in record["results"]["runs"]}
+    assert list(runs) == list(joint.TITLES)
+    for run in runs.values():
+        assert [entry["iteration"] for entry in run["history"]] == [10, 20]
+        assert len(run["changes"]) == 2 and run["changes"][0] == 0
+        for entry in run["history"]:
+            for part in ("train", "held_out"):
+                assert 0 <= entry[part]["network_nmi"] <= 1
+                assert entry[part]["spectral_loss"] > 0
+        assert run["final"]["linear_accuracy"] > 0.2
+    # The features of the first two differ only by what the spectral loss sends them.
+    first, second = (runs[kind]["history"][1]["train"] for kind in list(runs)[:2])
+    assert first["contrastive_loss"] != second["contrastive_loss"]
+    for name in ("joint_curves", "joint_maps", "joint_bases"):
+        assert (output / f"{name}.png").stat().st_size > 10_000
+    assert "digits 4, 7, 9" in (output / "joint.md").read_text()
+
+
+def test_the_reference_follows_and_the_other_begins_anew(data_root):
+    split = joint.load_images("mnist", data_root, progress=False)
+    settings = {**joint.SETTINGS, **joint.QUICK}
+    # Under features not learned yet the graph has five components: four columns and
+    # the trivial one are determined.
+    both = joint.Joint(split, 4, settings, gradient=False, seed=0)
+    before = [parameter.clone() for parameter in both.encoder.parameters()]
+    both.spectral_step()
+    first = both.layer.rows.clone()
+    assert torch.equal(both.not_aligned.rows, first)  # at first they are the same
+    # Features that turn: the same space in the same basis.
+    turn = torch.linalg.qr(torch.randn(16, 16, generator=both.generator)).Q
+    with torch.no_grad():
+        last = both.encoder.layers[-1]
+        last.weight.copy_(turn @ last.weight)
+        last.bias.copy_(turn @ last.bias)
+    both.spectral_step()
+    torch.testing.assert_close(both.layer.rows, first, atol=1e-2, rtol=0)
+    # No gradient reached the features but by the turn.
+    untouched = list(both.encoder.parameters())[:-2]
+    for old, new in zip(before, untouched, strict=False):
+        assert torch.equal(old, new)
+
+
+@pytest.mark.parametrize("option", ["--seeds", "--processes"])
+def test_counts_below_one_are_refused(option, capsys):
+    with pytest.raises(SystemExit):
+        joint.main([option, "0"])
+    assert option in capsys.readouterr().err
