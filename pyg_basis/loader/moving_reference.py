@@ -221,7 +221,7 @@ class MovingReference:
                 start=replace(start, rows=start.rows[anchors]),
             ),
             nodes=self.nodes[order],
-            rows=(momentum * self.rows + (1 - momentum) * rows)[order],
+            rows=_averaged(self.rows, rows, momentum)[order],
         )
         first, last = int(embedding.drop_trivial), embedding.num_pairs
         return moved, Movement(
@@ -255,6 +255,15 @@ def _embed(
     start = replace(start, rows=start.rows.to(points))
     rows = start.rows[:, int(embedding.drop_trivial) : embedding.num_pairs]
     return rows, start, pairs.values.to(points)
+
+
+def _averaged(before: Tensor, rows: Tensor, momentum: float) -> Tensor:
+    r"""The mean of both with the newer rows' second moments: a mean of what differs is
+    shorter, and the next map would hand that on."""
+    if momentum == 0:
+        return rows
+    mean = momentum * before + (1 - momentum) * rows
+    return MomentPreserving().fit(mean, rows).apply(mean)
 
 
 def _are_weak(anchors: Tensor, rows: Tensor) -> bool:

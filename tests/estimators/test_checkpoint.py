@@ -30,7 +30,9 @@ def test_another_version(basis: BASiS, tmp_path: Path) -> None:
     saved = torch.load(path, weights_only=True)
     for version in (FORMAT + 1, None, "1"):
         torch.save(saved | {"pyg_basis": version}, path)
-        with pytest.raises(ValueError, match=rf"version {version}.*reads version {FORMAT}"):
+        with pytest.raises(
+            ValueError, match=rf"version {version}.*reads version {FORMAT}"
+        ):
             BASiS.load(path)
 
 

@@ -112,14 +112,33 @@ def test_noise_shrinks_a_chain_of_least_squares_and_not_ours() -> None:
     assert change(again.rows, make(x).rows) < 0.15 and (signs > 0).all()
 
 
+def test_an_average_drifts_less_under_noise() -> None:
+    x = blobs(TRIANGLE)
+    left, drift = {}, {}
+    for momentum in (0.0, 0.9):
+        moving = make(x)
+        for step in range(60):
+            noisy = x + 0.15 * normal(*x.shape, seed=step + 1)
+            moving, _ = moving.updated(noisy, momentum=momentum)
+        moving, _ = moving.updated(x, momentum=momentum)
+        left[momentum] = float(moving.reference.rows.norm())
+        drift[momentum] = change(moving.reference.rows, make(x).reference.rows)
+    assert left[0.9] == pytest.approx(left[0.0], rel=0.01)
+    assert drift[0.9] < 0.5 * drift[0.0]
+
+
 def test_momentum_aims_at_an_average() -> None:
     x = blobs(TRIANGLE)
     first = make(x)
     noisy = x + 0.2 * normal(*x.shape, seed=1)
     newest, _ = first.updated(noisy)
     averaged, _ = first.updated(noisy, momentum=0.75)
-    expected = 0.75 * first.rows + 0.25 * newest.rows
-    torch.testing.assert_close(averaged.rows, expected)
+    mean = 0.75 * first.rows + 0.25 * newest.rows
+    # What is averaged gets shorter; it is given the newer rows' second moments.
+    moments, expected = averaged.rows.T @ averaged.rows, newest.rows.T @ newest.rows
+    torch.testing.assert_close(moments, expected, rtol=1e-4, atol=1e-2)
+    assert (mean.norm() < averaged.rows.norm()).all()
+    assert change(averaged.rows, mean) < change(newest.rows, mean)
     # Batches are aligned to the newest rows, which fit the present features.
     assert torch.equal(averaged.reference.rows, newest.reference.rows)
 
