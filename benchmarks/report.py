@@ -51,8 +51,8 @@ JOINT = (
         "Features and spectrum learned together (Figs. 6 to 8)",
         "MNIST: a spectral step in every tenth iteration of the features, whose "
         "reference follows them (T_G); beside it one whose reference begins anew each "
-        "time. The exact eigenvectors are those of the held-out digits' graph under the "
-        "same features. In the second row the spectral loss reaches the features.",
+        "time. The exact eigenvectors are those of the graph of held-out digits under "
+        "the same features. In the second row the spectral loss reaches the features.",
         {
             "joint_curves": "Losses, NMI and ACC during the training",
             "joint_maps": "t-SNE of the embedding of held-out digits, first and last",
@@ -70,8 +70,8 @@ JOINT = (
     (
         "joint_cora",
         "Joint training in a graph neural network (Cora)",
-        "Ten random splits. The weight of the spectral loss is chosen by the accuracy on "
-        "validation nodes; the GCN alone has none to choose.",
+        "Ten random splits. The weight of the spectral loss is chosen by the accuracy "
+        "on validation nodes; the GCN alone has none to choose.",
         {},
     ),
 )
