@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from results import format_mean_std, markdown_table, mean_std, write_results
 from sklearn.cluster import KMeans
-from tasks import num_cores, run_tasks
+from tasks import add_run_options, parse_run_options, run_tasks
 from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.datasets import Planetoid
@@ -388,19 +388,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add = parser.add_argument
-    add("--data-root", type=Path, help="has graphs/planetoid; else it is downloaded")
-    add("--cache-dir", type=Path, default=Path("cache"), help="of the graph")
-    add("--output", type=Path, help="folder (default: benchmarks/results)")
-    add("--processes", type=int, default=num_cores(), help="(default: one a core)")
-    add("--seeds", type=int, default=10, help="random splits (default: 10)")
-    add("--quick", action="store_true", help="a smoke run: one split, few epochs")
-    options = parser.parse_args(arguments)
-    if options.seeds < 1 or options.processes < 1:
-        parser.error("--seeds and --processes must be at least 1")
-    if options.output is None:
-        options.output = Path("runs/quick" if options.quick else "benchmarks/results")
-    return options
+    add_run_options(parser, seeds=10)
+    return parse_run_options(parser, arguments)
 
 
 if __name__ == "__main__":
