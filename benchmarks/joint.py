@@ -11,9 +11,9 @@ what that brings.
 
 Every fiftieth iteration the embedding of held-out digits by the network is compared
 with the exact eigenvectors of their graph under the same features. A third training has
-two eigenvectors and the digits 4, 7 and 9. Writes joint.json, joint.md and three
-figures. About 10 minutes a seed on one core; `--quick` takes a minute and writes no
-figures of worth.
+two eigenvectors and the digits 4, 7 and 9. Writes joint.json after every training (one
+that was broken off goes on where it stopped), joint.md and three figures. About 20
+minutes a seed on one core; `--quick` takes a minute and writes no figures of worth.
 """
 
 import argparse
@@ -23,9 +23,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from joint_figures import draw_bases, draw_curves, draw_maps
-from results import format_mean_std, markdown_table, write_results
+from results import format_mean_std, markdown_table
+from run_file import RunFile
 from siamese import SiameseNetwork, contrastive_loss
 from sklearn.cluster import KMeans
 from tasks import add_run_options, parse_run_options, run_tasks
@@ -64,6 +66,8 @@ QUICK = {
 SHOWN = (10, 100, 500, 1500)
 NUM_EIGENVECTORS = 9
 THREE_DIGITS = (4, 7, 9)
+# The trainings whose embeddings Figs. 7 and 8 show.
+SHOWN_OF = ("network", "three_digits")
 # Of the spectral loss, where it reaches the features.
 WEIGHT = 1.0
 TITLES = {
@@ -169,27 +173,53 @@ class Joint:
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     settings = {**SETTINGS, **(QUICK if options.quick else {})}
+    parameters = {**settings, "num_eigenvectors": NUM_EIGENVECTORS, "weight": WEIGHT}
+    results = RunFile(options.output / "joint.json", ("kind", "seed"), {})
     tasks = [
         (kind, seed, settings, options.data_root, options.cache_dir)
         for seed in range(options.seeds)
         for kind in TITLES
-        if kind != "three_digits" or seed == 0  # a figure only
+        # The digits 4, 7 and 9 are for a figure only.
+        if (kind != "three_digits" or seed == 0)
+        and not results.has((kind, seed), parameters)
     ]
-    runs, snapshots = [], {}
     for task, (run, shown) in run_tasks(train, tasks, options.processes, "joint"):
         kind, seed = task[:2]
-        runs.append({"kind": kind, "seed": seed, **run})
         if seed == 0:
-            snapshots[kind] = shown
-        runs.sort(key=lambda run: (list(TITLES).index(run["kind"]), run["seed"]))
-        record = {"num_eigenvectors": NUM_EIGENVECTORS, "weight": WEIGHT, **settings}
-        path = options.output / "joint.json"
-        write_results(path, record, {"runs": runs}, range(options.seeds))
+            save_shown(shown_path(options, kind), shown)
+        results.add((kind, seed), parameters, run)
+    runs = results.runs()
     (options.output / "joint.md").write_text(table(runs), encoding="utf-8")
     draw_curves(options.output / "joint_curves.png", runs)
-    draw_maps(options.output / "joint_maps.png", snapshots["network"])
-    draw_bases(options.output / "joint_bases.png", snapshots["three_digits"])
+    shown = (read_shown(shown_path(options, kind)) for kind in SHOWN_OF)
+    for draw, name, snapshots in zip(
+        (draw_maps, draw_bases), ("joint_maps", "joint_bases"), shown, strict=True
+    ):
+        draw(options.output / f"{name}.png", snapshots)
     print(f"{table(runs)}\nwritten to {options.output}")
+
+
+def shown_path(options: argparse.Namespace, kind: str) -> Path:
+    length = "quick" if options.quick else "full"
+    return Path(options.cache_dir) / f"joint_{kind}_{length}.npz"
+
+
+def save_shown(path: Path, shown: dict[int, Run]) -> None:
+    """Kept beside the features: figures can be drawn again from there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {
+        f"{i}/{key}": rows for i, one in shown.items() for key, rows in one.items()
+    }
+    np.savez(path, **arrays)
+
+
+def read_shown(path: Path) -> dict[int, Run]:
+    shown: dict[int, Run] = {}
+    with np.load(path) as file:
+        for name in file.files:
+            iteration, key = name.split("/")
+            shown.setdefault(int(iteration), {})[key] = file[name]
+    return shown
 
 
 def train(
