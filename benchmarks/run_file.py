@@ -31,7 +31,8 @@ class RunFile:
     def has(self, key: tuple[Any, ...], parameters: Mapping[str, Any]) -> bool:
         wanted = plain(parameters)
         return any(
-            self._key(run) == key and run["parameters"] == wanted for run in self.runs()
+            self._key(run) == key and run.get("parameters") == wanted
+            for run in self.runs()
         )
 
     def add(
