@@ -1,5 +1,10 @@
 r"""Eigenpairs of symmetric operators: one entry point, one solver a file."""
 
+from pyg_basis.eigen.chebyshev import ChebyshevSubspace
+from pyg_basis.eigen.component_eigenpairs import (
+    ComponentEigenpairs,
+    component_eigenpairs,
+)
 from pyg_basis.eigen.dense import Dense
 from pyg_basis.eigen.eigenpairs import eigenpairs
 from pyg_basis.eigen.filter_window import FilterWindow
@@ -11,11 +16,14 @@ from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 
 __all__ = [
     "LOBPCG",
+    "ChebyshevSubspace",
+    "ComponentEigenpairs",
     "Dense",
     "Eigenpairs",
     "FilterWindow",
     "Lanczos",
     "Solver",
     "SymmetricOperator",
+    "component_eigenpairs",
     "eigenpairs",
 ]

@@ -12,10 +12,10 @@ def normalize_signs(vectors: Tensor) -> Tensor:
     Among entries of nearly equal magnitude the one of lowest index decides.
 
     Args:
-        vectors (Tensor): Columns, shape :obj:`[n, k]`.
+        vectors (Tensor): Columns, shape :obj:`[*, n, k]`.
     """
     magnitude = vectors.abs()
-    tied = magnitude >= (1 - TIE) * magnitude.amax(dim=0)
-    first = tied.to(torch.uint8).argmax(dim=0, keepdim=True)
-    negative = vectors.gather(0, first) < 0
+    tied = magnitude >= (1 - TIE) * magnitude.amax(dim=-2, keepdim=True)
+    first = tied.to(torch.uint8).argmax(dim=-2, keepdim=True)
+    negative = vectors.gather(-2, first) < 0
     return torch.where(negative, -vectors, vectors)

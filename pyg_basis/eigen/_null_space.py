@@ -62,13 +62,15 @@ class NullSpace:
         return np.where(chosen, self.weights[:, None], 0.0)
 
     def project_out(self, x: np.ndarray) -> np.ndarray:
-        r"""The part of :obj:`x [n]` orthogonal to the null space."""
+        r"""The part of :obj:`x`, a vector :obj:`[n]` or columns :obj:`[n, p]`,
+        orthogonal to the null space; in the precision of :obj:`x`."""
         if self.dimension == 0:
             return x
+        weights = self.weights.astype(x.dtype, copy=False)
         if self.dimension == 1:
-            part = self.weights @ x
-        else:
-            sums = np.bincount(self.labels, self.weights * x, self.dimension)
-            part = sums[self.labels]
-        projected: np.ndarray = x - self.weights * part
+            return x - np.multiply.outer(weights, weights @ x)
+        if x.ndim > 1:
+            return np.stack([self.project_out(column) for column in x.T], axis=1)
+        sums = np.bincount(self.labels, weights * x, self.dimension)
+        projected: np.ndarray = x - weights * sums[self.labels].astype(x.dtype)
         return projected

@@ -1,3 +1,4 @@
+from pyg_basis.eigen.chebyshev import ChebyshevSubspace
 from pyg_basis.eigen.dense import Dense
 from pyg_basis.eigen.lanczos import Lanczos
 from pyg_basis.eigen.lobpcg import LOBPCG
@@ -5,6 +6,7 @@ from pyg_basis.eigen.solver import Solver
 from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 
 SOLVERS: dict[str, Solver] = {
+    "chebyshev": ChebyshevSubspace(),
     "dense": Dense(),
     "lanczos": Lanczos(),
     "lobpcg": LOBPCG(),
@@ -17,10 +19,14 @@ DENSE_UP_TO = 8192
 # With a start block LOBPCG is about as quick as Lanczos from here on the host (one
 # core), and quicker where the gap is small (sphere, n = 10,000: 0.16 and 0.22 s).
 START_BLOCK_FROM = 2048
+# From this tolerance on single precision does nearly all the work, and is quicker than
+# Lanczos from about here (benchmarks/positional_encoding.py).
+SINGLE_PRECISION_FROM = 1e-5
+BLOCK_FROM = 1024
 
 
 def solver_chain(
-    solver: str | Solver, operator: SymmetricOperator, has_start: bool
+    solver: str | Solver, operator: SymmetricOperator, has_start: bool, tol: float
 ) -> list[Solver]:
     r"""The solver asked for, and those to be tried after it if it does not converge.
 
@@ -28,6 +34,7 @@ def solver_chain(
         solver (str or Solver): A name, :obj:`"auto"` among them, or an object.
         operator (SymmetricOperator): The operator.
         has_start (bool): Whether there is a start block.
+        tol (float): Bound of the relative residuals.
     """
     n = operator.num_nodes
     if solver != "auto":
@@ -38,6 +45,8 @@ def solver_chain(
         first = SOLVERS["dense"]
     elif has_start and n >= START_BLOCK_FROM:
         first = SOLVERS["lobpcg"]
+    elif tol >= SINGLE_PRECISION_FROM and n >= BLOCK_FROM:
+        first = SOLVERS["chebyshev"]
     else:
         first = SOLVERS["lanczos"]
     chain = [first]

@@ -36,8 +36,8 @@ def eigenpairs(
         L v_j = \lambda_j v_j, \quad 0 \le \lambda_1 \le \dots \le \lambda_k
 
     The work is done in double precision; the result has the operator's dtype and
-    device. A solver that does not reach :obj:`tol` is followed by the next of
-    LOBPCG, Lanczos and dense; :obj:`Eigenpairs.solver` names the one that gave the
+    device. A solver that does not reach :obj:`tol` is followed by the next of its own
+    choice, Lanczos and dense; :obj:`Eigenpairs.solver` names the one that gave the
     result. Of each vector the entry of largest magnitude is positive. If the null
     space of a Laplacian is multiple, the trivial vector comes first.
 
@@ -47,9 +47,10 @@ def eigenpairs(
             eigenvectors :math:`u` of its symmetric form are found and
             :math:`D^{-1/2} u` returned, columns of unit norm.
         k (int): The number of eigenpairs, from 1 to :math:`n`.
-        solver (str or Solver): :obj:`"dense"`, :obj:`"lanczos"`, :obj:`"lobpcg"`, a
-            solver object with settings of its own, or :obj:`"auto"`, which chooses
-            by size, device and whether there is a start block.
+        solver (str or Solver): :obj:`"chebyshev"`, :obj:`"dense"`, :obj:`"lanczos"`,
+            :obj:`"lobpcg"`, a solver object with settings of its own, or
+            :obj:`"auto"`, which chooses by size, device, :obj:`tol` and whether there
+            is a start block.
             (default: :obj:`"auto"`)
         x0 (Tensor, optional): A guess of the vectors, in the form they are returned
             in, shape :obj:`[n, p]`. Unusable columns (not finite, dependent) are
@@ -122,7 +123,7 @@ def _solve(
 ) -> Eigenpairs:
     r"""The first converged result of the chain of solvers, or else the best one."""
     results = []
-    for candidate in solver_chain(solver, operator, x0 is not None):
+    for candidate in solver_chain(solver, operator, x0 is not None, tol):
         results.append(candidate.solve(operator, k, x0, tol, seed))
         if results[-1].converged:
             return results[-1]

@@ -1,12 +1,12 @@
 from dataclasses import dataclass, replace
 from math import ceil, inf, log
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pyg_basis.eigen._chebyshev_filter import chebyshev_filter, log_growth
 from pyg_basis.eigen._orthonormalize import orthonormalize
+from pyg_basis.eigen._ritz import Ritz, ritz_pairs, small_eigh
 from pyg_basis.eigen._start_block import GUARD_NOISE, start_block
 from pyg_basis.eigen.dense import Dense
 from pyg_basis.eigen.filter_window import FilterWindow
@@ -115,7 +115,7 @@ class LOBPCG:
             x = chebyshev_filter(operator.matrix, x, scale, cut, upper, degree)
             if _overflows(x):
                 return None
-            ritz = _ritz(operator.matrix, torch.linalg.qr(x).Q, x.size(1))
+            ritz = ritz_pairs(operator.matrix, torch.linalg.qr(x).Q, x.size(1))
             x, first, last, end = ritz.x, *_at(ritz.values, 0, k - 1, -1)
             if end > upper or last >= bound * window.cut:
                 return None  # The filter raised the rest, or damped all.
@@ -141,7 +141,7 @@ class LOBPCG:
     ) -> Eigenpairs:
         r"""Filters whose cut is the block's own last value, then LOBPCG's steps."""
         matrix, bound, size = operator.matrix, operator.norm_bound, x.size(1)
-        ritz = _ritz(matrix, torch.linalg.qr(x).Q, size)
+        ritz = ritz_pairs(matrix, torch.linalg.qr(x).Q, size)
         p = image_p = x[:, :0]
         iteration, guard, growth = 0, inf, 0.0
         while True:
@@ -168,7 +168,7 @@ class LOBPCG:
                 most = min(self.filter_degree * iteration**2, MOST_DEGREE)
                 degree = min(max(degree_for(missing, rate), self.filter_degree), most)
                 x = chebyshev_filter(matrix, ritz.x, first, cut, bound, degree)
-                ritz = _ritz(matrix, torch.linalg.qr(x).Q, size)
+                ritz = ritz_pairs(matrix, torch.linalg.qr(x).Q, size)
                 p = image_p = x[:, :0]  # The old directions belong to the old block.
                 last, end = _at(ritz.values, k - 1, -1)
                 growth += _favour(last, end, cut, bound, degree)
@@ -183,13 +183,13 @@ class LOBPCG:
             r = orthonormalize(residual[:, active], known)
             basis = torch.cat([known, r], dim=1)
             image = torch.cat([image_x, image_p, matrix @ r], dim=1)
-            values, rotation = _small_eigh(basis.t() @ image)
+            values, rotation = small_eigh(basis.t() @ image)
             values, head, others = values[:size], rotation[:, :size], rotation[:, size:]
             # The new directions: the part of the step that leaves the old block, made
             # orthogonal to the new block within the small space. All other Ritz
             # vectors are so already.
             tail = others @ torch.linalg.qr(others[:size].t()).Q
-            ritz = _Ritz(basis @ head, image @ head, values)
+            ritz = Ritz(basis @ head, image @ head, values)
             p, image_p = basis @ tail, image @ tail
 
 
@@ -197,14 +197,6 @@ def degree_for(growth: float, rate: float) -> int:
     r"""The degree of a filter that favours the wanted by :obj:`growth`, at
     :obj:`rate` for each degree; :obj:`MOST_DEGREE` at most."""
     return MOST_DEGREE if rate * MOST_DEGREE <= growth else ceil(growth / rate)
-
-
-class _Ritz(NamedTuple):
-    r"""Ritz vectors, their images and their values, which ascend."""
-
-    x: Tensor
-    image: Tensor
-    values: Tensor
 
 
 def _at(values: Tensor, *places: int) -> list[float]:
@@ -219,7 +211,7 @@ def _sharpest(values: Tensor, k: int, bound: float, tol: float) -> float:
     return max(tol * min(max(gap, SHARPEST), 1.0), min(tol, 1e-12))
 
 
-def _excess(ritz: _Ritz, k: int, bound: float, tol: float) -> float:
+def _excess(ritz: Ritz, k: int, bound: float, tol: float) -> float:
     r"""The largest residual of the wanted, in units of what it must not exceed."""
     residual = (ritz.image - ritz.x * ritz.values)[:, :k]
     largest = float(residual.norm(dim=0).max()) / bound
@@ -239,19 +231,3 @@ def _overflows(block: Tensor) -> bool:
     r"""Whether a window was so far off that the filter raised the rest beyond what
     can be made orthonormal."""
     return not bool(block.norm(dim=0).isfinite().all())
-
-
-def _ritz(matrix: Tensor, basis: Tensor, size: int) -> _Ritz:
-    r"""The first Ritz vectors of an orthonormal basis."""
-    image = matrix @ basis
-    values, rotation = _small_eigh(basis.t() @ image)
-    rotation = rotation[:, :size]
-    return _Ritz(basis @ rotation, image @ rotation, values[:size])
-
-
-def _small_eigh(gram: Tensor) -> tuple[Tensor, Tensor]:
-    # In host memory: there the decomposition of a few dozen rows is quicker than
-    # its launches on an accelerator.
-    host = gram.cpu()
-    values, rotation = torch.linalg.eigh((host + host.t()) / 2)
-    return values.to(gram.device), rotation.to(gram.device)

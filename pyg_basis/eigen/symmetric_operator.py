@@ -57,7 +57,7 @@ class SymmetricOperator:
             norm_bound = float(magnitude.sum(dim=1).max())
             asymmetry = float((double - double.t()).abs().max())
         else:
-            array = _to_scipy(double)
+            array = to_scipy_csr(double)
             largest = float(abs(array).max())
             norm_bound = float(abs(array).sum(axis=1).max())
             asymmetry = float(abs(array - array.T).max())
@@ -84,7 +84,7 @@ class SymmetricOperator:
         r"""The matrix in host memory, sparse if it is so here; shares memory."""
         if self.matrix.layout == torch.strided:
             return self.matrix.detach().cpu().numpy()
-        return _to_scipy(self.matrix)
+        return to_scipy_csr(self.matrix)
 
     def rayleigh_ritz(
         self, basis: Tensor, k: int, tol: float, iterations: int, solver: str
@@ -136,7 +136,8 @@ def _double(matrix: Tensor) -> Tensor:
     return matrix.to(torch.float64)
 
 
-def _to_scipy(matrix: Tensor) -> scipy.sparse.csr_matrix:
+def to_scipy_csr(matrix: Tensor) -> scipy.sparse.csr_matrix:
+    r"""The same sparse CSR matrix in host memory, where it shares it."""
     arrays = (matrix.values(), matrix.col_indices(), matrix.crow_indices())
     return scipy.sparse.csr_matrix(
         tuple(array.cpu().numpy() for array in arrays), shape=tuple(matrix.shape)

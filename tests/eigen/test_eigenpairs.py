@@ -10,7 +10,7 @@ from torch_geometric.data import Data
 from pyg_basis.eigen import LOBPCG, Dense, Eigenpairs, Lanczos, eigenpairs
 from pyg_basis.graph import affinity, knn_graph, laplacian
 
-SOLVERS = ["dense", "lanczos", "lobpcg"]
+SOLVERS = ["chebyshev", "dense", "lanczos", "lobpcg"]
 KINDS = ["sym", "rw", "comb"]
 
 

@@ -23,14 +23,18 @@ def test_basis_is_the_null_space(union, path, neighbors, isolated, kind) -> None
     assert np.flatnonzero(null_space.basis(1)).tolist() == list(range(12, 72))
 
 
-def test_projection(union, path) -> None:
-    x = np.random.default_rng(0).standard_normal(50)
+@pytest.mark.parametrize("shape", [(50,), (50, 3)])
+def test_projection(union, path, shape) -> None:
+    x = np.random.default_rng(0).standard_normal(shape)
     for graph in (path(50), union(path(20), path(30))):
         operator = SymmetricOperator.from_laplacian(laplacian(graph))
         null_space = NullSpace.of(operator, tol=1e-6)
         basis = null_space.basis(50)
         expected = x - basis @ (basis.T @ x)
         assert np.allclose(null_space.project_out(x), expected)
+        single = null_space.project_out(x.astype(np.float32))
+        assert single.dtype == np.float32
+        assert np.allclose(single, expected, atol=1e-6)
 
 
 def test_nothing_is_known_of_plain_or_rounded_operators(neighbors) -> None:

@@ -1,7 +1,13 @@
 import pytest
 import torch
 
-from pyg_basis.eigen import LOBPCG, Dense, Lanczos, SymmetricOperator
+from pyg_basis.eigen import (
+    LOBPCG,
+    ChebyshevSubspace,
+    Dense,
+    Lanczos,
+    SymmetricOperator,
+)
 from pyg_basis.eigen._solver_chain import DENSE_UP_TO, solver_chain
 
 
@@ -30,12 +36,26 @@ def _operator(n: int) -> SymmetricOperator:
     ],
 )
 def test_choice(n, solver, has_start, expected) -> None:
-    chain = solver_chain(solver, _operator(n), has_start)
+    chain = solver_chain(solver, _operator(n), has_start, tol=1e-6)
     assert [type(solver) for solver in chain] == expected
 
 
 def test_objects_come_first() -> None:
     own = LOBPCG(max_iter=7)
-    chain = solver_chain(own, _operator(100), False)
+    chain = solver_chain(own, _operator(100), False, tol=1e-6)
     assert chain[0] is own
     assert [type(solver) for solver in chain] == [LOBPCG, Lanczos, Dense]
+
+
+@pytest.mark.parametrize(
+    ("n", "has_start", "expected"),
+    [
+        (512, False, [Lanczos, Dense]),
+        (2000, False, [ChebyshevSubspace, Lanczos, Dense]),
+        (DENSE_UP_TO + 1, False, [ChebyshevSubspace, Lanczos]),
+        (5000, True, [LOBPCG, Lanczos, Dense]),
+    ],
+)
+def test_single_precision_where_the_tolerance_allows(n, has_start, expected) -> None:
+    chain = solver_chain("auto", _operator(n), has_start, tol=1e-5)
+    assert [type(solver) for solver in chain] == expected

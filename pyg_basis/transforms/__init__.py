@@ -1,0 +1,5 @@
+r"""Positional encodings as transforms of PyG ``Data``."""
+
+from pyg_basis.transforms.add_spectral_pe import AddSpectralPE
+
+__all__ = ["AddSpectralPE"]
