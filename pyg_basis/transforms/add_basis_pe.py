@@ -1,0 +1,72 @@
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.data.datapipes import functional_transform
+from torch_geometric.transforms import BaseTransform
+
+from pyg_basis.nn import BASiSLayer
+from pyg_basis.transforms._node_attribute import add_node_attribute, checked_graph
+
+# Enough rows to keep the matrix products busy.
+BLOCK_ROWS = 8192
+
+
+@functional_transform("add_basis_pe")
+class AddBASiSPE(BaseTransform):
+    r"""Adds the rows that a trained model gives the nodes: the Laplacian eigenvectors
+    of the graph it was trained on, from `"BASiS: Batch Aligned Spectral Embedding
+    Space" <https://arxiv.org/abs/2211.16960>`_ (functional name:
+    :obj:`add_basis_pe`).
+
+    A row depends on the node's own features and the model alone: it does not flip its
+    sign between calls, does not change when other nodes come or go, and exists for
+    nodes that the model has never seen, with edges or without.
+
+    Args:
+        model (BASiS or BASiSLayer): The trained model.
+        attr_name (str, optional): The attribute of the data object that holds the
+            encodings, :obj:`[n, K]`; with :obj:`None` they are concatenated to
+            :obj:`x`. (default: :obj:`"basis_pe"`)
+        input_name (str): The attribute with the features that the model was trained
+            on, :obj:`[n, d]`. (default: :obj:`"x"`)
+
+    Raises:
+        ValueError: If :obj:`model` is neither of the two, or not fitted; when called,
+            if the graph has no such features, or of another width.
+    """
+
+    def __init__(
+        self, model: Any, attr_name: str | None = "basis_pe", input_name: str = "x"
+    ) -> None:
+        layer = getattr(model, "layer_", model)
+        if not isinstance(layer, BASiSLayer):
+            raise ValueError(
+                f"model={model!r} cannot be used: it must be a BASiSLayer or a fitted "
+                f"BASiS"
+            )
+        self.layer = layer
+        self.attr_name = attr_name
+        self.input_name = input_name
+
+    @torch.no_grad()
+    def forward(self, data: Data) -> Data:
+        r"""The graph with encodings."""
+        graph = checked_graph(data, type(self).__name__)
+        x = graph.get(self.input_name)
+        if not isinstance(x, Tensor):
+            raise ValueError(
+                f"data has no {self.input_name!r} that the model could embed: set it "
+                f"to the features it was trained on, or name them by input_name"
+            )
+        device, is_training = self.layer.anchors.device, self.layer.training
+        self.layer.eval()
+        try:
+            rows = [self.layer(part.to(device)) for part in x.split(BLOCK_ROWS)]
+        finally:
+            self.layer.train(is_training)
+        return add_node_attribute(graph, torch.cat(rows).to(x.device), self.attr_name)
+
+    def __repr__(self) -> str:
+        return f"{self.__class__.__name__}({self.layer!r})"
