@@ -17,6 +17,8 @@ from pyg_basis.loader import (
     MovingReference,
 )
 from pyg_basis.nn._default_network import default_network
+from pyg_basis.nn._full_precision import full_precision
+from pyg_basis.nn._uncompiled import uncompiled
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE, DegreeExtension
 from pyg_basis.nn.orthonormalization import Orthonormalization
 from pyg_basis.nn.reference_space import ReferenceSpace
@@ -38,7 +40,8 @@ class BASiSLayer(ReferenceSpace):
     :meth:`orthonormalize`, undoes the shrinkage of the regression (see
     :class:`Orthonormalization`). Anchors, their reference rows and all else
     that is fitted live in buffers: :meth:`state_dict` restores it, in a layer
-    built with the same arguments.
+    built with the same arguments. Under :class:`torch.autocast` the network alone
+    runs in lower precision.
 
     Args:
         in_channels (int): Width of the features :math:`d`.
@@ -176,6 +179,8 @@ class BASiSLayer(ReferenceSpace):
         self.orthonormalization.reset_parameters()
 
     @torch.no_grad()
+    @uncompiled
+    @full_precision
     def update_reference(
         self,
         x: Tensor,
@@ -273,7 +278,8 @@ class BASiSLayer(ReferenceSpace):
 
     def _rows(self, x: Tensor) -> Tensor:
         """The network's rows, in the form of the targets."""
-        rows: Tensor = self.network(self.standardization(x))
+        # Autocast, where it is on, is for the network alone.
+        rows: Tensor = self.network(self.standardization(x)).to(x.dtype)
         if rows.shape != (x.size(0), self.num_eigenvectors):
             raise ValueError(
                 f"network gives shape {tuple(rows.shape)} for {x.size(0)} nodes, "
@@ -284,6 +290,7 @@ class BASiSLayer(ReferenceSpace):
 
     def _checked(self, x: Tensor) -> Tensor:
         """The features in the layer's dtype."""
+        self._check_precision()
         if x.dim() != 2 or x.size(1) != self.in_channels:
             raise ValueError(
                 f"x has shape {tuple(x.shape)}, expected [nodes, {self.in_channels}]: "

@@ -1,6 +1,8 @@
 import torch
 from torch import Tensor, nn
 
+from pyg_basis.nn._full_precision import full_precision
+
 # The graph whose degrees are learned has this many nodes at most: like that of a
 # large set, locally, and a second of work.
 DEGREE_SAMPLE = 10_000
@@ -84,6 +86,7 @@ class DegreeExtension(nn.Module):
         self.coefficients[:num_centers] = solution[:-1].to(self.coefficients)
         self.intercept.copy_(solution[-1])
 
+    @full_precision
     def forward(self, x: Tensor) -> Tensor:
         r"""The square root of the relative degree of the points :obj:`x
         [n, d]`, mean square 1 over the sample, :obj:`[n]`."""
@@ -96,7 +99,13 @@ class DegreeExtension(nn.Module):
         # cdist squares by a matrix product, which loses the digits of distances
         # that are small beside the distance to the origin: take a near one.
         origin = self.centers[0]
-        return torch.cdist(x - origin, self.centers - origin)
+        # The mode is named, as the automatic one depends on the number of points:
+        # an exported or compiled module would be bound to more than 25 of them.
+        return torch.cdist(
+            x - origin,
+            self.centers - origin,
+            compute_mode="use_mm_for_euclid_dist",
+        )
 
     def __repr__(self) -> str:
         num_centers, in_channels = self.centers.shape

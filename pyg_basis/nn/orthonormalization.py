@@ -1,6 +1,8 @@
 import torch
 from torch import Tensor, nn
 
+from pyg_basis.nn._full_precision import full_precision
+
 # Below this share of the largest, a direction of the rows was not learned;
 # scaling it up to the others would only raise its noise.
 UNLEARNED = 0.05
@@ -39,6 +41,7 @@ class Orthonormalization(nn.Module):
         floor = (UNLEARNED * values[-1]).clamp(min=torch.finfo(torch.float32).tiny)
         self.matrix.copy_((vectors * values.maximum(floor).rsqrt()) @ vectors.T)
 
+    @full_precision
     def forward(self, rows: Tensor) -> Tensor:
         r"""Rows :obj:`[n, K]` of the orthonormal embedding."""
         return rows @ self.matrix

@@ -12,6 +12,8 @@ from pyg_basis.loader import (
     MovingReference,
     WarmStart,
 )
+from pyg_basis.nn._full_precision import full_precision
+from pyg_basis.nn._uncompiled import uncompiled
 
 # Buffers as long as the reference set, which is not known before there is one.
 OF_ANY_LENGTH = ("nodes", "rows")
@@ -87,6 +89,8 @@ class ReferenceSpace(nn.Module):
         self.num_nodes.fill_(moving.num_nodes)
         self.is_initialized.fill_(True)
 
+    @uncompiled
+    @full_precision
     def targets(self, x: Tensor) -> Data:
         r"""The batch of the new nodes :obj:`x [m - l, d]` and the anchors, with
         aligned targets (Algorithm 1, steps 2-4; see
@@ -109,6 +113,7 @@ class ReferenceSpace(nn.Module):
                 "this layer has no reference yet: call init_reference(x) with a sample "
                 "of the training features, or load_state_dict"
             )
+        self._check_precision()
         start = WarmStart.unpacked(self.start, self.window)
         self._prepared = (
             version,
@@ -129,6 +134,16 @@ class ReferenceSpace(nn.Module):
         reference = self.anchor_reference()
         return MovingReference(reference, self.nodes, self.rows, int(self.num_nodes))
 
+    def _check_precision(self) -> None:
+        # Near the anchors, float16 and bfloat16 tell neighbours and degrees apart
+        # by their rounding.
+        if self.anchors.dtype.itemsize < 4:
+            raise RuntimeError(
+                f"this layer is in {self.anchors.dtype}, which is too coarse for the "
+                f"distances between points: keep it in float32 (it takes features of "
+                f"any dtype) and run its network in less by torch.autocast"
+            )
+
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any
     ) -> None:
@@ -139,4 +154,4 @@ class ReferenceSpace(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_prepared": None}
+        return {**super().__getstate__(), "_prepared": None}

@@ -1,0 +1,89 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pyg_basis import BASiSLayer
+from tests.nn.fitted_layer import fitted_layer
+from tests.nn.test_basis_layer import three_blobs
+
+NUM_NODES = (0, 1, 2, 25, 26, 1000)
+
+
+class Exported:
+    """The layer in a file of its own, as another program would run it."""
+
+    def __init__(self, layer: BASiSLayer, example: Tensor, path: Path) -> None:
+        torch.onnx.export(
+            layer.eval(),
+            (example,),
+            path,
+            input_names=["x"],
+            output_names=["embedding"],
+            dynamic_shapes={"x": {0: "nodes"}},
+            external_data=False,
+            dynamo=True,
+            verbose=False,
+        )
+        self.session = onnxruntime.InferenceSession(path)
+
+    def __call__(self, x: Tensor) -> NDArray[Any]:
+        (embedding,) = self.session.run(["embedding"], {"x": x.numpy()})
+        return embedding
+
+
+def assert_same(exported: Exported, layer: BASiSLayer, x: Tensor, atol: float) -> None:
+    with torch.no_grad():
+        expected = layer(x).numpy()
+    found = exported(x)
+    assert found.shape == expected.shape and found.dtype == expected.dtype
+    np.testing.assert_allclose(found, expected, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize(
+    ("laplacian", "num_examples"), [("sym", 3), ("sym", 60), ("rw", 3), ("comb", 3)]
+)
+def test_any_number_of_nodes(laplacian: Any, num_examples: int, tmp_path: Path) -> None:
+    layer = fitted_layer(laplacian=laplacian)
+    exported = Exported(layer, three_blobs(num_examples), tmp_path / "layer.onnx")
+    assert exported.session.get_inputs()[0].shape == ["nodes", 2]
+    assert exported.session.get_outputs()[0].shape == ["nodes", 3]
+    for num_nodes in NUM_NODES:
+        assert_same(exported, layer, three_blobs(num_nodes, seed=1), atol=1e-5)
+
+
+def test_default_network(tmp_path: Path) -> None:
+    layer = fitted_layer(network=None)
+    exported = Exported(layer, three_blobs(3), tmp_path / "layer.onnx")
+    assert_same(exported, layer, three_blobs(100, seed=1), atol=1e-5)
+
+
+def test_double_precision(tmp_path: Path) -> None:
+    layer = fitted_layer().double()
+    exported = Exported(layer, three_blobs(3).double(), tmp_path / "layer.onnx")
+    assert_same(exported, layer, three_blobs(100, seed=1).double(), atol=1e-12)
+
+
+def test_features_far_from_the_origin(tmp_path: Path) -> None:
+    # Squared distances are differences of squares there, which must cancel as well.
+    layer = fitted_layer()
+    layer.init_reference(three_blobs() + 1000, reference_size=200)
+    exported = Exported(layer, three_blobs(3) + 1000, tmp_path / "layer.onnx")
+    x = three_blobs(100, seed=1) + 1000
+    assert layer.degree(x).std() > 0.05
+    assert_same(exported, layer, x, atol=1e-3)
+
+
+def test_what_is_for_training_is_left_behind(tmp_path: Path) -> None:
+    layer = fitted_layer()
+    path = tmp_path / "layer.onnx"
+    Exported(layer, three_blobs(3), path)
+    kept = {value.name for value in onnx.load(path).graph.initializer}
+    assert {"degree.bandwidths", "standardization.mean"} <= kept
+    assert kept.isdisjoint(name for name, _ in layer.named_buffers(recurse=False))
