@@ -14,7 +14,6 @@ about 10 minutes on one core.
 """
 
 import argparse
-import shutil
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,10 +26,9 @@ from sklearn.cluster import KMeans
 from tasks import add_run_options, parse_run_options, run_tasks
 from torch import Tensor, nn
 from torch_geometric.data import Data
-from torch_geometric.datasets import Planetoid
 from torch_geometric.nn import GCNConv
-from torch_geometric.transforms import NormalizeFeatures
 
+from pyg_basis.datasets import load_graph
 from pyg_basis.metrics import normalized_mutual_information
 from pyg_basis.nn import BASiSLayer
 
@@ -66,7 +64,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     seeds = range(1 if options.quick else options.seeds)
     settings = {**SETTINGS, "epochs": 20} if options.quick else SETTINGS
-    load_graph(options.data_root, options.cache_dir)  # here, not in every process
+    load_graph(
+        "cora", options.data_root, options.cache_dir
+    )  # here, not in every process
     tasks = [
         (variant, weight, labels, seed, settings, options.data_root, options.cache_dir)
         for seed in seeds
@@ -94,18 +94,6 @@ def main(arguments: list[str] | None = None) -> None:
     check_fairness(runs)
 
 
-def load_graph(data_root: Path | None, cache_dir: Path) -> Data:
-    """Cora with normalised rows, processed in the cache: the data may be read-only."""
-    root = cache_dir / "planetoid"
-    if data_root is not None:
-        raw = root / "Cora" / "raw"
-        raw.mkdir(parents=True, exist_ok=True)
-        for file in (data_root / "graphs" / "planetoid" / "Cora" / "raw").iterdir():
-            if not (raw / file.name).exists():
-                shutil.copyfile(file, raw / file.name)
-    return Planetoid(str(root), "Cora", transform=NormalizeFeatures())[0]
-
-
 def weights_of(variant: str) -> tuple[float | None, ...]:
     if variant == ALONE:
         return (None,)
@@ -122,7 +110,7 @@ def run_one(
     data_root: Path | None,
     cache_dir: Path,
 ) -> Run:
-    graph = load_graph(data_root, cache_dir)
+    graph = load_graph("cora", data_root, cache_dir)
     split = random_split(graph.y, labels_per_class, seed)
     # Dropout draws from the global generator, and what the layer does must not shift
     # its numbers: variants would differ by chance.

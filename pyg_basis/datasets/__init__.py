@@ -1,7 +1,8 @@
-r"""Toy sets, manifolds with known eigenfunctions, and image sets."""
+r"""Toy sets, manifolds with known eigenfunctions, image sets and graphs."""
 
 from pyg_basis.datasets.digits import digits
 from pyg_basis.datasets.image_split import ImageSplit
+from pyg_basis.datasets.load_graph import load_graph
 from pyg_basis.datasets.load_images import load_images
 from pyg_basis.datasets.manifolds import (
     circle,
@@ -26,6 +27,7 @@ __all__ = [
     "circle_eigenfunctions",
     "circles",
     "digits",
+    "load_graph",
     "load_images",
     "sphere",
     "sphere_eigenfunctions",

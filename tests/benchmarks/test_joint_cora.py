@@ -29,7 +29,7 @@ def graph():
 
 
 def test_a_quick_run(graph, tmp_path, monkeypatch):
-    monkeypatch.setattr(joint_cora, "load_graph", lambda *folders: graph)
+    monkeypatch.setattr(joint_cora, "load_graph", lambda name, *folders: graph)
     before = torch.get_rng_state()
     joint_cora.main(["--quick", "--processes", "1", "--output", str(tmp_path)])
     assert torch.equal(torch.get_rng_state(), before)
