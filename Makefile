@@ -1,4 +1,4 @@
-# make demo | test | test-slow | lint | format | clean
+# make demo | test | test-slow | notebooks | notebooks-update | lint | format | clean
 #
 # Each target first makes the virtual environment it runs in, when that is missing or
 # older than pyproject.toml or constraints.txt. Other settings, for example:
@@ -9,7 +9,8 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-EXTRAS ?= dev
+# Goals that start with "notebooks" need that extra too.
+EXTRAS ?= $(if $(filter notebooks%,$(MAKECMDGOALS)),dev$(comma)notebooks,dev)
 WORKERS ?= 2
 DEMO_ARGS ?=
 
@@ -25,7 +26,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # loadfile keeps a file's tests in one process: its shared fixtures are made once.
 PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: demo test test-slow lint format clean
+.PHONY: demo test test-slow notebooks notebooks-update lint format clean
 .DEFAULT_GOAL := test
 
 demo: $(STAMP)
@@ -36,6 +37,16 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(PYTEST) -m slow --durations=10
+
+# Runs the tutorials and changes no file.
+notebooks: $(STAMP)
+	$(PYTEST) --nbmake --nbmake-timeout=600 notebooks/*.ipynb
+
+# Writes the executed notebooks anew from their sources.
+notebooks-update: $(STAMP)
+	$(BIN)/jupytext --quiet --update --to ipynb notebooks/*.py
+	$(ONE_THREAD) $(BIN)/python -m nbconvert --to notebook --execute --inplace \
+	    --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
