@@ -50,13 +50,13 @@ class Method(NamedTuple):
 
 
 def parameters_of(estimator: Any) -> dict[str, Any]:
-    """What a run records of its estimator; the seed stands apart, and none has a
-    network of its own."""
+    """What a run records of its estimator; the seed stands apart, none has a network of
+    its own, and points have no graph but that of their neighbours."""
     parameters: dict[str, Any] = estimator.get_params(deep=False)
     return {
         name: value
         for name, value in parameters.items()
-        if name not in ("random_state", "network", "verbose")
+        if name not in ("random_state", "network", "graph", "verbose")
     }
 
 

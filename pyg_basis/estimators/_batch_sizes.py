@@ -21,6 +21,24 @@ class BatchSizes(NamedTuple):
     num_oversamples: int
 
     @classmethod
+    def asked_for(cls, estimator: Any, num_points: int) -> "BatchSizes":
+        """The estimator's sizes as they are, but for a reference set of no more points
+        than there are, or a batch has."""
+        batch_size = estimator.batch_size
+        reference_size = min(estimator.reference_size or batch_size, num_points)
+        aligner = get_aligner(estimator.alignment)
+        is_drawn_on = reference_size > batch_size and not keeps_width(aligner)
+        # For more columns of the map.
+        room = max(estimator.n_anchors - least_anchors(estimator), 0)
+        return cls(
+            batch_size,
+            estimator.n_anchors,
+            estimator.n_neighbors,
+            reference_size=max(reference_size, batch_size),
+            num_oversamples=min(NUM_OVERSAMPLES, room) if is_drawn_on else 0,
+        )
+
+    @classmethod
     def for_points(cls, estimator: Any, num_points: int) -> "BatchSizes":
         """The estimator's sizes, lowered with a warning where the points are
         too few for them: a small set is ordinary, and every batch is then the
@@ -30,19 +48,8 @@ class BatchSizes(NamedTuple):
             ValueError: If the points are too few for the components.
         """
         least = least_anchors(estimator)
-        batch_size = estimator.batch_size
-        reference_size = min(estimator.reference_size or batch_size, num_points)
-        aligner = get_aligner(estimator.alignment)
-        is_drawn_on = reference_size > batch_size and not keeps_width(aligner)
-        room = max(estimator.n_anchors - least, 0)  # for more columns of the map
-        asked = cls(
-            batch_size,
-            estimator.n_anchors,
-            estimator.n_neighbors,
-            reference_size=max(reference_size, batch_size),
-            num_oversamples=min(NUM_OVERSAMPLES, room) if is_drawn_on else 0,
-        )
-        if num_points >= batch_size:
+        asked = cls.asked_for(estimator, num_points)
+        if num_points >= asked.batch_size:
             return asked
         sizes = cls(
             batch_size=num_points,

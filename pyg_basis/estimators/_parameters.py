@@ -11,6 +11,7 @@ from pyg_basis.loader.choose_anchors import AnchorMethod
 
 LAPLACIANS = ("sym", "rw", "comb")
 BANDWIDTHS = ("self_tuning", "global")
+GRAPHS = ("auto", "neighbors", "whole", "coarsened", "induced")
 
 
 Rule = tuple[Callable[[Any], bool], str]
@@ -125,6 +126,7 @@ RULES: dict[str, Rule] = {
     "anchors": one_of(*get_args(AnchorMethod)),
     "alignment": one_of(*get_args(AlignmentMethod)),
     "extend_degree": switch(),
+    "graph": one_of(*GRAPHS),
     "orthonormalize": switch(),
     "network": (
         lambda value: value is None or isinstance(value, nn.Module),

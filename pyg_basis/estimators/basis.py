@@ -17,24 +17,18 @@ from torch import Tensor, nn
 from pyg_basis.align.fit_affine import AlignmentMethod
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
+from pyg_basis.estimators._graph_training import graph_training, uses_edges
 from pyg_basis.estimators._parameters import check_parameters
-from pyg_basis.estimators._source import (
-    class_codes,
-    feature_source,
-    row_blocks,
-    single_precision,
-)
+from pyg_basis.estimators._point_training import point_training
+from pyg_basis.estimators._source import feature_source, row_blocks
 from pyg_basis.estimators._training import (
     History,
-    new_layer,
     seeded_global_generator,
     train_layer,
     warn_about_batches,
 )
-from pyg_basis.loader import AnchorLoader, choose_anchors
 from pyg_basis.loader.choose_anchors import AnchorMethod
 from pyg_basis.nn import BASiSLayer
-from pyg_basis.nn.degree_extension import DEGREE_SAMPLE
 
 
 class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -78,6 +72,15 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         extend_degree (bool): For :obj:`laplacian="sym"`: learn the eigenvectors of
             the random walk, and the degrees apart from a larger sample, see
             :class:`~pyg_basis.BASiSLayer`. (default: :obj:`True`)
+        graph (str): The graph whose eigenvectors are learned. :obj:`"auto"`: that of
+            the edges, where :obj:`X` is a :class:`~torch_geometric.data.Data` with an
+            :obj:`edge_index`, else of each point's nearest neighbours, which
+            :obj:`"neighbors"` takes always. How batches of a given graph get their
+            targets is chosen by its size, and logged, or named: :obj:`"whole"`, the
+            exact eigenvectors of all of it; :obj:`"coarsened"`, samples to whose nodes
+            all others are joined; :obj:`"induced"`, samples with the edges between
+            them alone, for dense graphs, see :class:`~pyg_basis.loader.SampledGraph`.
+            (default: :obj:`"auto"`)
         orthonormalize (bool): Make the columns orthonormal over a sample, once the
             network is trained. (default: :obj:`True`)
         network (torch.nn.Module, optional): The network to train a copy of,
@@ -107,6 +110,10 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         n_iter_ (int): Number of batches trained on.
         n_features_in_ (int): Width of the features.
 
+    Of a given graph the network learns to tell a node's row from its features, also
+    for nodes that come later; components of less than a hundredth of the nodes take
+    no part in the training.
+
     Points may be an array (a memory-mapped one too), a tensor (embeddings then
     are tensors), a :class:`~torch_geometric.data.Data` with features
     :obj:`x`, the path of a :obj:`.npy` or :obj:`.pt` file with one of these,
@@ -135,6 +142,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         anchors: AnchorMethod = "poisson_disk",
         alignment: AlignmentMethod = "lstsq",
         extend_degree: bool = True,
+        graph: Literal["auto", "neighbors", "whole", "coarsened", "induced"] = "auto",
         orthonormalize: bool = True,
         network: nn.Module | None = None,
         learning_rate: float = 1e-3,
@@ -156,6 +164,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.anchors = anchors
         self.alignment = alignment
         self.extend_degree = extend_degree
+        self.graph = graph
         self.orthonormalize = orthonormalize
         self.network = network
         self.learning_rate = learning_rate
@@ -183,39 +192,20 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         # An earlier fit is replaced at the end only.
         described = copy.copy(self)
         source = feature_source(described, X, reset=True)
-        labels = class_codes(y, len(source)) if self.anchors == "per_class" else None
-        sizes = BatchSizes.for_points(self, len(source))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        # Anchors, degrees and scales come from a sample of bounded size.
-        num_sampled = min(max(sizes.reference_size, DEGREE_SAMPLE), len(source))
-        rng = np.random.default_rng(seed)
-        drawn = rng.choice(len(source), num_sampled, replace=False)
-        sample = single_precision(source.__getitems__(drawn)).to(self.device)
-        anchors = choose_anchors(
-            sample,
-            sizes.num_anchors,
-            self.anchors,
-            y=None if labels is None else torch.from_numpy(labels[drawn]),
-            seed=seed,
-        )
-        layer = new_layer(self, source.num_features, sizes, seed)
-        layer.init_reference(
-            sample, anchors, sizes.reference_size, sizes.batch_size, seed
-        )
-        reference = layer.anchor_reference()
-        loader = AnchorLoader(
-            source,
-            reference.to("cpu") if self.n_workers > 0 else reference,
-            batch_size=sizes.batch_size,
-            num_batches=self.max_iter,
-            anchor_index=torch.from_numpy(drawn)[anchors.cpu()],
-            seed=seed,
-            num_workers=self.n_workers,
-            pin_memory=self.n_workers > 0 and "cuda" in str(self.device),
-        )
+        if uses_edges(self, X):
+            training = graph_training(self, X, source, seed)
+        else:
+            training = point_training(self, source, y, seed)
+        layer, batches, sample, sizes = training
         with seeded_global_generator(seed, self.device):  # for dropout, say
             history, eigenvalues = train_layer(
-                layer, loader, self.max_iter, self.learning_rate, self.tol, self.verbose
+                layer,
+                batches,
+                self.max_iter,
+                self.learning_rate,
+                self.tol,
+                self.verbose,
             )
         if self.orthonormalize:
             layer.orthonormalize(sample)

@@ -6,8 +6,11 @@ from pyg_basis.loader.batch_embedding import BatchEmbedding
 from pyg_basis.loader.choose_anchors import choose_anchors
 from pyg_basis.loader.exact_embedding import ExactEmbedding, SpectralRows
 from pyg_basis.loader.feature_source import FeatureSource
+from pyg_basis.loader.graph_loader import GraphLoader
 from pyg_basis.loader.moving_reference import Movement, MovingReference
+from pyg_basis.loader.sampled_graph import SampledGraph
 from pyg_basis.loader.warm_start import WarmStart
+from pyg_basis.loader.whole_graph import WholeGraph
 
 __all__ = [
     "AnchorLoader",
@@ -15,9 +18,12 @@ __all__ = [
     "BatchEmbedding",
     "ExactEmbedding",
     "FeatureSource",
+    "GraphLoader",
     "Movement",
     "MovingReference",
+    "SampledGraph",
     "SpectralRows",
     "WarmStart",
+    "WholeGraph",
     "choose_anchors",
 ]

@@ -102,7 +102,9 @@ class AnchorReference:
         # The targets are constants of the regression.
         with torch.no_grad():
             embedded = self.batches(x.detach())
-            rows, alignment = self._align(embedded.vectors)
+            rows, alignment = aligned_to(
+                self.rows, embedded.vectors, self.aligner, self.embedding.num_constant
+            )
         joined = torch.cat([self.anchors, x])
         is_anchor = torch.arange(joined.size(0), device=joined.device) < num_anchors
         return Data(
@@ -126,21 +128,25 @@ class AnchorReference:
             start=self.start and self.start.to(device),
         )
 
-    def _align(self, vectors: Tensor) -> tuple[Tensor, Alignment]:
-        # The constant column is the same in every batch. Left in, it would
-        # make the anchors rank-deficient beside the shift of the map.
-        constant = self.embedding.num_constant
-        mapped = vectors[:, constant:]
-        alignment = self.aligner.fit(
-            mapped[: self.anchors.size(0)], self.rows[:, constant:].to(mapped)
-        )
-        return (
-            torch.cat([vectors[:, :constant], alignment.apply(mapped)], dim=1),
-            alignment,
-        )
-
     def __repr__(self) -> str:
         return (
             f"{self.__class__.__name__}(num_anchors={self.rows.size(0)}, "
             f"num_eigenvectors={self.rows.size(1)})"
         )
+
+
+def aligned_to(
+    reference: Tensor, vectors: Tensor, aligner: Aligner, num_constant: int
+) -> tuple[Tensor, Alignment]:
+    r"""Brings a batch's eigenvectors :obj:`[m, p]` into the basis of the anchors' rows
+    :obj:`reference [l, K]`; the anchors are the batch's first nodes.
+
+    The first :obj:`num_constant` columns are the same in every batch. Left in, they
+    would make the anchors rank-deficient beside the shift of the map.
+    """
+    mapped = vectors[:, num_constant:]
+    alignment = aligner.fit(
+        mapped[: reference.size(0)], reference[:, num_constant:].to(mapped)
+    )
+    rows = torch.cat([vectors[:, :num_constant], alignment.apply(mapped)], dim=1)
+    return rows, alignment

@@ -143,14 +143,18 @@ class ExactEmbedding:
             ValueError: If features are not finite, or there are too few points
                 for :obj:`num_neighbors` or :obj:`num_eigenvectors`.
         """
-        operator = self.operator(x)
+        return self.rows_of(self.operator(x))
+
+    def rows_of(self, operator: Laplacian) -> SpectralRows:
+        r"""The embedding of the nodes of a graph by its Laplacian, which is of this
+        kind."""
         # The trivial vector comes first, whatever the number of components.
         pairs = eigenpairs(operator, self.num_pairs + 1, solver=self.solver)
         kept = slice(int(self.drop_trivial), self.num_pairs)
         vectors = pairs.vectors[:, kept]
         scale = operator.degree.max() if self.laplacian == "comb" else 1.0
         return SpectralRows(
-            vectors=vectors * (x.size(0) ** 0.5 / vectors.norm(dim=0)),
+            vectors=vectors * (operator.num_nodes**0.5 / vectors.norm(dim=0)),
             values=pairs.values[kept],
             degree=operator.degree,
             num_components=int((pairs.values < ZERO_EIGENVALUE * scale).sum()),

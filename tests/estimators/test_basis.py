@@ -205,7 +205,7 @@ def test_cuda() -> None:
 def test_memory_mapped_array_is_not_read_whole(
     tmp_path: Path, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pyg_basis.estimators.basis.DEGREE_SAMPLE", 1000)
+    monkeypatch.setattr("pyg_basis.estimators._point_training.DEGREE_SAMPLE", 1000)
     # A reference and degrees of bounded size, whatever the number of points.
     settings = {"reference_size": None}
     x = 50 + 10 * three_blobs(300_000)

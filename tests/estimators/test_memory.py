@@ -23,7 +23,7 @@ import time
 import numpy as np
 import torch
 
-import pyg_basis.estimators.basis
+import pyg_basis.estimators._point_training
 from pyg_basis import BASiS
 from pyg_basis.loader import AnchorLoader, AnchorReference, ExactEmbedding
 
@@ -51,7 +51,7 @@ def draw(x):
 
 
 def fit(x):
-    pyg_basis.estimators.basis.DEGREE_SAMPLE = 1000  # quicker, and as bounded
+    pyg_basis.estimators._point_training.DEGREE_SAMPLE = 1000  # quicker, and as bounded
     basis = BASiS(n_anchors=30, batch_size=100, n_neighbors=10, max_iter=3)
     basis.set_params(random_state=0).fit(x)
 

@@ -1,0 +1,165 @@
+import logging
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch_geometric.data import Data
+
+from pyg_basis.align.fit_affine import get_aligner
+from pyg_basis.estimators._batch_sizes import BatchSizes
+from pyg_basis.estimators._point_training import Training
+from pyg_basis.estimators._source import single_precision
+from pyg_basis.estimators._training import new_layer
+from pyg_basis.graph import GivenGraph
+from pyg_basis.loader import (
+    ExactEmbedding,
+    FeatureSource,
+    GraphLoader,
+    SampledGraph,
+    WholeGraph,
+)
+from pyg_basis.loader.graph_loader import GraphTargets
+from pyg_basis.loader.sampled_graph import LEAST_CONNECTED, connected_share
+from pyg_basis.nn.degree_extension import DEGREE_SAMPLE
+
+logger = logging.getLogger("pyg_basis")
+
+# Nodes of a graph that is decomposed as a whole, at most: minutes, and some gigabytes.
+# Where it can be done nothing comes closer (benchmarks/positional_encoding.py).
+WHOLE_UP_TO = 1_000_000
+# Components of less than this share of the nodes tell the network nothing about the
+# others, while each would take one of the first eigenvectors for itself.
+LEAST_COMPONENT = 0.01
+# More nodes than this outside the components that are learned are told.
+MOST_LEFT_OUT = 0.1
+
+
+def uses_edges(estimator: Any, X: Any) -> bool:
+    """Whether the graph of the edges of ``X`` is to be learned.
+
+    Raises:
+        ValueError: If it is asked for, and there are none.
+    """
+    if isinstance(X, Data) and X.edge_index is not None:
+        return bool(estimator.graph != "neighbors")
+    if estimator.graph not in ("auto", "neighbors"):
+        raise ValueError(
+            f"graph={estimator.graph!r} needs edges, and X has none: pass a "
+            f"torch_geometric.data.Data with edge_index, or use graph='auto'"
+        )
+    return False
+
+
+def graph_training(
+    estimator: Any, data: Data, source: FeatureSource, seed: int
+) -> Training:
+    """Prepares the training on the graph that is given by the edges of ``data``.
+
+    Raises:
+        ValueError: If the graph is not valid or falls into pieces, or batches of it
+            would.
+    """
+    graph = GivenGraph.from_data(data)
+    nodes = _learned_nodes(graph, estimator.n_components + int(estimator.drop_trivial))
+    if len(nodes) < graph.num_nodes:
+        graph = graph.subgraph(nodes)
+    sizes = _sizes(estimator, graph.num_nodes)
+    layer = new_layer(estimator, source.num_features, sizes, seed)
+    targets = _targets(estimator, graph, layer.embedding, sizes, seed)
+    num_fixed = targets.num_fixed if isinstance(targets, SampledGraph) else 0
+    batches = GraphLoader(
+        source,
+        targets,
+        nodes,
+        sizes.batch_size - num_fixed,
+        estimator.max_iter,
+        seed,
+        num_workers=estimator.n_workers,
+    )
+    rng = np.random.default_rng(seed)
+    drawn = rng.choice(len(nodes), min(DEGREE_SAMPLE, len(nodes)), replace=False)
+    sample = single_precision(source.__getitems__(nodes[drawn])).to(estimator.device)
+    layer.standardization.fit(sample)
+    if estimator.laplacian != "comb":
+        degree = torch.from_numpy(graph.degree[drawn]).to(sample)
+        layer.degree.fit(sample, degree, torch.Generator().manual_seed(seed))
+    return Training(layer, batches, sample, sizes)
+
+
+def _learned_nodes(graph: GivenGraph, most: int) -> NDArray[np.int64]:
+    """The nodes of all components that are more than dust, of which there may be as
+    many as eigenvectors."""
+    sizes = np.bincount(graph.components)
+    is_large = sizes >= max(LEAST_COMPONENT * graph.num_nodes, most + 1)
+    num_large = int(is_large.sum())
+    if num_large == 0 or num_large > most:
+        raise ValueError(
+            f"X.edge_index falls into {len(sizes)} components, the largest of "
+            f"{sizes.max()} nodes, {num_large} of them large, and the first "
+            f"n_components={most} eigenvectors tell components apart and nothing else: "
+            f"join components, raise n_components, or use AddSpectralPE, which embeds "
+            f"each by itself"
+        )
+    nodes = np.flatnonzero(is_large[graph.components])
+    left_out = 1 - len(nodes) / graph.num_nodes
+    told = (
+        f"{left_out:.1%} of the nodes are in {len(sizes) - num_large} small components "
+        f"and left out of the training: they are embedded by their features alone"
+    )
+    if left_out > MOST_LEFT_OUT:
+        warnings.warn(told, UserWarning, stacklevel=4)
+    elif left_out > 0:
+        logger.info(told)
+    return nodes
+
+
+def _sizes(estimator: Any, num_nodes: int) -> BatchSizes:
+    sizes = BatchSizes.asked_for(estimator, num_nodes)
+    return sizes._replace(
+        batch_size=min(sizes.batch_size, num_nodes),
+        num_anchors=min(sizes.num_anchors, num_nodes // 2),
+        reference_size=min(sizes.reference_size, num_nodes),
+    )
+
+
+def _targets(
+    estimator: Any,
+    graph: GivenGraph,
+    embedding: ExactEmbedding,
+    sizes: BatchSizes,
+    seed: int,
+) -> GraphTargets:
+    choice = estimator.graph
+    if choice == "auto":
+        choice = "whole" if graph.num_nodes <= WHOLE_UP_TO else "coarsened"
+        logger.info(
+            "graph=%r: %d nodes are %s the %d whose exact eigenvectors are learned as "
+            "a whole; samples of larger graphs are coarsened",
+            choice,
+            graph.num_nodes,
+            "within" if choice == "whole" else "beyond",
+            WHOLE_UP_TO,
+        )
+    if choice == "whole":
+        return WholeGraph.from_graph(graph, embedding)
+    if choice == "induced":
+        share = connected_share(graph, sizes.batch_size, seed)
+        if share < LEAST_CONNECTED:
+            raise ValueError(
+                f"graph='induced' cannot be used: of {sizes.batch_size} random nodes "
+                f"only {share:.0%} hang together by the edges between them, and "
+                f"eigenvectors would tell fragments apart: use graph='auto', or raise "
+                f"batch_size={sizes.batch_size}"
+            )
+    return SampledGraph.from_graph(
+        graph,
+        embedding,
+        get_aligner(estimator.alignment),
+        choice,
+        sizes.num_anchors,
+        sizes.reference_size,
+        sizes.num_oversamples,
+        seed,
+    )

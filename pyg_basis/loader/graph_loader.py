@@ -1,0 +1,91 @@
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
+from torch_geometric.data import Data
+
+from pyg_basis.loader._worker import init_worker
+from pyg_basis.loader.feature_source import FeatureSource
+
+
+class GraphTargets(Protocol):
+    r"""Where the targets of a given graph's nodes come from."""
+
+    def targets(self, drawn: NDArray[np.int64], seed: int = 0) -> Data:
+        r"""Nodes and their targets, see :meth:`SampledGraph.targets`."""
+        ...
+
+
+class GraphLoader(DataLoader[Any]):
+    r"""Yields training batches of a given graph: random nodes with their features and
+    their aligned Laplacian eigenvectors as targets.
+
+    Each batch is the :class:`~torch_geometric.data.Data` of
+    :meth:`SampledGraph.targets`, with the features :obj:`x [m, d]` of its nodes. The
+    batches are the same for any number of workers.
+
+    Args:
+        source (FeatureSource, Tensor, numpy.ndarray or Data): The features of all
+            nodes, see :class:`FeatureSource`.
+        targets (WholeGraph or SampledGraph): The targets of the graph's nodes.
+        nodes (numpy.ndarray): The graph's nodes as rows of :obj:`source`, :obj:`[n]`.
+        num_drawn (int): Nodes drawn for a batch.
+        num_batches (int): Batches of one pass.
+        seed (int, optional): Seed of the draws. (default: :obj:`0`)
+        **kwargs (optional): Arguments of :class:`torch.utils.data.DataLoader`, such
+            as :obj:`num_workers`.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        targets: GraphTargets,
+        nodes: NDArray[np.int64],
+        num_drawn: int,
+        num_batches: int,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        if not isinstance(source, FeatureSource):
+            source = FeatureSource(source)
+        batches = _Batches(source, targets, nodes, num_drawn, num_batches, seed)
+        super().__init__(
+            batches,
+            batch_size=None,
+            generator=torch.Generator().manual_seed(seed),
+            worker_init_fn=init_worker,
+            **kwargs,
+        )
+
+
+class _Batches(Dataset[Data]):
+    """Batches by number; each has a generator of its own."""
+
+    def __init__(
+        self,
+        source: FeatureSource,
+        targets: GraphTargets,
+        nodes: NDArray[np.int64],
+        num_drawn: int,
+        num_batches: int,
+        seed: int,
+    ) -> None:
+        self.source = source
+        self.targets = targets
+        self.nodes = nodes
+        self.num_drawn = min(num_drawn, len(nodes))
+        self.num_batches = num_batches
+        self.entropy = np.random.SeedSequence(seed).entropy
+
+    def __len__(self) -> int:
+        return self.num_batches
+
+    def __getitem__(self, number: int) -> Data:
+        sequence = np.random.SeedSequence(self.entropy, spawn_key=(number,))
+        rng = np.random.default_rng(sequence)
+        drawn = rng.choice(len(self.nodes), self.num_drawn, replace=False)
+        batch = self.targets.targets(drawn, int(rng.integers(2**31)))
+        batch.x = self.source.__getitems__(self.nodes[batch.node.numpy()]).float()
+        return batch

@@ -1,0 +1,175 @@
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch_geometric.data import Data
+
+from pyg_basis.align.fit_affine import Aligner
+from pyg_basis.graph import GivenGraph, coarsened, nearest_seeds
+from pyg_basis.loader.anchor_reference import aligned_to
+from pyg_basis.loader.exact_embedding import ExactEmbedding, SpectralRows
+
+BatchOperator = Literal["coarsened", "induced"]
+
+# Samples that are looked at, and the share of their nodes that must hang together for
+# eigenvectors to be those of the graph and not of its fragments.
+NUM_LOOKS = 3
+LEAST_CONNECTED = 0.95
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SampledGraph:
+    r"""Targets for the nodes of a given graph from samples of it: Algorithm 1 of
+    `BASiS <https://arxiv.org/abs/2211.16960>`_, where the edges of a batch are not
+    made from features.
+
+    Args:
+        graph (GivenGraph): The graph.
+        anchors (numpy.ndarray): Node numbers, :obj:`[l]`.
+        rows (Tensor): The anchors' rows of the reference embedding, :obj:`[l, K]`.
+        embedding (ExactEmbedding): How a sample is embedded.
+        aligner (LeastSquares or RANSAC or Orthogonal): How the affine map is fitted.
+        batch_operator (str): The graph of a sample. :obj:`"coarsened"`: every other
+            node joins the nearest sampled one, and the weights between these cells
+            add up, so that samples are as connected as the graph, see
+            :func:`~pyg_basis.graph.coarsened`; anchors need not be sampled, as they
+            have the rows of their cells. :obj:`"induced"`: the edges between the
+            anchors and the sampled nodes alone, which is for dense graphs.
+        num_oversamples (int, optional): Eigenvectors of a sample, beyond its first
+            :math:`K`, that the map to the reference may draw on. (default: :obj:`0`)
+    """
+
+    graph: GivenGraph
+    anchors: NDArray[np.int64]
+    rows: Tensor
+    embedding: ExactEmbedding
+    aligner: Aligner
+    batch_operator: BatchOperator
+    num_oversamples: int = 0
+
+    @classmethod
+    def from_graph(
+        cls,
+        graph: GivenGraph,
+        embedding: ExactEmbedding,
+        aligner: Aligner,
+        batch_operator: BatchOperator,
+        num_anchors: int,
+        reference_size: int,
+        num_oversamples: int = 0,
+        seed: int = 0,
+    ) -> "SampledGraph":
+        r"""Draws the anchors and the rest of the reference set, embeds it, and keeps
+        the anchors' rows.
+
+        Raises:
+            ValueError: If there are fewer anchors than an affine map needs, or
+                coarsening does not keep Laplacians of this kind.
+        """
+        if embedding.laplacian == "comb" and batch_operator == "coarsened":
+            raise ValueError(
+                "laplacian='comb' is not kept by coarsening, whose nodes stand for "
+                "different numbers of the graph's: use 'rw' or 'sym'"
+            )
+        reference_size = min(reference_size, graph.num_nodes)
+        if batch_operator == "coarsened":
+            num_anchors = reference_size  # all are known, and cost nothing
+        else:
+            embedding.check_num_anchors(num_anchors, reference_size, num_oversamples)
+        rng = np.random.default_rng(seed)
+        drawn = rng.choice(graph.num_nodes, reference_size, replace=False)
+        reference = _embed(graph, drawn, drawn, embedding, batch_operator, seed)
+        return cls(
+            graph,
+            drawn[:num_anchors],
+            reference.vectors[:num_anchors],
+            embedding,
+            aligner,
+            batch_operator,
+            num_oversamples,
+        )
+
+    @property
+    def num_fixed(self) -> int:
+        r"""Nodes that are in every batch, whatever is drawn."""
+        return len(self.anchors) if self.batch_operator == "induced" else 0
+
+    def targets(self, drawn: NDArray[np.int64], seed: int = 0) -> Data:
+        r"""Embeds the nodes that were drawn, with the anchors, and aligns the result
+        to the reference (Eq. 12-14).
+
+        Returns:
+            Data: Node numbers :obj:`node [m]`, their targets :obj:`y [m, K]`, and
+            diagnostics as of :meth:`AnchorReference.targets`. For induced samples the
+            anchors are the first of them.
+        """
+        others = drawn
+        if self.batch_operator == "induced":
+            others = drawn[~np.isin(drawn, self.anchors)]
+        nodes = np.concatenate([self.anchors, others])
+        sample = nodes if self.num_fixed else others
+        widened = self.embedding.widened(self.num_oversamples)
+        embedded = _embed(self.graph, sample, nodes, widened, self.batch_operator, seed)
+        rows, alignment = aligned_to(
+            self.rows, embedded.vectors, self.aligner, self.embedding.num_constant
+        )
+        first = len(self.anchors) - self.num_fixed
+        return Data(
+            node=torch.from_numpy(nodes[first:]),
+            y=rows[first:].float(),
+            eigenvalues=embedded.values[: self.embedding.num_eigenvectors].float(),
+            residual=float(alignment.residual),
+            rank=int(alignment.rank),
+            num_components=embedded.num_components,
+            converged=embedded.converged,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self.graph!r}, num_anchors={len(self.anchors)}, "
+            f"batch_operator={self.batch_operator!r})"
+        )
+
+
+def connected_share(graph: GivenGraph, num_drawn: int, seed: int) -> float:
+    r"""The mean share of the nodes of a random sample that are in the largest
+    component of the graph that the sample induces."""
+    rng = np.random.default_rng(seed)
+    shares = []
+    for _ in range(NUM_LOOKS):
+        drawn = rng.choice(graph.num_nodes, num_drawn, replace=False)
+        components = graph.subgraph(drawn).components
+        shares.append(np.bincount(components).max() / num_drawn)
+    return float(np.mean(shares))
+
+
+def _embed(
+    graph: GivenGraph,
+    sample: NDArray[np.int64],
+    nodes: NDArray[np.int64],
+    embedding: ExactEmbedding,
+    batch_operator: BatchOperator,
+    seed: int,
+) -> SpectralRows:
+    r"""The rows of some nodes in the embedding of a sample; of an induced one they are
+    the sample itself."""
+    place: NDArray[np.int64] = np.arange(len(nodes))
+    if batch_operator == "induced":
+        part = graph.subgraph(sample)
+    else:
+        cell = nearest_seeds(graph, sample, seed)
+        part, place = coarsened(graph, cell, len(sample)), cell[nodes]
+    # The eigenvectors of the random walk are functions of the nodes; those of the
+    # normalised Laplacian have a factor that hangs on what is sampled.
+    kind: Literal["rw", "comb"] = "comb" if embedding.laplacian == "comb" else "rw"
+    embedded = replace(embedding, laplacian=kind).rows_of(part.laplacian(kind))
+    # Beyond the reach of the sample nothing is known.
+    reached = torch.from_numpy(place >= 0).unsqueeze(1)
+    vectors = torch.where(reached, embedded.vectors[torch.from_numpy(place)], 0.0)
+    if embedding.laplacian == "sym":
+        vectors = vectors * torch.from_numpy(graph.degree[nodes]).sqrt().unsqueeze(1)
+    scale = vectors.square().mean(dim=0).rsqrt()
+    return replace(embedded, vectors=vectors * scale)

@@ -1,0 +1,43 @@
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch_geometric.data import Data
+
+from pyg_basis.graph import GivenGraph
+from pyg_basis.loader.exact_embedding import ExactEmbedding, SpectralRows
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class WholeGraph:
+    r"""Targets for the nodes of a given graph: the exact eigenvectors of all of it.
+
+    Args:
+        rows (SpectralRows): The embedding of all nodes.
+    """
+
+    rows: SpectralRows
+
+    @classmethod
+    def from_graph(cls, graph: GivenGraph, embedding: ExactEmbedding) -> "WholeGraph":
+        r"""Decomposes the whole graph, once."""
+        return cls(embedding.rows_of(graph.laplacian(embedding.laplacian)))
+
+    def targets(self, drawn: NDArray[np.int64], seed: int = 0) -> Data:
+        r"""The targets :obj:`y [m, K]` of the nodes that were drawn, :obj:`node [m]`,
+        with diagnostics as of :meth:`AnchorReference.targets`; the :obj:`seed` plays
+        no role."""
+        node = torch.from_numpy(drawn)
+        return Data(
+            node=node,
+            y=self.rows.vectors[node].float(),
+            eigenvalues=self.rows.values.float(),
+            residual=0.0,
+            rank=self.rows.vectors.size(1),
+            num_components=self.rows.num_components,
+            converged=self.rows.converged,
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(str, self.rows.vectors.shape))})"
