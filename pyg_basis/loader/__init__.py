@@ -7,7 +7,8 @@ from pyg_basis.loader.choose_anchors import choose_anchors
 from pyg_basis.loader.exact_embedding import ExactEmbedding, SpectralRows
 from pyg_basis.loader.feature_source import FeatureSource
 from pyg_basis.loader.graph_loader import GraphLoader
-from pyg_basis.loader.moving_reference import Movement, MovingReference
+from pyg_basis.loader.movement import Movement
+from pyg_basis.loader.moving_reference import MovingReference
 from pyg_basis.loader.sampled_graph import SampledGraph
 from pyg_basis.loader.warm_start import WarmStart
 from pyg_basis.loader.whole_graph import WholeGraph

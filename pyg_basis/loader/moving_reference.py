@@ -4,12 +4,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pyg_basis.align import Alignment, LeastSquares, MomentPreserving
+from pyg_basis.align import LeastSquares, MomentPreserving
 from pyg_basis.align.fit_affine import Aligner
 from pyg_basis.align.moment_preserving import canonical_correlations
 from pyg_basis.loader.anchor_reference import AnchorReference
 from pyg_basis.loader.choose_anchors import choose_anchors
 from pyg_basis.loader.exact_embedding import ExactEmbedding
+from pyg_basis.loader.movement import Movement
 from pyg_basis.loader.warm_start import WarmStart, with_guards
 
 # A direction with a smaller cosine is not in the new space: at 84 degrees and more
@@ -18,36 +19,6 @@ LOST = 0.1
 # Anchors that spread less in some direction than this share of all nodes do not fix
 # it. One anchor in the smallest of ten equal clusters gives a fifth.
 WEAK = 0.1
-
-
-@dataclass(frozen=True)
-class Movement:
-    r"""How far an embedding moved when its features did.
-
-    Args:
-        alignment (Alignment): The map :math:`T_G` from the new eigenvectors to the
-            basis that was there, with its residual, rank and condition number.
-        cosines (Tensor): Canonical correlations of the two, descending: 1 for the
-            directions that both have, :obj:`[K]` (one less if there is a constant
-            column).
-        change (Tensor): Norm of what the rows of the nodes changed by, relative to
-            their norm, :obj:`[]`.
-        eigenvalues (Tensor): Of the new Laplacian, ascending, :obj:`[K]`.
-        eigengap (Tensor): From the last of them to the next, :obj:`[]`. Where it is
-            small, the next update may exchange the last directions.
-        num_lost (int): Directions that the new space does not have. New ones took
-            their places in the basis.
-        reanchored (bool): Whether other nodes were made anchors, as the old ones did
-            not spread in every direction any more.
-    """
-
-    alignment: Alignment
-    cosines: Tensor
-    change: Tensor
-    eigenvalues: Tensor
-    eigengap: Tensor
-    num_lost: int
-    reanchored: bool
 
 
 @dataclass(frozen=True, eq=False)
