@@ -1,8 +1,21 @@
 r"""Spectral embeddings that are learned once and work on any new point."""
 
-from pyg_basis.estimators import BASiS, BASiSClustering
-from pyg_basis.nn import BASiSLayer
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyg_basis.estimators import BASiS, BASiSClustering
+    from pyg_basis.nn import BASiSLayer
 
 __version__ = "0.1.0"
 
 __all__ = ["BASiS", "BASiSClustering", "BASiSLayer"]
+
+# Imported on first use: torch takes seconds, for which no help text should wait.
+_FOLDERS = {"BASiS": "estimators", "BASiSClustering": "estimators", "BASiSLayer": "nn"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FOLDERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_FOLDERS[name]}"), name)

@@ -23,6 +23,8 @@ def run(code: str) -> str:
 
 def test_public_names() -> None:
     assert pyg_basis.__all__ == ["BASiS", "BASiSClustering", "BASiSLayer"]
+    with pytest.raises(AttributeError, match="has no attribute 'none'"):
+        pyg_basis.none  # noqa: B018
     for name in pyg_basis.__all__:
         assert isinstance(getattr(pyg_basis, name), type)
         assert getattr(pyg_basis, name).__doc__
@@ -30,7 +32,17 @@ def test_public_names() -> None:
 
 @pytest.mark.parametrize(
     "folder",
-    ["align", "datasets", "eigen", "estimators", "graph", "loader", "metrics", "nn"],
+    [
+        "align",
+        "datasets",
+        "eigen",
+        "estimators",
+        "graph",
+        "loader",
+        "metrics",
+        "nn",
+        "transforms",
+    ],
 )
 def test_public_names_of_the_folders(folder: str) -> None:
     module = importlib.import_module(f"pyg_basis.{folder}")
@@ -57,6 +69,7 @@ def test_import_disturbs_nothing_and_needs_no_extras() -> None:
         "before = torch.get_num_threads(), torch.get_default_dtype()\n"
         "seed, state = torch.initial_seed(), torch.get_rng_state()\n"
         "import pyg_basis\n"
+        "assert pyg_basis.BASiS and pyg_basis.BASiSLayer\n"  # imported by now
         "print('matplotlib.pyplot' not in sys.modules)\n"
         "print(before == (torch.get_num_threads(), torch.get_default_dtype()))\n"
         "print(seed == torch.initial_seed())\n"
@@ -67,3 +80,8 @@ def test_import_disturbs_nothing_and_needs_no_extras() -> None:
         "print(np.isfinite(basis.fit_transform(x)).all())"
     )
     assert printed.split() == ["True"] * 5
+
+
+def test_nothing_slow_is_imported_before_it_is_used() -> None:
+    code = "import sys, pyg_basis.cli; print({'torch', 'sklearn'} & sys.modules.keys())"
+    assert run(code) == "set()"
