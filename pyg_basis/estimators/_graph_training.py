@@ -9,6 +9,7 @@ from torch_geometric.data import Data
 
 from pyg_basis.align.fit_affine import get_aligner
 from pyg_basis.estimators._batch_sizes import BatchSizes
+from pyg_basis.estimators._parameters import least_anchors
 from pyg_basis.estimators._point_training import Training
 from pyg_basis.estimators._source import single_precision
 from pyg_basis.estimators._training import new_layer
@@ -68,14 +69,17 @@ def graph_training(
     sizes = _sizes(estimator, graph.num_nodes)
     layer = new_layer(estimator, source.num_features, sizes, seed)
     targets = _targets(estimator, graph, layer.embedding, sizes, seed)
-    num_fixed = targets.num_fixed if isinstance(targets, SampledGraph) else 0
+    fixed = nodes[:0]
+    if isinstance(targets, SampledGraph):
+        fixed = targets.anchors[: targets.num_fixed]
     batches = GraphLoader(
         source,
         targets,
         nodes,
-        sizes.batch_size - num_fixed,
+        sizes.batch_size - len(fixed),
         estimator.max_iter,
         seed,
+        excluded=fixed,
         num_workers=estimator.n_workers,
     )
     rng = np.random.default_rng(seed)
@@ -117,10 +121,13 @@ def _learned_nodes(graph: GivenGraph, most: int) -> NDArray[np.int64]:
 
 def _sizes(estimator: Any, num_nodes: int) -> BatchSizes:
     sizes = BatchSizes.asked_for(estimator, num_nodes)
+    least = least_anchors(estimator)
+    num_anchors = min(sizes.num_anchors, max(num_nodes // 2, least))
     return sizes._replace(
         batch_size=min(sizes.batch_size, num_nodes),
-        num_anchors=min(sizes.num_anchors, num_nodes // 2),
+        num_anchors=num_anchors,
         reference_size=min(sizes.reference_size, num_nodes),
+        num_oversamples=min(sizes.num_oversamples, num_anchors - least),
     )
 
 

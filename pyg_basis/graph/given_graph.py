@@ -57,6 +57,11 @@ class GivenGraph:
         labels: NDArray[np.int32] = connected_components(self.weight, directed=False)[1]
         return labels
 
+    @property
+    def num_components(self) -> int:
+        r"""The number of connected components."""
+        return int(self.components.max()) + 1
+
     def subgraph(self, nodes: NDArray[np.int64]) -> "GivenGraph":
         r"""The graph of some nodes, in this order, and of the edges between them."""
         return GivenGraph(self.weight[nodes][:, nodes])
@@ -73,8 +78,11 @@ class GivenGraph:
             right = np.ones_like(degree) if kind == "rw" else np.sqrt(inverse)
             weight = diags(left) @ weight @ diags(right)
         diagonal = degree if kind == "comb" else (degree > 0).astype(np.float64)
-        matrix = (diags(diagonal) - weight).tocsr()
-        matrix.sort_indices()
+        # The diagonal is stored in every row, as a difference would not.
+        edges, node = weight.tocoo(), np.arange(self.num_nodes)
+        value = np.concatenate([-edges.data, diagonal])
+        where = np.append(edges.row, node), np.append(edges.col, node)
+        matrix = coo_matrix((value, where), weight.shape).tocsr()
         crow, column = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
         tensor = csr_tensor(
             torch.from_numpy(crow),

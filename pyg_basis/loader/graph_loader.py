@@ -1,12 +1,14 @@
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 from torch_geometric.data import Data
 
-from pyg_basis.loader._worker import init_worker
+from pyg_basis.loader._worker import init_worker, interrupts_deferred
 from pyg_basis.loader.feature_source import FeatureSource
 
 
@@ -24,7 +26,7 @@ class GraphLoader(DataLoader[Any]):
 
     Each batch is the :class:`~torch_geometric.data.Data` of
     :meth:`SampledGraph.targets`, with the features :obj:`x [m, d]` of its nodes. The
-    batches are the same for any number of workers.
+    batches are the same for any number of workers, and in every pass.
 
     Args:
         source (FeatureSource, Tensor, numpy.ndarray or Data): The features of all
@@ -34,6 +36,8 @@ class GraphLoader(DataLoader[Any]):
         num_drawn (int): Nodes drawn for a batch.
         num_batches (int): Batches of one pass.
         seed (int, optional): Seed of the draws. (default: :obj:`0`)
+        excluded (numpy.ndarray, optional): Nodes of the graph that are not drawn, such
+            as those that all batches have. (default: :obj:`None`)
         **kwargs (optional): Arguments of :class:`torch.utils.data.DataLoader`, such
             as :obj:`num_workers`.
     """
@@ -46,11 +50,15 @@ class GraphLoader(DataLoader[Any]):
         num_drawn: int,
         num_batches: int,
         seed: int = 0,
+        excluded: NDArray[np.int64] | None = None,
         **kwargs: Any,
     ) -> None:
         if not isinstance(source, FeatureSource):
             source = FeatureSource(source)
-        batches = _Batches(source, targets, nodes, num_drawn, num_batches, seed)
+        free = np.arange(len(nodes))
+        if excluded is not None:
+            free = np.setdiff1d(free, excluded)
+        batches = _Batches(source, targets, nodes, free, num_drawn, num_batches, seed)
         super().__init__(
             batches,
             batch_size=None,
@@ -58,6 +66,20 @@ class GraphLoader(DataLoader[Any]):
             worker_init_fn=init_worker,
             **kwargs,
         )
+
+    def __iter__(self) -> Iterator[Data]:  # type: ignore[override]
+        batches: Iterator[Data] = iter(())
+        try:
+            with interrupts_deferred():
+                batches = super().__iter__()
+            yield from batches
+        finally:
+            # The traceback of an error would keep the iterator and its workers.
+            if (
+                isinstance(batches, _MultiProcessingDataLoaderIter)
+                and not self.persistent_workers
+            ):
+                batches._shutdown_workers()
 
 
 class _Batches(Dataset[Data]):
@@ -68,6 +90,7 @@ class _Batches(Dataset[Data]):
         source: FeatureSource,
         targets: GraphTargets,
         nodes: NDArray[np.int64],
+        free: NDArray[np.int64],
         num_drawn: int,
         num_batches: int,
         seed: int,
@@ -75,7 +98,8 @@ class _Batches(Dataset[Data]):
         self.source = source
         self.targets = targets
         self.nodes = nodes
-        self.num_drawn = min(num_drawn, len(nodes))
+        self.free = free
+        self.num_drawn = min(num_drawn, len(free))
         self.num_batches = num_batches
         self.entropy = np.random.SeedSequence(seed).entropy
 
@@ -85,7 +109,7 @@ class _Batches(Dataset[Data]):
     def __getitem__(self, number: int) -> Data:
         sequence = np.random.SeedSequence(self.entropy, spawn_key=(number,))
         rng = np.random.default_rng(sequence)
-        drawn = rng.choice(len(self.nodes), self.num_drawn, replace=False)
+        drawn = rng.choice(self.free, self.num_drawn, replace=False)
         batch = self.targets.targets(drawn, int(rng.integers(2**31)))
         batch.x = self.source.__getitems__(self.nodes[batch.node.numpy()]).float()
         return batch

@@ -94,7 +94,7 @@ class SampledGraph:
 
     @property
     def num_fixed(self) -> int:
-        r"""Nodes that are in every batch, whatever is drawn."""
+        r"""Nodes that are in every batch, whatever is drawn: the first anchors."""
         return len(self.anchors) if self.batch_operator == "induced" else 0
 
     def targets(self, drawn: NDArray[np.int64], seed: int = 0) -> Data:
@@ -106,11 +106,10 @@ class SampledGraph:
             diagnostics as of :meth:`AnchorReference.targets`. For induced samples the
             anchors are the first of them.
         """
-        others = drawn
-        if self.batch_operator == "induced":
-            others = drawn[~np.isin(drawn, self.anchors)]
+        fixed = self.anchors[: self.num_fixed]
+        others = drawn[~np.isin(drawn, fixed)]
         nodes = np.concatenate([self.anchors, others])
-        sample = nodes if self.num_fixed else others
+        sample = np.concatenate([fixed, others])
         widened = self.embedding.widened(self.num_oversamples)
         embedded = _embed(self.graph, sample, nodes, widened, self.batch_operator, seed)
         rows, alignment = aligned_to(
@@ -135,15 +134,18 @@ class SampledGraph:
 
 
 def connected_share(graph: GivenGraph, num_drawn: int, seed: int) -> float:
-    r"""The mean share of the nodes of a random sample that are in the largest
-    component of the graph that the sample induces."""
+    r"""The mean share of the nodes of a random sample that hang together in the graph
+    that the sample induces: of each component of the whole graph, those in the largest
+    piece that is left of it."""
     rng = np.random.default_rng(seed)
-    shares = []
+    num_together = 0
     for _ in range(NUM_LOOKS):
         drawn = rng.choice(graph.num_nodes, num_drawn, replace=False)
-        components = graph.subgraph(drawn).components
-        shares.append(np.bincount(components).max() / num_drawn)
-    return float(np.mean(shares))
+        pieces = graph.subgraph(drawn).components
+        largest = np.zeros(graph.num_components, dtype=np.int64)
+        np.maximum.at(largest, graph.components[drawn], np.bincount(pieces)[pieces])
+        num_together += int(largest.sum())
+    return num_together / (NUM_LOOKS * num_drawn)
 
 
 def _embed(
@@ -170,6 +172,11 @@ def _embed(
     reached = torch.from_numpy(place >= 0).unsqueeze(1)
     vectors = torch.where(reached, embedded.vectors[torch.from_numpy(place)], 0.0)
     if embedding.laplacian == "sym":
-        vectors = vectors * torch.from_numpy(graph.degree[nodes]).sqrt().unsqueeze(1)
+        degree = torch.from_numpy(graph.degree[nodes])
+        # An isolated node is a null vector of its own, whatever its factor is.
+        root = torch.where(degree > 0, degree, 1.0).sqrt()
+        vectors = vectors * root.unsqueeze(1)
     scale = vectors.square().mean(dim=0).rsqrt()
-    return replace(embedded, vectors=vectors * scale)
+    return replace(
+        embedded, vectors=vectors * scale, num_components=part.num_components
+    )

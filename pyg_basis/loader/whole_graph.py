@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,7 +22,9 @@ class WholeGraph:
     @classmethod
     def from_graph(cls, graph: GivenGraph, embedding: ExactEmbedding) -> "WholeGraph":
         r"""Decomposes the whole graph, once."""
-        return cls(embedding.rows_of(graph.laplacian(embedding.laplacian)))
+        rows = embedding.rows_of(graph.laplacian(embedding.laplacian))
+        # The small eigenvalues of a long graph are no sign of more components.
+        return cls(replace(rows, num_components=graph.num_components))
 
     def targets(self, drawn: NDArray[np.int64], seed: int = 0) -> Data:
         r"""The targets :obj:`y [m, K]` of the nodes that were drawn, :obj:`node [m]`,

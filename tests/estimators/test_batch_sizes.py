@@ -65,3 +65,43 @@ def test_too_few_points(n_components: int, drop_trivial: bool, least: int) -> No
         BatchSizes.for_points(basis, least - 1)
     with pytest.warns(UserWarning, match="n_samples"):
         BatchSizes.for_points(basis, least)
+
+
+@pytest.mark.parametrize("num_points", [1, 100, 2047])
+def test_sizes_asked_for_are_not_lowered(num_points: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert BatchSizes.asked_for(BASiS(), num_points) == (2048, 250, 50, 2048, 0)
+
+
+@pytest.mark.parametrize(
+    ("reference_size", "num_points", "expected"),
+    [
+        (None, 10**6, (128, 0)),  # as many as a batch
+        (100, 10**6, (128, 0)),  # never less than a batch
+        (400, 10**6, (400, 6)),
+        (400, 300, (300, 6)),  # never more than there are
+        (400, 129, (129, 6)),
+        (400, 128, (128, 0)),
+        (400, 20, (128, 0)),
+    ],
+)
+def test_reference_lies_between_a_batch_and_all_points(
+    reference_size: int | None, num_points: int, expected: tuple[int, int]
+) -> None:
+    basis = BASiS(batch_size=128, n_anchors=40, reference_size=reference_size)
+    sizes = BatchSizes.asked_for(basis, num_points)
+    assert sizes[:3] == (128, 40, 50)
+    assert sizes[3:] == expected
+
+
+@pytest.mark.parametrize(
+    ("n_anchors", "drop_trivial", "expected"),
+    [(3, False, 0), (5, False, 2), (5, True, 1), (9, False, 6), (3, True, 0)],
+)
+def test_room_for_more_columns(
+    n_anchors: int, drop_trivial: bool, expected: int
+) -> None:
+    # The least are 3 anchors, or 4 where no column is constant.
+    basis = BASiS(3, n_anchors=n_anchors, drop_trivial=drop_trivial)
+    assert BatchSizes.asked_for(basis, 10**6).num_oversamples == expected

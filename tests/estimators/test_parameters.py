@@ -6,7 +6,12 @@ import torch
 from sklearn.base import BaseEstimator
 
 from pyg_basis import BASiS
-from pyg_basis.estimators._parameters import RULES, check_parameters, least_anchors
+from pyg_basis.estimators._parameters import (
+    GRAPHS,
+    RULES,
+    check_parameters,
+    least_anchors,
+)
 
 
 def test_every_parameter_but_the_free_ones_has_a_rule() -> None:
@@ -26,6 +31,7 @@ def test_every_parameter_but_the_free_ones_has_a_rule() -> None:
         {"bandwidth": np.float32(0.5), "learning_rate": 1, "tol": 0},
         {"tol": None, "network": torch.nn.Identity()},
         {"device": torch.device("cpu")},
+        *[{"graph": graph} for graph in GRAPHS],
     ],
 )
 def test_good_parameters(good: dict[str, Any]) -> None:
@@ -41,6 +47,15 @@ def test_message_names_parameter_value_and_what_is_allowed(
         check_parameters(BASiS(**{name: value}))
     message = str(caught.value)
     assert message == f"{name}=['bad'] cannot be used: it must be {rule[1]}"
+
+
+@pytest.mark.parametrize("graph", ["knn", "AUTO", "", None, True, ["whole"]])
+def test_graphs_that_are_none(graph: Any) -> None:
+    names = "'auto', 'neighbors', 'whole', 'coarsened', 'induced'"
+    with pytest.raises(ValueError) as caught:
+        check_parameters(BASiS(graph=graph))
+    expected = f"graph={graph!r} cannot be used: it must be one of {names}"
+    assert str(caught.value) == expected
 
 
 def test_parameters_are_only_read() -> None:

@@ -1,0 +1,116 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pyg_basis import BASiS
+from pyg_basis.estimators import _point_training
+from pyg_basis.estimators._point_training import Training, point_training
+from pyg_basis.loader import FeatureSource
+
+
+def points(num_points: int = 200) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(num_points, 3, generator=generator)
+
+
+def training(x: Any = None, y: Any = None, seed: int = 0, **kwargs: Any) -> Training:
+    settings = {"n_anchors": 20, "batch_size": 60, "n_neighbors": 8, "max_iter": 4}
+    source = FeatureSource(points() if x is None else x)
+    return point_training(BASiS(2, **(settings | kwargs)), source, y, seed)
+
+
+def rows(x: Tensor) -> set[tuple[float, ...]]:
+    return {tuple(row) for row in x.tolist()}
+
+
+def test_batches_are_the_anchors_and_other_points() -> None:
+    layer, batches, sample, sizes = training()
+    assert sizes == (60, 20, 8, 200, 6)
+    batches = list(batches)
+    assert len(batches) == 4
+    anchors = rows(layer.anchors)
+    assert len(anchors) == 20
+    for batch in batches:
+        assert batch.num_nodes == 60
+        assert torch.equal(batch.x[:20], layer.anchors)
+        others = rows(batch.x[20:])
+        # No anchor is drawn a second time.
+        assert len(others) == 40 and not others & anchors
+        assert others <= rows(points())
+    assert rows(sample) == rows(points())
+
+
+def test_targets_are_those_of_the_layer() -> None:
+    layer, batches, _, _ = training()
+    for batch in batches:
+        expected = layer.targets(batch.x[20:])
+        assert torch.equal(batch.y, expected.y)
+        assert torch.isfinite(layer.loss(batch))
+
+
+def test_layer_is_ready() -> None:
+    layer, _, sample, _ = training()
+    standardized = layer.standardization(sample)
+    mean, spread = standardized.mean(dim=0), standardized.std(dim=0, correction=0)
+    torch.testing.assert_close(mean, torch.zeros(3), rtol=0, atol=1e-5)
+    torch.testing.assert_close(spread, torch.ones(3), rtol=1e-4, atol=0)
+    # Degrees vary, and have mean square 1 over the sample.
+    degree = layer.degree(sample)
+    assert degree.std() > 0.01
+    assert degree.square().mean() == pytest.approx(1, abs=0.05)
+
+
+def test_sample_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_point_training, "DEGREE_SAMPLE", 90)
+    layer, batches, sample, _ = training(reference_size=None)
+    assert sample.shape == (90, 3)
+    assert rows(sample) < rows(points())
+    assert rows(layer.anchors) < rows(sample)
+    # All points are drawn for batches, all the same.
+    seen = set().union(*[rows(batch.x) for batch in batches])
+    assert seen - rows(sample)
+    # A reference that is larger needs a larger sample.
+    assert training(reference_size=150).sample.shape == (150, 3)
+
+
+def test_few_points_lower_the_sizes() -> None:
+    with pytest.warns(UserWarning, match="n_samples = 30 is below batch_size=60"):
+        layer, batches, _, sizes = training(points(30))
+    assert sizes == (30, 15, 7, 30, 0)
+    assert layer.num_anchors == 15
+    assert {batch.num_nodes for batch in batches} == {30}
+
+
+def test_labels_are_for_anchors_of_each_class() -> None:
+    labels = np.repeat(["few", "many"], [40, 160])
+    layer = training(y=labels, anchors="per_class").layer
+    number = [int((points() == row).all(dim=1).nonzero()) for row in layer.anchors]
+    assert np.unique(labels[number], return_counts=True)[1].tolist() == [10, 10]
+    with pytest.raises(ValueError, match=r"anchors='per_class'.*pass y"):
+        training(anchors="per_class")
+    without, with_labels = training(), training(y=labels)
+    assert torch.equal(without.layer.anchors, with_labels.layer.anchors)
+
+
+@pytest.mark.usefixtures("untouched_global_generators")
+def test_one_seed_gives_the_same_training() -> None:
+    one, again, other = (training(seed=seed) for seed in (3, 3, 4))
+    for name, value in one.layer.state_dict().items():
+        assert torch.equal(value, again.layer.state_dict()[name]), name
+    assert not torch.equal(one.layer.anchors, other.layer.anchors)
+    weights = (next(made.layer.network.parameters()) for made in (one, other))
+    assert not torch.equal(*weights)
+    for left, right in zip(one.batches, again.batches, strict=True):
+        assert torch.equal(left.x, right.x) and torch.equal(left.y, right.y)
+
+
+def test_points_that_cannot_be_used() -> None:
+    x = points()
+    x[:, 1] = torch.nan
+    with pytest.raises(ValueError, match="NaN or infinite values among the sampled"):
+        training(x)
+    with pytest.raises(ValueError, match="lost in single precision"):
+        training(1e20 * points())
