@@ -1,4 +1,5 @@
-# make demo | test | test-slow | notebooks | notebooks-update | lint | format | clean
+# make demo | test | test-slow | examples | notebooks | notebooks-update
+# make lint | format | clean
 #
 # Each target first makes the virtual environment it runs in, when that is missing or
 # older than pyproject.toml or constraints.txt. Other settings, for example:
@@ -9,7 +10,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# Goals that start with "notebooks" need that extra too.
+# Goals that start with "notebooks" need that extra too; dev has what examples need.
 EXTRAS ?= $(if $(filter notebooks%,$(MAKECMDGOALS)),dev$(comma)notebooks,dev)
 WORKERS ?= 2
 DEMO_ARGS ?=
@@ -26,7 +27,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # loadfile keeps a file's tests in one process: its shared fixtures are made once.
 PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: demo test test-slow notebooks notebooks-update lint format clean
+.PHONY: demo test test-slow examples notebooks notebooks-update lint format clean
 .DEFAULT_GOAL := test
 
 demo: $(STAMP)
@@ -37,6 +38,12 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(PYTEST) -m slow --durations=10
+
+# On scikit-learn's digits; each takes a graph of your own, see --help.
+examples: $(STAMP)
+	for script in gcn_with_basis_pe transformer_with_encodings cold_start lightning_module; do \
+	    $(ONE_THREAD) $(BIN)/python examples/$$script.py || exit 1; \
+	done
 
 # Runs the tutorials and changes no file.
 notebooks: $(STAMP)

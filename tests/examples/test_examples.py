@@ -1,0 +1,43 @@
+import importlib
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NUM_CLASSES = 10
+
+
+def run(name: str, *arguments: str) -> dict:
+    module = importlib.import_module(name)
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return module.main(["--quick", *arguments])
+
+
+@pytest.mark.parametrize(
+    "name", ["gcn_with_basis_pe", "transformer_with_encodings", "cold_start"]
+)
+def test_examples_learn_the_classes(name, capsys) -> None:
+    figures = run(name)
+    printed = capsys.readouterr().out
+    assert len(figures) >= 3
+    for encodings, (accuracy,) in figures.items():
+        assert accuracy > 0.5, encodings  # of ten classes, after a few epochs
+        assert f"{100 * accuracy:5.1f}" in printed
+
+
+def test_lightning_module_goes_on_where_it_was_saved() -> None:
+    pytest.importorskip("lightning", reason="the extra 'examples' is not installed")
+    figures = run("lightning_module")
+    assert figures["difference after loading"] == 0
+    assert figures["accuracy"] > 0.3
+    assert figures["d_G to the exact eigenvectors"] < 8
+
+
+def test_all_of_them_are_tested() -> None:
+    scripts = {path.stem for path in EXAMPLES.glob("*.py")} - {"common"}
+    named = Path(__file__).read_text()
+    assert scripts
+    assert all(f'"{script}"' in named for script in scripts)
