@@ -22,6 +22,7 @@ from common import (
     neighborhood,
     parse,
     random_split,
+    scale,
     show,
     train_classifier,
 )
@@ -71,7 +72,8 @@ def both(
         known, of_all = (
             transform(Data(x=neighborhood(graph))).pe for graph in (seen, data)
         )
-        return known, of_all
+        factor = scale(known, seen.x)
+        return known * factor, of_all * factor
     known = encodings(EXACT if name == MEAN else NONE, seen, seed)
     rows = known.new_zeros(data.num_nodes, known.size(1))
     rows[before] = known

@@ -78,11 +78,18 @@ def encodings(name: str, data: Data, seed: int, quick: bool = False) -> Tensor:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # its signs are drawn at random
             rows = AddLaplacianEigenvectorPE(NUM_COLUMNS, "pe", True)(data).pe.float()
-        return rows * data.num_nodes**0.5  # in the scale of the others
-    if name == EXACT:
-        return AddSpectralPE(NUM_COLUMNS, "pe")(data).pe
-    known = Data(x=neighborhood(data))
-    return AddBASiSPE(learn_basis(data, seed, quick), "pe")(known).pe
+    elif name == EXACT:
+        rows = AddSpectralPE(NUM_COLUMNS, "pe")(data).pe
+    else:
+        transform = AddBASiSPE(learn_basis(data, seed, quick), "pe")
+        rows = transform(Data(x=neighborhood(data))).pe
+    return rows * scale(rows, data.x)
+
+
+def scale(rows: Tensor, x: Tensor) -> Tensor:
+    """What makes encodings as long as features are, so that neither drowns the other:
+    the words of a paper are small numbers, pixels are not."""
+    return x.norm(dim=1).mean() / rows.norm(dim=1).mean()
 
 
 class Split(NamedTuple):
