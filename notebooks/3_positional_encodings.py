@@ -215,7 +215,8 @@ for transform in (None, pyg, ours, learned):
 
 # %% [markdown]
 # The neighbours already say most of what a digit is, so encodings have little to add
-# here; how much they do on other graphs is in `benchmarks/results/examples.md`.
+# here. On other graphs, and in a graph transformer, which sees no neighbours by its
+# attention, it differs: `examples/` has scripts to try.
 #
 # ## What to take along
 #
