@@ -4,8 +4,8 @@
 
 An encoder of scikit-learn's digits is trained on their classes, and a BASiSLayer behind
 it on the eigenvectors of the graph of its features, whose basis stays where it is while
-the features change (Algorithm 2 of BASiS). Saved amid the training, and loaded, the
-module gives the same rows. Needs the extra "examples".
+the features change (Algorithm 2 of BASiS). Saved and loaded, the module gives the same
+rows. Needs the extra "examples".
 """
 
 import argparse
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
     with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "module.ckpt"
         trainer.save_checkpoint(path)
-        empty = images.x_train[:NUM_FOLLOWED].clone()
+        empty = torch.rand_like(images.x_train[:NUM_FOLLOWED])
         loaded = SpectralClassifier.load_from_checkpoint(path, followed=empty).eval()
         rows, features = module(images.x_test), module.encoder(images.x_test)
         scores = module.classifier(features)

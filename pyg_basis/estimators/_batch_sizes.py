@@ -69,6 +69,6 @@ class BatchSizes(NamedTuple):
             f"of {num_points} points with n_anchors={sizes.num_anchors} and "
             f"n_neighbors={sizes.num_neighbors} are used",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
         return sizes

@@ -63,6 +63,11 @@ def graph_training(
             would.
     """
     graph = GivenGraph.from_data(data)
+    if graph.num_nodes != len(source):
+        raise ValueError(
+            f"X has features of {len(source)} nodes and edges among "
+            f"num_nodes={graph.num_nodes}: give every node of the graph a row of x"
+        )
     nodes = _learned_nodes(graph, estimator.n_components + int(estimator.drop_trivial))
     if len(nodes) < graph.num_nodes:
         graph = graph.subgraph(nodes)
@@ -98,13 +103,18 @@ def _learned_nodes(graph: GivenGraph, most: int) -> NDArray[np.int64]:
     sizes = np.bincount(graph.components)
     is_large = sizes >= max(LEAST_COMPONENT * graph.num_nodes, most + 1)
     num_large = int(is_large.sum())
-    if num_large == 0 or num_large > most:
+    if num_large == 0:
         raise ValueError(
-            f"X.edge_index falls into {len(sizes)} components, the largest of "
-            f"{sizes.max()} nodes, {num_large} of them large, and the first "
-            f"n_components={most} eigenvectors tell components apart and nothing else: "
-            f"join components, raise n_components, or use AddSpectralPE, which embeds "
-            f"each by itself"
+            f"X.edge_index joins {sizes.max()} nodes at most, too few for {most} "
+            f"eigenvectors or the hundredth part of the graph: lower n_components, or "
+            f"use AddSpectralPE, which embeds each component by itself"
+        )
+    if num_large > most:
+        raise ValueError(
+            f"X.edge_index falls into {num_large} large components, more than the "
+            f"{most} eigenvectors that n_components asks for, which would tell "
+            f"components apart and nothing else: join components, raise n_components, "
+            f"or use AddSpectralPE, which embeds each by itself"
         )
     nodes = np.flatnonzero(is_large[graph.components])
     left_out = 1 - len(nodes) / graph.num_nodes
@@ -150,13 +160,22 @@ def _targets(
             WHOLE_UP_TO,
         )
     if choice == "whole":
-        return WholeGraph.from_graph(graph, embedding)
+        whole = WholeGraph.from_graph(graph, embedding)
+        if whole.rows.converged:
+            return whole
+        if estimator.graph == "whole":
+            raise ValueError(
+                "graph='whole' cannot be used: the eigenvectors of the graph did not "
+                "converge, as those of long chains do not: use graph='coarsened'"
+            )
+        choice = "coarsened"
+        logger.info("graph='coarsened': the eigenvectors of the whole did not converge")
     if choice == "induced":
         share = connected_share(graph, sizes.batch_size, seed)
         if share < LEAST_CONNECTED:
             raise ValueError(
                 f"graph='induced' cannot be used: of {sizes.batch_size} random nodes "
-                f"only {share:.0%} hang together by the edges between them, and "
+                f"only {share:.1%} hang together by the edges between them, and "
                 f"eigenvectors would tell fragments apart: use graph='auto', or raise "
                 f"batch_size={sizes.batch_size}"
             )

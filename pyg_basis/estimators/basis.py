@@ -112,7 +112,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     Of a given graph the network learns to tell a node's row from its features, also
     for nodes that come later; components of less than a hundredth of the nodes take
-    no part in the training.
+    no part in the training. :obj:`anchors`, :obj:`n_neighbors` and :obj:`bandwidth` are
+    for graphs of neighbours and play no role then. A file's edges are not read.
 
     Points may be an array (a memory-mapped one too), a tensor (embeddings then
     are tensors), a :class:`~torch_geometric.data.Data` with features

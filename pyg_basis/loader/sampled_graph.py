@@ -14,10 +14,10 @@ from pyg_basis.loader.exact_embedding import ExactEmbedding, SpectralRows
 
 BatchOperator = Literal["coarsened", "induced"]
 
-# Samples that are looked at, and the share of their nodes that must hang together for
-# eigenvectors to be those of the graph and not of its fragments.
+# Samples that are looked at, and the share of their nodes that must hang together: each
+# node by itself would take one of the first eigenvectors.
 NUM_LOOKS = 3
-LEAST_CONNECTED = 0.95
+LEAST_CONNECTED = 1.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)

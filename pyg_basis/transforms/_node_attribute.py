@@ -23,5 +23,7 @@ def add_node_attribute(data: Data, value: Tensor, name: str | None) -> Data:
         data.x = value
     else:
         x = data.x.view(-1, 1) if data.x.dim() == 1 else data.x
+        # Classes of atoms, say, are integers: encodings would be cut off.
+        x = x if x.is_floating_point() else x.to(value)
         data.x = torch.cat([x, value.to(x)], dim=-1)
     return data

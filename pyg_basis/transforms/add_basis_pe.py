@@ -33,8 +33,8 @@ class AddBASiSPE(BaseTransform):
             on, :obj:`[n, d]`. (default: :obj:`"x"`)
 
     Raises:
-        ValueError: If :obj:`model` is neither of the two, or not fitted; when called,
-            if the graph has no such features, or of another width.
+        ValueError: If :obj:`model` is neither of the two, or a BASiS not fitted; when
+            called, if the graph has no such features, or of another width.
     """
 
     def __init__(
@@ -60,12 +60,14 @@ class AddBASiSPE(BaseTransform):
                 f"data has no {self.input_name!r} that the model could embed: set it "
                 f"to the features it was trained on, or name them by input_name"
             )
-        device, is_training = self.layer.anchors.device, self.layer.training
+        device = self.layer.anchors.device
+        modes = [(module, module.training) for module in self.layer.modules()]
         self.layer.eval()
         try:
             rows = [self.layer(part.to(device)) for part in x.split(BLOCK_ROWS)]
         finally:
-            self.layer.train(is_training)
+            for module, is_training in modes:  # parts of it may be frozen
+                module.training = is_training
         return add_node_attribute(graph, torch.cat(rows).to(x.device), self.attr_name)
 
     def __repr__(self) -> str:

@@ -37,13 +37,17 @@ class AddSpectralPE(BaseTransform):
             one. (default: :obj:`"sym"`)
         drop_trivial (bool): Leave out the eigenvector of eigenvalue 0.
             (default: :obj:`True`)
-        tol (float): Bound of the residuals, relative to the Laplacian's norm.
-            (default: :obj:`1e-5`)
+        tol (float): Bound of the residuals, relative to the Laplacian's norm. Where
+            eigenvalues are as small as that, as those of chains of thousands of nodes
+            are, the vectors need a smaller one. (default: :obj:`1e-5`)
         seed (int): Seed of the solver's start. (default: :obj:`0`)
 
     Raises:
         ValueError: If :obj:`k` is below 1 or :obj:`laplacian` unknown; when called, if
             the graph is directed, heterogeneous, or not valid.
+
+    Warns:
+        RuntimeWarning: If no solver reached :obj:`tol`.
     """
 
     def __init__(

@@ -59,9 +59,9 @@ def blobs() -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def table(blobs: np.ndarray) -> pd.DataFrame:
-    """The blobs with names, and a column of text."""
+    """The blobs in double precision with names, and a column of text."""
     kinds = np.array(["red", "green", "blue"])[np.arange(300) % 3]
-    return pd.DataFrame(blobs, columns=["x", "y", "z"]).assign(kind=kinds)
+    return pd.DataFrame(blobs.astype(float), columns=["x", "y", "z"]).assign(kind=kinds)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ def test_in_a_fitted_embedding(fitted: BASiS, points: Path, blobs: np.ndarray) -
         new_clustering(read_points(points), fitted, 0, 0, quiet=True)
 
 
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 @pytest.mark.usefixtures("small_defaults")
 def test_the_default_is_that_of_the_estimator(blobs: np.ndarray) -> None:
     points = Points(Path("table.csv"), blobs, ["x", "y", "z"])

@@ -64,7 +64,7 @@ def test_every_kind_of_file(
     result = run("fit", path, "-o", "m.pt", *options)
     assert result.exit_code == 0 and result.output == ""
     basis = BASiS.load("m.pt")
-    # A .csv file has double precision, of which a sample is taken in single.
+    # The tables have double precision, of which a sample is taken in single.
     assert same(basis, BASiS(3, random_state=0, **SMALL).fit(blobs))
     names = getattr(basis, "feature_names_in_", np.array([])).tolist()
     assert names == (["x", "y", "z"] if kind in (".csv", ".parquet") else [])
@@ -167,3 +167,16 @@ def test_help_tells_the_defaults_and_the_names(run: Run) -> None:
         (listed,) = (entry for entry in text.split() if {*entry.split("|")} == {*names})
         assert listed
     assert "|".join(PRESETS) in text
+
+
+def test_not_finite(run: Run, blobs: np.ndarray) -> None:
+    rows = blobs.copy()
+    rows[250, 2] = np.inf
+    np.save("points.npy", rows)
+    result = run("fit", "points.npy", "--output", "model.pt")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "pyg-basis: error: 'points.npy', row 250, column 2, both counted from 0, is "
+        "inf: leave such rows out or replace the values\n"
+    )
+    assert [file.name for file in Path().iterdir()] == ["points.npy"]

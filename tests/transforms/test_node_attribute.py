@@ -19,6 +19,8 @@ def test_without_a_name_the_columns_of_x_grow() -> None:
     assert data.x.dtype == torch.float32
     flat = add_node_attribute(Data(x=torch.zeros(3)), value, None)
     assert flat.x.tolist() == [[0, 1, 1]] * 3
+    whole = add_node_attribute(Data(x=torch.tensor([[3], [1], [0]])), value / 2, None)
+    assert whole.x.tolist() == [[3, 0.5, 0.5], [1, 0.5, 0.5], [0, 0.5, 0.5]]
     assert add_node_attribute(Data(num_nodes=3), value, None).x is value
 
 
