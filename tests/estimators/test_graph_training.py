@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from pyg_basis import BASiS
+from pyg_basis.align import RANSAC
 from pyg_basis.estimators import _graph_training
 from pyg_basis.estimators._graph_training import graph_training, uses_edges
 from pyg_basis.graph import GivenGraph
@@ -497,6 +498,29 @@ def test_sizes_of_batches() -> None:
         sizes = [batch.num_nodes for batch in training.batches]
         assert sizes == [128] * 10
         assert training.sample.shape == (300, 3)
+
+
+def test_samples_are_made_as_asked_for() -> None:
+    data = blocks()
+    for graph, num_known in (("coarsened", 200), ("induced", 40)):
+        settings = {"reference_size": 200, "alignment": "ransac", "n_workers": 1}
+        estimator = quick(graph=graph, **settings)
+        batches: Any = graph_training(estimator, data, FeatureSource(data), 0).batches
+        assert batches.num_workers == 1
+        targets = batches.dataset.targets
+        assert targets.batch_operator == graph
+        assert isinstance(targets.aligner, RANSAC)
+        assert targets.num_oversamples == 6
+        assert len(targets.anchors) == num_known
+
+
+def test_few_anchors_leave_no_room_for_more_columns() -> None:
+    data = with_features(nx.gnp_random_graph(60, 0.3, seed=0), np.arange(60) % 3)
+    settings: dict[str, Any] = {"batch_size": 50, "n_anchors": 35, "n_neighbors": 9}
+    estimator = quick(n_components=28, graph="coarsened", **settings)
+    sizes = graph_training(estimator, data, FeatureSource(data), 0).sizes
+    # Half of the nodes as anchors, of which 28 are the least.
+    assert sizes == (50, 30, 9, 60, 2)
 
 
 def test_sample_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

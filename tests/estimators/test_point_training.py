@@ -51,6 +51,19 @@ def test_targets_are_those_of_the_layer() -> None:
         assert torch.isfinite(layer.loss(batch))
 
 
+def test_reference_has_the_size_asked_for() -> None:
+    x = points()
+    layer = training(reference_size=200).layer
+    number = [int((x == row).all(dim=1).nonzero()) for row in layer.anchors]
+    # All points: the rows are those of the exact embedding of the set.
+    expected = layer.embedding(x).vectors[number]
+    found = layer.anchor_reference().rows
+    signs = (found * expected).sum(dim=0).sign()
+    torch.testing.assert_close(found * signs, expected, rtol=0, atol=1e-4)
+    other = training(reference_size=None).layer.anchor_reference().rows
+    assert not torch.allclose(other, found, atol=1e-2)
+
+
 def test_layer_is_ready() -> None:
     layer, _, sample, _ = training()
     standardized = layer.standardization(sample)
