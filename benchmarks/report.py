@@ -339,6 +339,9 @@ def robustness_section(results: Path) -> str:
                 counts, means, deviations, label=TITLES[method], marker="o", ms=3
             )
         panel.set(title=title, xlabel="neighbours", xscale="log")
+        ticks = sorted({run["n_neighbors"] for run in runs})
+        panel.set_xticks(ticks, labels=ticks)
+        panel.minorticks_off()
         if key in LOW_IS_GOOD:
             panel.set_yscale("log")
     figure.legend(
