@@ -10,19 +10,7 @@ would give them to nodes that come later, too (examples/cold_start.py).
 
 from collections.abc import Sequence
 
-import torch
-from common import (
-    EXACT,
-    LEARNED,
-    NONE,
-    PYG,
-    encodings,
-    load,
-    parse,
-    random_split,
-    show,
-    train_classifier,
-)
+from common import compare, load, parse, show
 from torch import Tensor, nn
 from torch_geometric.nn import GCNConv
 
@@ -42,16 +30,13 @@ class GCN(nn.Module):
 def main(arguments: Sequence[str] | None = None) -> dict[str, list[float]]:
     options = parse(__doc__, arguments)
     data = load(options)
-    num_classes = int(data.y.max()) + 1
-    found: dict[str, list[float]] = {name: [] for name in (NONE, PYG, EXACT, LEARNED)}
-    for seed in range(options.seeds):
-        split = random_split(data.y, torch.arange(data.num_nodes), seed)
-        for name, values in found.items():
-            x = torch.cat([data.x, encodings(name, data, seed, options.quick)], dim=1)
-            torch.manual_seed(seed)
-            model = GCN(x.size(1), num_classes)
-            values.append(train_classifier(model, x, data, split, options.epochs))
-    return show(f"{options.graph}: test accuracy of a GCN, by encodings, %", found)
+    num_features, num_classes = data.x.size(1), int(data.y.max()) + 1
+
+    def make_model(num_columns: int) -> GCN:
+        return GCN(num_features + num_columns, num_classes)
+
+    found = compare(data, make_model, options, options.epochs)
+    return show(f"{options.graph}: test accuracy of a GCN", found)
 
 
 if __name__ == "__main__":

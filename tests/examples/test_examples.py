@@ -32,8 +32,14 @@ def test_lightning_module_goes_on_where_it_was_saved() -> None:
     pytest.importorskip("lightning", reason="the extra 'examples' is not installed")
     figures = run("lightning_module")
     assert figures["difference after loading"] == 0
-    assert figures["accuracy"] > 0.3
-    assert figures["d_G to the exact eigenvectors"] < 8
+    assert figures["accuracy"] > 0.9
+    assert figures["d_G to the exact eigenvectors"] < 4
+
+
+def test_no_seeds_are_refused(capsys) -> None:
+    with pytest.raises(SystemExit):
+        run("gcn_with_basis_pe", "--seeds", "0")
+    assert "--seeds must be at least 1" in capsys.readouterr().err
 
 
 def test_all_of_them_are_tested() -> None:
