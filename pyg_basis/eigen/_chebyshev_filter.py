@@ -23,7 +23,8 @@ def chebyshev_filter(
 
     Args:
         matrix (Tensor): The symmetric operator, shape :obj:`[n, n]`.
-        block (Tensor): Columns to be filtered, shape :obj:`[n, p]`.
+        block (Tensor): Columns to be filtered, shape :obj:`[n, p]`. They are
+            overwritten, as new memory takes about as long as a product.
         wanted (float): A point below :obj:`cut`, near the wanted eigenvalues.
         cut (float): The lower end of the damped interval.
         upper (float): A bound of the whole spectrum.
@@ -31,14 +32,22 @@ def chebyshev_filter(
     """
     center, radius = (upper + cut) / 2, (upper - cut) / 2
     scale = first = radius / (wanted - center)
-    previous = block.clone()
-    current = torch.add(matrix @ block, block, alpha=-center) * (scale / radius)
+    factor = scale / radius
+    previous = block
+    current = torch.addmm(block, matrix, block, beta=-center * factor, alpha=factor)
     for _ in range(degree - 1):
         following = 1 / (2 / first - scale)
         # One pass over the matrix and no temporary: the product is added in place.
         factor = 2 * following / radius
-        previous.mul_(-scale * following).add_(current, alpha=-center * factor)
-        torch.addmm(previous, matrix, current, alpha=factor, out=previous)
+        torch.addmm(
+            previous,
+            matrix,
+            current,
+            beta=-scale * following,
+            alpha=factor,
+            out=previous,
+        )
+        previous.add_(current, alpha=-center * factor)
         previous, current = current, previous
         scale = following
     return current

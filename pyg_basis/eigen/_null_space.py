@@ -1,8 +1,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse
-from scipy.sparse.csgraph import connected_components
+import torch
+from torch import Tensor
 
 from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 
@@ -35,16 +35,15 @@ class NullSpace:
         """
         n = operator.num_nodes
         nothing = cls(np.zeros(n, dtype=np.int64), np.zeros(n), 0)
-        if operator.null_vector is None:
+        if operator.null_vector is None or operator.laplacian is None:
             return nothing
         matrix = operator.to_scipy()
         vector = operator.null_vector.cpu().numpy()
         # The square root of the degree vanishes at isolated nodes, each of which is
         # a component with a constant null vector.
         vector = np.where(vector == 0, np.finfo(np.float64).eps, vector)
-        dimension, labels = connected_components(
-            scipy.sparse.csr_matrix(matrix), directed=False
-        )
+        labels = operator.laplacian.components
+        dimension = int(labels.max()) + 1
         norms = np.sqrt(np.bincount(labels, vector**2, dimension))
         weights = vector / norms[labels]
         # Supports are disjoint: one product holds the residuals of all vectors.
@@ -62,15 +61,19 @@ class NullSpace:
         return np.where(chosen, self.weights[:, None], 0.0)
 
     def project_out(self, x: np.ndarray) -> np.ndarray:
-        r"""The part of :obj:`x`, a vector :obj:`[n]` or columns :obj:`[n, p]`,
-        orthogonal to the null space; in the precision of :obj:`x`."""
+        r"""The part of a vector :obj:`[n]` orthogonal to the null space."""
         if self.dimension == 0:
             return x
-        weights = self.weights.astype(x.dtype, copy=False)
-        if self.dimension == 1:
-            return x - np.multiply.outer(weights, weights @ x)
-        if x.ndim > 1:
-            return np.stack([self.project_out(column) for column in x.T], axis=1)
-        sums = np.bincount(self.labels, weights * x, self.dimension)
-        projected: np.ndarray = x - weights * sums[self.labels].astype(x.dtype)
+        sums = np.bincount(self.labels, self.weights * x, self.dimension)
+        projected: np.ndarray = x - self.weights * sums[self.labels]
         return projected
+
+    def project_out_(self, block: Tensor) -> Tensor:
+        r"""The same for the columns of a block :obj:`[n, p]`, in place and in the
+        precision of the block."""
+        if self.dimension == 1:
+            weights = torch.from_numpy(self.weights).to(block).unsqueeze(1)
+            return block.addmm_(weights, weights.t() @ block, alpha=-1)
+        for column in block.unbind(dim=1):
+            column.copy_(torch.from_numpy(self.project_out(column.double().numpy())))
+        return block

@@ -3,6 +3,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pyg_basis.eigen._orthonormal_basis import orthonormal_basis
+
 
 class Ritz(NamedTuple):
     r"""Ritz vectors, their images and their values, which ascend."""
@@ -12,12 +14,14 @@ class Ritz(NamedTuple):
     values: Tensor
 
 
-def ritz_pairs(matrix: Tensor, basis: Tensor, size: int) -> Ritz:
-    r"""The first :obj:`size` Ritz vectors of an orthonormal basis, :obj:`[n, p]`."""
+def ritz_pairs(matrix: Tensor, block: Tensor) -> Ritz:
+    r"""The Ritz vectors of the span of a block, :obj:`[n, p]`, which is overwritten."""
+    basis = orthonormal_basis(block)
     image = matrix @ basis
     values, rotation = small_eigh(basis.t() @ image)
-    rotation = rotation[:, :size]
-    return Ritz(basis @ rotation, image @ rotation, values[:size])
+    # New memory would take about as long as a product.
+    x = torch.mm(basis, rotation, out=block)
+    return Ritz(x, torch.mm(image, rotation, out=basis), values)
 
 
 def small_eigh(gram: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,12 +1,12 @@
 from dataclasses import dataclass
 from math import ceil, inf, log
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from pyg_basis.eigen._chebyshev_filter import chebyshev_filter, log_growth
 from pyg_basis.eigen._null_space import NullSpace
+from pyg_basis.eigen._orthonormal_basis import orthonormal_basis
 from pyg_basis.eigen._ritz import Ritz, ritz_pairs
 from pyg_basis.eigen.dense import Dense
 from pyg_basis.eigen.lobpcg import degree_for
@@ -19,7 +19,7 @@ COLUMNS = 8
 LEAST_GUARDS = 5
 # Where the first filter damps from, as a share of the norm's bound; its degree; and by
 # how much the degree may grow from one filter to the next, as the cut gets known.
-FIRST_CUT, FIRST_DEGREE, GROWTH = 0.25, 16, 2
+FIRST_CUT, FIRST_DEGREE, GROWTH = 0.15, 16, 2
 # Beyond what the residual shows to be missing, as the block's last value still falls.
 MARGIN = 1.5
 # Relative residuals below these are roundoff of a long filter.
@@ -85,7 +85,8 @@ class ChebyshevSubspace:
             block = search.refine(dtype, goal, self.max_products)
             basis = torch.cat([known, block.double()], dim=1)
             basis = basis.to(operator.matrix.device)
-            pairs = operator.rayleigh_ritz(basis, k, tol, search.products, "chebyshev")
+            vectors = orthonormal_basis(basis)  # in double precision
+            pairs = operator.measure(vectors, tol, search.products, "chebyshev")
             if pairs.converged or search.is_stuck:
                 break
         return pairs
@@ -102,7 +103,7 @@ class _Search:
         size: int,
         seed: int,
     ) -> None:
-        self.matrix = _with_short_indices(operator.matrix.cpu())
+        self.matrix = operator.matrix.cpu()
         self.bound = operator.norm_bound
         self.null_space = null_space
         self.k = k
@@ -117,14 +118,14 @@ class _Search:
         r"""Filters in this precision until the relative residuals of the first
         :obj:`k` columns, which are returned, are below the goal."""
         matrix = self.matrix.to(dtype)
-        self.block = self._off_null_space(self.block.to(dtype))
+        self.block = self.null_space.project_out_(self.block.to(dtype))
         while True:
             filtered = chebyshev_filter(
                 matrix, self.block, self.first, self.cut, self.bound, self.degree
             )
             # The filter favours the null space over all that is looked for.
-            basis = torch.linalg.qr(self._off_null_space(filtered)).Q
-            ritz = ritz_pairs(matrix, basis, basis.shape[1])
+            filtered = self.null_space.project_out_(filtered)
+            ritz = ritz_pairs(matrix, filtered)
             self.block = ritz.x
             self.products += self.degree + 1
             residual = self._residual(ritz)
@@ -134,7 +135,8 @@ class _Search:
                 return self.block[:, : self.k]
 
     def _residual(self, ritz: Ritz) -> float:
-        residual = (ritz.image - ritz.x * ritz.values)[:, : self.k]
+        # In the place of the image, which is not needed any more.
+        residual = ritz.image.addcmul_(ritz.x, ritz.values, value=-1)[:, : self.k]
         return float(residual.norm(dim=0).max()) / self.bound
 
     def _plan(self, ritz: Ritz, excess: float) -> float:
@@ -146,21 +148,3 @@ class _Search:
         degree = min(degree_for(missing, rate), GROWTH * self.degree)
         self.degree = max(FIRST_DEGREE, degree)
         return missing / rate if rate > 0 else inf
-
-    def _off_null_space(self, block: Tensor) -> Tensor:
-        projected = self.null_space.project_out(np.asarray(block))
-        return torch.from_numpy(projected)
-
-
-def _with_short_indices(matrix: Tensor) -> Tensor:
-    r"""The same sparse matrix with indices of 32 bits, for which MKL has products that
-    take a quarter less time."""
-    if matrix.layout == torch.strided or matrix.values().numel() >= 2**31:
-        return matrix
-    return torch.sparse_csr_tensor(
-        matrix.crow_indices().int(),
-        matrix.col_indices().int(),
-        matrix.values(),
-        matrix.shape,
-        check_invariants=False,
-    )

@@ -3,15 +3,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from pyg_basis.eigen._normalize_signs import normalize_signs
 from pyg_basis.eigen._validation import check_tol
 from pyg_basis.eigen.eigenpairs import eigenpairs
-from pyg_basis.eigen.symmetric_operator import to_scipy_csr
 from pyg_basis.graph import Laplacian
-from pyg_basis.graph._sparse import csr_tensor
+from pyg_basis.graph._sparse import csr_tensor, to_scipy_csr
 
 # Components up to this size are decomposed as dense matrices, all those of one size in
 # one call: a graph, or a batch of graphs, may have hundreds of them.
@@ -87,7 +85,7 @@ class _Components:
     def __init__(self, laplacian: Laplacian) -> None:
         self.laplacian = laplacian
         self.matrix = to_scipy_csr(laplacian.matrix)
-        self.component = connected_components(self.matrix, directed=False)[1]
+        self.component = laplacian.components
         self.sizes = np.bincount(self.component)
         # Nodes of one component after the other, each in the order of the graph.
         self.order = np.argsort(self.component, kind="stable")

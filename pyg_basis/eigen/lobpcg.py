@@ -115,7 +115,7 @@ class LOBPCG:
             x = chebyshev_filter(operator.matrix, x, scale, cut, upper, degree)
             if _overflows(x):
                 return None
-            ritz = ritz_pairs(operator.matrix, torch.linalg.qr(x).Q, x.size(1))
+            ritz = ritz_pairs(operator.matrix, x)
             x, first, last, end = ritz.x, *_at(ritz.values, 0, k - 1, -1)
             if end > upper or last >= bound * window.cut:
                 return None  # The filter raised the rest, or damped all.
@@ -141,7 +141,7 @@ class LOBPCG:
     ) -> Eigenpairs:
         r"""Filters whose cut is the block's own last value, then LOBPCG's steps."""
         matrix, bound, size = operator.matrix, operator.norm_bound, x.size(1)
-        ritz = ritz_pairs(matrix, torch.linalg.qr(x).Q, size)
+        ritz = ritz_pairs(matrix, x)
         p = image_p = x[:, :0]
         iteration, guard, growth = 0, inf, 0.0
         while True:
@@ -168,7 +168,7 @@ class LOBPCG:
                 most = min(self.filter_degree * iteration**2, MOST_DEGREE)
                 degree = min(max(degree_for(missing, rate), self.filter_degree), most)
                 x = chebyshev_filter(matrix, ritz.x, first, cut, bound, degree)
-                ritz = ritz_pairs(matrix, torch.linalg.qr(x).Q, size)
+                ritz = ritz_pairs(matrix, x)
                 p = image_p = x[:, :0]  # The old directions belong to the old block.
                 last, end = _at(ritz.values, k - 1, -1)
                 growth += _favour(last, end, cut, bound, degree)

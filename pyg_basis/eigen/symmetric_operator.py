@@ -5,8 +5,10 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
+from pyg_basis.eigen._orthonormal_basis import orthonormal_basis
 from pyg_basis.eigen.result import Eigenpairs
 from pyg_basis.graph import Laplacian
+from pyg_basis.graph._sparse import csr_tensor, to_scipy_csr
 
 # Asymmetry allowed in a matrix, relative to its largest entry, in units of the
 # machine epsilon of its dtype: products such as D^-1/2 W D^-1/2 round the two
@@ -24,11 +26,13 @@ class SymmetricOperator:
             relative to it.
         null_vector (Tensor, optional): For Laplacians, the known null vector, of
             unit norm, shape :obj:`[n]`. It is zero at isolated nodes only.
+        laplacian (Laplacian, optional): The Laplacian it is made of, if it is.
     """
 
     matrix: Tensor
     norm_bound: float
     null_vector: Tensor | None = None
+    laplacian: Laplacian | None = None
 
     @classmethod
     def from_laplacian(cls, laplacian: Laplacian) -> "SymmetricOperator":
@@ -41,7 +45,7 @@ class SymmetricOperator:
             norm_bound = 2.0  # Chung, "Spectral Graph Theory", Lemma 1.7.
         null_vector = laplacian.trivial().detach().to(torch.float64)
         null_vector = null_vector / null_vector.norm()  # to double precision
-        return cls(_double(matrix), norm_bound or 1.0, null_vector)
+        return cls(_double(matrix), norm_bound or 1.0, null_vector, laplacian)
 
     @classmethod
     def from_tensor(cls, matrix: Tensor) -> "SymmetricOperator":
@@ -98,7 +102,7 @@ class SymmetricOperator:
             iterations (int): Passed on to the result.
             solver (str): Passed on to the result.
         """
-        basis = torch.linalg.qr(basis).Q
+        basis = orthonormal_basis(basis)
         image = self.matrix @ basis
         gram = basis.t() @ image
         rotation = torch.linalg.eigh((gram + gram.t()) / 2).eigenvectors[:, :k]
@@ -131,14 +135,13 @@ class SymmetricOperator:
 
 def _double(matrix: Tensor) -> Tensor:
     matrix = matrix.detach()
-    if matrix.layout not in (torch.strided, torch.sparse_csr):
+    if matrix.layout == torch.strided:
+        return matrix.to(torch.float64)
+    if matrix.layout != torch.sparse_csr:
         matrix = matrix.to_sparse_csr()
-    return matrix.to(torch.float64)
-
-
-def to_scipy_csr(matrix: Tensor) -> scipy.sparse.csr_matrix:
-    r"""The same sparse CSR matrix in host memory, where it shares it."""
-    arrays = (matrix.values(), matrix.col_indices(), matrix.crow_indices())
-    return scipy.sparse.csr_matrix(
-        tuple(array.cpu().numpy() for array in arrays), shape=tuple(matrix.shape)
-    )
+    values = matrix.values().to(torch.float64)
+    crow, column = matrix.crow_indices(), matrix.col_indices()
+    if values.numel() < 2**31:
+        # With indices of 32 bits MKL's products take a quarter less time.
+        crow, column = crow.int(), column.int()
+    return csr_tensor(crow, column, values, matrix.shape[0])

@@ -1,5 +1,6 @@
 import warnings
 
+import scipy.sparse
 import torch
 from torch import Tensor
 
@@ -12,3 +13,11 @@ def csr_tensor(crow: Tensor, column: Tensor, value: Tensor, size: int) -> Tensor
         return torch.sparse_csr_tensor(
             crow, column, value, (size, size), check_invariants=False
         )
+
+
+def to_scipy_csr(matrix: Tensor) -> scipy.sparse.csr_matrix:
+    r"""The same sparse CSR matrix in host memory, where it shares it."""
+    arrays = (matrix.values(), matrix.col_indices(), matrix.crow_indices())
+    return scipy.sparse.csr_matrix(
+        tuple(array.cpu().numpy() for array in arrays), shape=tuple(matrix.shape)
+    )

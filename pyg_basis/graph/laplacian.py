@@ -1,6 +1,8 @@
 from typing import Literal
 
+import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch_geometric.data import Data
 
@@ -53,7 +55,9 @@ def laplacian(graph: Data, kind: Literal["sym", "rw", "comb"] = "sym") -> Laplac
     checked_edge_values(weight, "edge_weight", edge_index.size(1))
 
     row, column, weight = _coalesce(edge_index, weight, num_nodes)
-    _check_symmetry(row, column, weight)
+    count = torch.bincount(row, minlength=num_nodes)
+    start = torch.cat([count.new_zeros(1), count.cumsum(0)])
+    _check_symmetry(start, column, weight)
     degree = weight.new_zeros(num_nodes).index_add_(0, row, weight)
     connected = degree > 0
     if kind == "comb":
@@ -63,10 +67,11 @@ def laplacian(graph: Data, kind: Literal["sym", "rw", "comb"] = "sym") -> Laplac
         # Isolated nodes have no edge, so their factor is never used.
         if kind == "sym":
             root = degree.sqrt()
-            off_diagonal = -weight / (root[row] * root[column])
+            scale = root.index_select(0, row) * root.index_select(0, column)
         else:
-            off_diagonal = -weight / degree[row]
-    matrix = _with_diagonal(row, column, off_diagonal, diagonal)
+            scale = degree.index_select(0, row)
+        off_diagonal = -weight / scale
+    matrix = _with_diagonal(start, row, column, off_diagonal, diagonal)
     return Laplacian(matrix=matrix, kind=kind, degree=degree)
 
 
@@ -91,15 +96,19 @@ def _coalesce(
     return row, column, weight
 
 
-def _check_symmetry(row: Tensor, column: Tensor, weight: Tensor) -> None:
-    # Rows are sorted, so a stable sort of the columns lists the transpose;
-    # in int32, which holds any node index here, it takes half the time.
-    transposed_row, order = column.int().sort(stable=True)
+def _check_symmetry(start: Tensor, column: Tensor, weight: Tensor) -> None:
+    # In host memory, where a transpose is a counting sort.
+    arrays = (weight.detach(), column.int(), start.int())
+    num_nodes = start.numel() - 1
+    matrix = csr_matrix(
+        tuple(array.cpu().numpy() for array in arrays), (num_nodes, num_nodes)
+    )
+    transposed = matrix.T.tocsr()
     tolerance = 16 * torch.finfo(weight.dtype).eps
     if (
-        torch.equal(transposed_row, row.int())
-        and torch.equal(row[order], column)
-        and torch.allclose(weight[order], weight, rtol=tolerance, atol=0.0)
+        np.array_equal(matrix.indptr, transposed.indptr)
+        and np.array_equal(matrix.indices, transposed.indices)
+        and bool(np.all(abs(transposed.data - matrix.data) <= tolerance * matrix.data))
     ):
         return
     raise ValueError(
@@ -111,20 +120,24 @@ def _check_symmetry(row: Tensor, column: Tensor, weight: Tensor) -> None:
 
 
 def _with_diagonal(
-    row: Tensor, column: Tensor, value: Tensor, diagonal: Tensor
+    start: Tensor, row: Tensor, column: Tensor, value: Tensor, diagonal: Tensor
 ) -> Tensor:
     r"""CSR matrix of sorted off-diagonal entries and a full diagonal, no sorting."""
     num_nodes, num_edges = diagonal.numel(), row.numel()
     node = torch.arange(num_nodes, device=row.device)
-    count = torch.bincount(row, minlength=num_nodes)
-    crow = torch.cat([count.new_zeros(1), (count + 1).cumsum(0)])
     # Entry e lands behind one diagonal entry for each earlier row, and behind that
     # of its own row if it is right of it.
     below = column < row
-    position = torch.arange(num_edges, device=row.device) + row + (~below)
-    diagonal_position = crow[:-1] + torch.bincount(row[below], minlength=num_nodes)
+    position = torch.arange(num_edges, device=row.device).add_(row).add_(~below)
+    num_below = torch.cat([start.new_zeros(1), below.cumsum(0)])[start].diff()
+    crow = start + torch.arange(num_nodes + 1, device=row.device)
+    diagonal_position = crow[:-1] + num_below
     all_columns = column.new_empty(num_edges + num_nodes)
     all_values = value.new_empty(num_edges + num_nodes)
-    all_columns[position], all_columns[diagonal_position] = column, node
-    all_values[position], all_values[diagonal_position] = value, diagonal
+    for target, entries, on_diagonal in (
+        (all_columns, column, node),
+        (all_values, value, diagonal),
+    ):
+        target.scatter_(0, position, entries)
+        target.scatter_(0, diagonal_position, on_diagonal)
     return csr_tensor(crow, all_columns, all_values, num_nodes)

@@ -1,10 +1,14 @@
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import breadth_first_order, connected_components
 from torch import Tensor
 
-from pyg_basis.graph._sparse import csr_tensor
+from pyg_basis.graph._sparse import csr_tensor, to_scipy_csr
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,6 +32,17 @@ class Laplacian:
     def num_nodes(self) -> int:
         r"""The number of nodes :math:`n`."""
         return int(self.degree.numel())
+
+    @cached_property
+    def components(self) -> NDArray[np.int32]:
+        r"""The connected component of each node, :math:`[n]`."""
+        matrix = to_scipy_csr(self.matrix)
+        # Most graphs are connected, which one search shows in a third of the time.
+        reached = breadth_first_order(matrix, 0, return_predecessors=False)
+        if len(reached) == self.num_nodes:
+            return np.zeros(self.num_nodes, dtype=np.int32)
+        labels: NDArray[np.int32] = connected_components(matrix, directed=False)[1]
+        return labels
 
     def symmetric(self) -> Tensor:
         r"""The symmetric sparse CSR matrix :math:`[n, n]` that is decomposed.

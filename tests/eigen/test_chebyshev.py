@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pyg_basis.eigen import ChebyshevSubspace, SymmetricOperator
-from pyg_basis.eigen.chebyshev import _Search, _with_short_indices
+from pyg_basis.eigen.chebyshev import _Search
 from pyg_basis.graph import laplacian
 
 
@@ -92,12 +92,3 @@ def test_small_operators_go_to_the_dense_solver(path) -> None:
 def test_settings_out_of_range() -> None:
     with pytest.raises(ValueError, match="max_products=0 must be at least 1"):
         ChebyshevSubspace(max_products=0)
-
-
-def test_short_indices_leave_the_matrix_as_it_is(neighbors) -> None:
-    matrix = laplacian(neighbors(100)).matrix
-    short = _with_short_indices(matrix)
-    assert short.crow_indices().dtype == short.col_indices().dtype == torch.int32
-    assert torch.equal(short.to_dense(), matrix.to_dense())
-    dense = torch.eye(3)
-    assert _with_short_indices(dense) is dense

@@ -61,3 +61,12 @@ def test_rayleigh_ritz_within_an_invariant_basis() -> None:
     # |A v - 2 v| = sqrt(4 + 1 + 0 + 1 + 4) / sqrt(5), relative to the norm 4.
     assert pairs.residuals.item() == pytest.approx(2**0.5 / 4)
     assert not pairs.converged
+
+
+def test_sparse_indices_are_short(neighbors) -> None:
+    source = laplacian(neighbors(100))
+    operator = SymmetricOperator.from_laplacian(source)
+    matrix = operator.matrix
+    assert matrix.crow_indices().dtype == matrix.col_indices().dtype == torch.int32
+    assert torch.equal(matrix.to_dense(), source.matrix.to_dense())
+    assert operator.laplacian is source

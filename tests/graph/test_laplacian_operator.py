@@ -71,6 +71,15 @@ def test_trivial_is_a_unit_null_vector(operator: Laplacian) -> None:
     torch.testing.assert_close(vector, reference / torch.linalg.norm(reference))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_components(kind) -> None:
+    edge_index = torch.tensor([[0, 2, 1, 4], [2, 0, 4, 1]])  # and node 3 alone
+    components = laplacian(Data(edge_index=edge_index, num_nodes=5), kind).components
+    assert components.tolist() == [0, 1, 0, 2, 1]
+    connected = laplacian(Data(edge_index=edge_index[:, :2] // 2, num_nodes=2), kind)
+    assert connected.components.tolist() == [0, 0]
+
+
 def test_frozen(operator: Laplacian) -> None:
     assert operator.num_nodes == 41
     with pytest.raises(dataclasses.FrozenInstanceError):
