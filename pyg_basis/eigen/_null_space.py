@@ -54,6 +54,10 @@ class NullSpace:
         rank[np.argsort(-norms, kind="stable")] = np.arange(dimension)
         return cls(rank[labels], weights, dimension)
 
+    def reordered(self, order: np.ndarray) -> "NullSpace":
+        r"""That of the operator with its nodes in another order."""
+        return NullSpace(self.labels[order], self.weights[order], self.dimension)
+
     def basis(self, k: int) -> np.ndarray:
         r"""The vectors of the heaviest components, :obj:`k` of them at most."""
         columns = min(k, self.dimension)

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from pyg_basis.eigen._chebyshev_filter import chebyshev_filter, log_growth
+from pyg_basis.eigen._hubs_first import hubs_first
 from pyg_basis.eigen._null_space import NullSpace
 from pyg_basis.eigen._orthonormal_basis import orthonormal_basis
 from pyg_basis.eigen._ritz import Ritz, ritz_pairs
@@ -17,9 +18,10 @@ from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 COLUMNS = 8
 # Columns beyond the wanted, at least: the filter's rate hangs on the gap to the last.
 LEAST_GUARDS = 5
-# Where the first filter damps from, as a share of the norm's bound; its degree; and by
-# how much the degree may grow from one filter to the next, as the cut gets known.
-FIRST_CUT, FIRST_DEGREE, GROWTH = 0.15, 16, 2
+# Where the first filter damps from, as a share of the norm's bound, and its degree; by
+# how much the degree may grow from one filter to the next, as the cut gets known; and
+# the least degree that is worth a Rayleigh-Ritz step.
+FIRST_CUT, FIRST_DEGREE, GROWTH, LEAST_DEGREE = 0.15, 16, 2, 8
 # Beyond what the residual shows to be missing, as the block's last value still falls.
 MARGIN = 1.5
 # Relative residuals below these are roundoff of a long filter.
@@ -103,12 +105,12 @@ class _Search:
         size: int,
         seed: int,
     ) -> None:
-        self.matrix = operator.matrix.cpu()
+        self.matrix, self.order = hubs_first(operator.matrix.cpu())
         self.bound = operator.norm_bound
-        self.null_space = null_space
+        self.null_space = null_space.reordered(self.order.numpy())
         self.k = k
         generator = torch.Generator().manual_seed(seed)
-        self.block = torch.randn(operator.num_nodes, size, generator=generator)
+        self.block = torch.rand(operator.num_nodes, size, generator=generator).sub_(0.5)
         self.first, self.cut = 0.0, FIRST_CUT * self.bound
         self.degree = FIRST_DEGREE
         self.products = 0
@@ -132,7 +134,10 @@ class _Search:
             still_needed = self._plan(ritz, residual / goal)
             if residual <= goal or self.products + still_needed > max_products:
                 self.is_stuck = residual > goal
-                return self.block[:, : self.k]
+                return self._in_the_order_of_the_operator(self.block[:, : self.k])
+
+    def _in_the_order_of_the_operator(self, block: Tensor) -> Tensor:
+        return torch.empty_like(block).index_copy_(0, self.order, block)
 
     def _residual(self, ritz: Ritz) -> float:
         # In the place of the image, which is not needed any more.
@@ -146,5 +151,5 @@ class _Search:
         rate = log_growth(last, self.cut, self.bound, 1)
         missing = log(max(excess, 1.0)) + MARGIN
         degree = min(degree_for(missing, rate), GROWTH * self.degree)
-        self.degree = max(FIRST_DEGREE, degree)
+        self.degree = max(LEAST_DEGREE, degree)
         return missing / rate if rate > 0 else inf

@@ -61,9 +61,14 @@ def component_eigenpairs(
     if k < 1:
         raise ValueError(f"k={k} must be at least 1: the number of eigenpairs")
     check_tol(tol)
+    degree, n = laplacian.degree, laplacian.num_nodes
+    if k <= n and n > DENSE_UP_TO and not laplacian.components.any():
+        # One component: nothing to be cut out, nothing to be put together.
+        pairs = eigenpairs(laplacian, k, tol=tol, seed=seed)
+        size = torch.full((n,), n, device=degree.device)
+        return ComponentEigenpairs(pairs.values.repeat(n, 1), pairs.vectors, size)
     groups = _Components(laplacian)
-    degree = laplacian.degree
-    values, vectors = degree.new_zeros(2, laplacian.num_nodes, k).unbind()
+    values, vectors = degree.new_zeros(2, n, k).unbind()
     for nodes in groups.nodes_by_size():
         width = min(k, nodes.shape[1])
         if nodes.shape[1] <= DENSE_UP_TO:
@@ -100,8 +105,6 @@ class _Components:
     def laplacian_of(self, nodes: Tensor) -> Laplacian:
         r"""The Laplacian of one component; none of its nodes has neighbours outside."""
         whole = self.laplacian
-        if len(self.sizes) == 1:
-            return whole
         part = self.matrix[nodes.numpy()][:, nodes.numpy()]
         part.sort_indices()
         crow, column = (torch.from_numpy(x).long() for x in (part.indptr, part.indices))

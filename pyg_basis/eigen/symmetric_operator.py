@@ -126,9 +126,11 @@ class SymmetricOperator:
     def _measure(
         self, vectors: Tensor, image: Tensor, tol: float, iterations: int, solver: str
     ) -> Eigenpairs:
+        r"""The image is overwritten."""
         # Quotients of one eigenspace differ by roundoff, in any order.
-        values = (vectors * image).sum(dim=0).sort().values
-        residuals = (image - vectors * values).norm(dim=0) / self.norm_bound
+        values = (vectors.t() @ image).diagonal().sort().values
+        image.addcmul_(vectors, values, value=-1)
+        residuals = image.norm(dim=0) / self.norm_bound
         converged = bool((residuals <= tol).all())
         return Eigenpairs(values, vectors, residuals, iterations, converged, solver)
 

@@ -36,6 +36,14 @@ def test_projection(union, path, is_connected) -> None:
     assert torch.allclose(null_space.project_out_(single), expected.float(), atol=1e-6)
 
 
+def test_in_another_order(union, path) -> None:
+    operator = SymmetricOperator.from_laplacian(laplacian(union(path(20), path(30))))
+    null_space = NullSpace.of(operator, tol=1e-6)
+    order = np.random.default_rng(0).permutation(50)
+    reordered = null_space.reordered(order)
+    assert np.array_equal(reordered.basis(2), null_space.basis(2)[order])
+
+
 def test_nothing_is_known_of_plain_or_rounded_operators(neighbors) -> None:
     graph = neighbors(60)
     operator = SymmetricOperator.from_laplacian(laplacian(graph))
