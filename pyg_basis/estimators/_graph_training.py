@@ -1,5 +1,6 @@
 import logging
 import warnings
+from math import floor
 from typing import Any
 
 import numpy as np
@@ -43,8 +44,15 @@ def uses_edges(estimator: Any, X: Any) -> bool:
     Raises:
         ValueError: If it is asked for, and there are none.
     """
-    if isinstance(X, Data) and X.edge_index is not None:
-        return bool(estimator.graph != "neighbors")
+    if isinstance(X, Data) and estimator.graph != "neighbors":
+        if X.edge_index is not None:
+            return True
+        if "adj_t" in X:
+            raise ValueError(
+                "X has its edges as adj_t: pass them as edge_index, for example by "
+                "torch_geometric.utils.to_edge_index(X.adj_t)[0], or use "
+                "graph='neighbors' for the graph of the features"
+            )
     if estimator.graph not in ("auto", "neighbors"):
         raise ValueError(
             f"graph={estimator.graph!r} needs edges, and X has none: pass a "
@@ -149,15 +157,19 @@ def _targets(
     seed: int,
 ) -> GraphTargets:
     choice = estimator.graph
+    # Nodes of a coarsened graph stand for different numbers of nodes, which the
+    # Laplacian that is not normalised does not keep.
+    of_samples = "induced" if estimator.laplacian == "comb" else "coarsened"
     if choice == "auto":
-        choice = "whole" if graph.num_nodes <= WHOLE_UP_TO else "coarsened"
+        choice = "whole" if graph.num_nodes <= WHOLE_UP_TO else of_samples
         logger.info(
             "graph=%r: %d nodes are %s the %d whose exact eigenvectors are learned as "
-            "a whole; samples of larger graphs are coarsened",
+            "a whole; samples of larger graphs are %s",
             choice,
             graph.num_nodes,
             "within" if choice == "whole" else "beyond",
             WHOLE_UP_TO,
+            of_samples,
         )
     if choice == "whole":
         whole = WholeGraph.from_graph(graph, embedding)
@@ -165,19 +177,21 @@ def _targets(
             return whole
         if estimator.graph == "whole":
             raise ValueError(
-                "graph='whole' cannot be used: the eigenvectors of the graph did not "
-                "converge, as those of long chains do not: use graph='coarsened'"
+                f"graph='whole' cannot be used: the eigenvectors of the graph did not "
+                f"converge, as those of long chains do not: use graph={of_samples!r}"
             )
-        choice = "coarsened"
-        logger.info("graph='coarsened': the eigenvectors of the whole did not converge")
+        choice = of_samples
+        logger.info("graph=%r: the eigenvectors of the whole did not converge", choice)
     if choice == "induced":
         share = connected_share(graph, sizes.batch_size, seed)
         if share < LEAST_CONNECTED:
+            is_comb = estimator.laplacian == "comb"
+            other = "laplacian='rw' with " if is_comb else ""
             raise ValueError(
                 f"graph='induced' cannot be used: of {sizes.batch_size} random nodes "
-                f"only {share:.1%} hang together by the edges between them, and "
-                f"eigenvectors would tell fragments apart: use graph='auto', or raise "
-                f"batch_size={sizes.batch_size}"
+                f"only {floor(1000 * share) / 10}% hang together by the edges between "
+                f"them, and eigenvectors would tell fragments apart: use "
+                f"{other}graph='auto', or raise batch_size={sizes.batch_size}"
             )
     return SampledGraph.from_graph(
         graph,

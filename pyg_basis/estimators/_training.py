@@ -141,16 +141,17 @@ def _stalls(history: History, tol: float, max_iter: int) -> bool:
 
 
 def warn_about_batches(
-    history: History, num_eigenvectors: int, drop_trivial: bool
+    history: History, num_eigenvectors: int, drop_trivial: bool, uses_edges: bool
 ) -> None:
     r"""Warns when a tenth or more of the batches did not determine their
-    targets, and says what helps."""
+    targets, and says what helps; in a graph that is given no more neighbours can."""
     num_batches = len(history["loss"])
     # As many zero eigenvalues as components; the trivial one may be left out.
     most = num_eigenvectors + int(drop_trivial)
+    more_edges = "" if uses_edges else "n_neighbors, "
     causes = {
         f"fell into more than {most} components, so that their first eigenvectors "
-        f"are not unique: raise n_neighbors, batch_size or "
+        f"are not unique: raise {more_edges}batch_size or "
         f"n_components={num_eigenvectors}": [
             count > most for count in history["num_components"]
         ],

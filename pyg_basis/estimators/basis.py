@@ -105,8 +105,9 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         history_ (dict): Loss, learning rate, alignment residual and rank,
             number of connected components and solver convergence, a list with
             one entry a batch each.
-        eigenvalues_ (numpy.ndarray): Mean eigenvalues of the batches,
-            :obj:`[K]`.
+        eigenvalues_ (numpy.ndarray): Mean eigenvalues of the batches, :obj:`[K]`. They
+            are the graph's own of :obj:`graph="whole"` only: fewer nodes have larger
+            ones.
         n_iter_ (int): Number of batches trained on.
         n_features_in_ (int): Width of the features.
 
@@ -194,7 +195,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         described = copy.copy(self)
         source = feature_source(described, X, reset=True)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        if uses_edges(self, X):
+        is_given = uses_edges(self, X)
+        if is_given:
             training = graph_training(self, X, source, seed)
         else:
             training = point_training(self, source, y, seed)
@@ -215,7 +217,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.layer_, self.history_, self._sizes = layer, history, sizes
         self.n_iter_ = len(history["loss"])
         self.eigenvalues_ = eigenvalues.numpy()
-        warn_about_batches(history, self.n_components, self.drop_trivial)
+        warn_about_batches(history, self.n_components, self.drop_trivial, is_given)
         return self
 
     def transform(self, X: Any) -> Any:

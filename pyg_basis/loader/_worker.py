@@ -2,8 +2,11 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from threadpoolctl import threadpool_limits
+from torch.utils.data import DataLoader
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 
 def init_worker(worker_id: int, then: Callable[[int], object] | None = None) -> None:
@@ -21,6 +24,25 @@ def init_worker(worker_id: int, then: Callable[[int], object] | None = None) -> 
     threadpool_limits(1)
     if then is not None:
         then(worker_id)
+
+
+@contextmanager
+def one_pass(loader: DataLoader[Any]) -> Iterator[Iterator[Any]]:
+    r"""The batches of a pass as :class:`torch.utils.data.DataLoader` makes them. Its
+    workers end with the block, however that is left; those that are persistent stay.
+    """
+    batches: Iterator[Any] = iter(())
+    try:
+        with interrupts_deferred():
+            batches = DataLoader.__iter__(loader)
+        yield batches
+    finally:
+        # The traceback of an error would keep the iterator and its workers.
+        if (
+            isinstance(batches, _MultiProcessingDataLoaderIter)
+            and not loader.persistent_workers
+        ):
+            batches._shutdown_workers()
 
 
 @contextmanager

@@ -8,11 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler, get_worker_info
-from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 from torch_geometric.data import Data
 
 from pyg_basis.loader._packed_batch import PackedBatch
-from pyg_basis.loader._worker import init_worker, interrupts_deferred
+from pyg_basis.loader._worker import init_worker, one_pass
 from pyg_basis.loader.anchor_reference import AnchorReference
 from pyg_basis.loader.feature_source import FeatureSource
 
@@ -107,27 +106,18 @@ class AnchorLoader(DataLoader[Any]):
         )
 
     def __iter__(self) -> Iterator[Data]:  # type: ignore[override]
-        batches: Iterator[Data | PackedBatch] = iter(())
-        try:
-            with interrupts_deferred():
-                batches = super().__iter__()
-            for batch in batches:
-                self._draws.num_yielded += 1
-                yield batch.unpack() if isinstance(batch, PackedBatch) else batch
-        except (ConnectionError, EOFError) as error:
-            # The socket of a worker that dies, amid a batch, may be the first to
-            # tell, and closes before the process has ended.
-            workers = getattr(batches, "_workers", [])
-            if not wait([worker.sentinel for worker in workers], timeout=5):
-                raise
-            raise RuntimeError("a worker of the AnchorLoader has died") from error
-        finally:
-            # The traceback of an error would keep the iterator and its workers.
-            if (
-                isinstance(batches, _MultiProcessingDataLoaderIter)
-                and not self.persistent_workers
-            ):
-                batches._shutdown_workers()
+        with one_pass(self) as batches:
+            try:
+                for batch in batches:
+                    self._draws.num_yielded += 1
+                    yield batch.unpack() if isinstance(batch, PackedBatch) else batch
+            except (ConnectionError, EOFError) as error:
+                # The socket of a worker that dies, amid a batch, may be the first to
+                # tell, and closes before the process has ended.
+                workers = getattr(batches, "_workers", [])
+                if not wait([worker.sentinel for worker in workers], timeout=5):
+                    raise
+                raise RuntimeError("a worker of the AnchorLoader has died") from error
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}({self.dataset!r}, {self.reference!r})"

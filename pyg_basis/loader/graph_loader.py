@@ -1,14 +1,14 @@
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
-from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 from torch_geometric.data import Data
 
-from pyg_basis.loader._worker import init_worker, interrupts_deferred
+from pyg_basis.loader._worker import init_worker, one_pass
 from pyg_basis.loader.feature_source import FeatureSource
 
 
@@ -39,7 +39,11 @@ class GraphLoader(DataLoader[Any]):
         excluded (numpy.ndarray, optional): Nodes of the graph that are not drawn, such
             as those that all batches have. (default: :obj:`None`)
         **kwargs (optional): Arguments of :class:`torch.utils.data.DataLoader`, such
-            as :obj:`num_workers`.
+            as :obj:`num_workers`; not those that say what a batch is made of.
+
+    Raises:
+        ValueError: If :obj:`nodes` or :obj:`excluded` are not there, no node is left
+            to be drawn, or no node or batch is asked for.
     """
 
     def __init__(
@@ -55,31 +59,45 @@ class GraphLoader(DataLoader[Any]):
     ) -> None:
         if not isinstance(source, FeatureSource):
             source = FeatureSource(source)
+        _check_within(nodes, len(source), "nodes", "the rows of source")
         free = np.arange(len(nodes))
         if excluded is not None:
+            _check_within(excluded, len(nodes), "excluded", "nodes")
             free = np.setdiff1d(free, excluded)
+        if min(num_drawn, num_batches, len(free)) < 1:
+            raise ValueError(
+                f"num_drawn={num_drawn} of {len(free)} nodes in "
+                f"num_batches={num_batches} gives nothing: draw a node and a batch at "
+                f"least, and exclude not all of the nodes"
+            )
+        taken = sorted(set(kwargs) & {"batch_size", "shuffle", "sampler"})
+        if taken:
+            raise ValueError(
+                f"GraphLoader does not take {', '.join(taken)}: its batches are drawn "
+                f"by num_drawn, num_batches and seed"
+            )
         batches = _Batches(source, targets, nodes, free, num_drawn, num_batches, seed)
         super().__init__(
             batches,
             batch_size=None,
             generator=torch.Generator().manual_seed(seed),
-            worker_init_fn=init_worker,
+            worker_init_fn=partial(
+                init_worker, then=kwargs.pop("worker_init_fn", None)
+            ),
             **kwargs,
         )
 
     def __iter__(self) -> Iterator[Data]:  # type: ignore[override]
-        batches: Iterator[Data] = iter(())
-        try:
-            with interrupts_deferred():
-                batches = super().__iter__()
+        with one_pass(self) as batches:
             yield from batches
-        finally:
-            # The traceback of an error would keep the iterator and its workers.
-            if (
-                isinstance(batches, _MultiProcessingDataLoaderIter)
-                and not self.persistent_workers
-            ):
-                batches._shutdown_workers()
+
+
+def _check_within(numbers: NDArray[np.int64], size: int, name: str, of: str) -> None:
+    if np.any((numbers < 0) | (numbers >= size)):
+        raise ValueError(
+            f"{name} holds {numbers.min()} to {numbers.max()}, but there are {size} of "
+            f"{of}: pass numbers from 0 to {size - 1}"
+        )
 
 
 class _Batches(Dataset[Data]):

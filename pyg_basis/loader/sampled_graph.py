@@ -1,5 +1,5 @@
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from pyg_basis.align.fit_affine import Aligner
+from pyg_basis.eigen._solver_chain import DENSE_UP_TO
 from pyg_basis.graph import GivenGraph, coarsened, nearest_seeds
 from pyg_basis.loader.anchor_reference import aligned_to
 from pyg_basis.loader.exact_embedding import ExactEmbedding, SpectralRows
@@ -66,9 +67,15 @@ class SampledGraph:
         the anchors' rows.
 
         Raises:
-            ValueError: If there are fewer anchors than an affine map needs, or
-                coarsening does not keep Laplacians of this kind.
+            ValueError: If there are fewer anchors than an affine map needs,
+                coarsening does not keep Laplacians of this kind, or the eigenvectors
+                of the reference set do not converge.
         """
+        if batch_operator not in get_args(BatchOperator):
+            raise ValueError(
+                f"batch_operator={batch_operator!r} is unknown: use 'coarsened' or "
+                f"'induced'"
+            )
         if embedding.laplacian == "comb" and batch_operator == "coarsened":
             raise ValueError(
                 "laplacian='comb' is not kept by coarsening, whose nodes stand for "
@@ -82,6 +89,12 @@ class SampledGraph:
         rng = np.random.default_rng(seed)
         drawn = rng.choice(graph.num_nodes, reference_size, replace=False)
         reference = _embed(graph, drawn, drawn, embedding, batch_operator, seed)
+        if not reference.converged:
+            raise ValueError(
+                f"the eigenvectors of a reference set of {reference_size} nodes did "
+                f"not converge, as those of long chains do not: lower reference_size, "
+                f"to {DENSE_UP_TO} at most, or ask for fewer eigenvectors"
+            )
         return cls(
             graph,
             drawn[:num_anchors],
@@ -108,14 +121,21 @@ class SampledGraph:
         """
         fixed = self.anchors[: self.num_fixed]
         others = drawn[~np.isin(drawn, fixed)]
-        nodes = np.concatenate([self.anchors, others])
         sample = np.concatenate([fixed, others])
+        # Of a component that no sampled node is in, the batch tells nothing.
+        component = self.graph.components
+        is_reached = np.isin(component[self.anchors], component[sample])
+        anchors = self.anchors[is_reached]
+        nodes = np.concatenate([anchors, others])
         widened = self.embedding.widened(self.num_oversamples)
         embedded = _embed(self.graph, sample, nodes, widened, self.batch_operator, seed)
         rows, alignment = aligned_to(
-            self.rows, embedded.vectors, self.aligner, self.embedding.num_constant
+            self.rows[torch.from_numpy(is_reached)],
+            embedded.vectors,
+            self.aligner,
+            self.embedding.num_constant,
         )
-        first = len(self.anchors) - self.num_fixed
+        first = len(anchors) - self.num_fixed
         return Data(
             node=torch.from_numpy(nodes[first:]),
             y=rows[first:].float(),
@@ -156,8 +176,8 @@ def _embed(
     batch_operator: BatchOperator,
     seed: int,
 ) -> SpectralRows:
-    r"""The rows of some nodes in the embedding of a sample; of an induced one they are
-    the sample itself."""
+    r"""The rows of some nodes, of components that are sampled, in the embedding of a
+    sample; of an induced one they are the sample itself."""
     place: NDArray[np.int64] = np.arange(len(nodes))
     if batch_operator == "induced":
         part = graph.subgraph(sample)
@@ -168,9 +188,7 @@ def _embed(
     # normalised Laplacian have a factor that hangs on what is sampled.
     kind: Literal["rw", "comb"] = "comb" if embedding.laplacian == "comb" else "rw"
     embedded = replace(embedding, laplacian=kind).rows_of(part.laplacian(kind))
-    # Beyond the reach of the sample nothing is known.
-    reached = torch.from_numpy(place >= 0).unsqueeze(1)
-    vectors = torch.where(reached, embedded.vectors[torch.from_numpy(place)], 0.0)
+    vectors = embedded.vectors[torch.from_numpy(place)]
     if embedding.laplacian == "sym":
         degree = torch.from_numpy(graph.degree[nodes])
         # An isolated node is a null vector of its own, whatever its factor is.

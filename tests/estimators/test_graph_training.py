@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from torch import Tensor, nn
 from torch_geometric.data import Data
+from torch_geometric.transforms import ToSparseTensor
 
 from pyg_basis import BASiS
 from pyg_basis.align import RANSAC
@@ -316,11 +317,37 @@ def test_what_does_not_converge_as_a_whole_is_not_learned(
     assert "the whole did not converge" in caplog.text
 
 
-def test_comb_cannot_be_coarsened(monkeypatch: pytest.MonkeyPatch) -> None:
-    for graph in ("coarsened", "auto"):
-        with pytest.raises(ValueError, match=r"laplacian='comb'.*use 'rw' or 'sym'"):
-            untrained(graph=graph, laplacian="comb").fit(blocks())
-        monkeypatch.setattr(_graph_training, "WHOLE_UP_TO", 10)
+def test_comb_cannot_be_coarsened(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    comb = {"laplacian": "comb"}
+    with pytest.raises(ValueError, match=r"laplacian='comb'.*use 'rw' or 'sym'"):
+        untrained(graph="coarsened", **comb).fit(blocks())
+    monkeypatch.setattr(_graph_training, "WHOLE_UP_TO", 10)
+    dense, induced = blocks(), {"graph": "induced", **comb}
+    with caplog.at_level("INFO", "pyg_basis"):
+        basis = quick(**comb).fit(dense)
+    assert "samples of larger graphs are induced" in caplog.text
+    assert same(basis, quick(**induced).fit(dense), dense.x)
+    sparse = with_features(nx.cycle_graph(300), np.arange(300) // 100)
+    with pytest.raises(ValueError, match=r"induced.*use laplacian='rw' with graph="):
+        untrained(**comb).fit(sparse)
+
+
+def test_nearly_all_is_not_called_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_graph_training, "connected_share", lambda *_: 0.99996)
+    with pytest.raises(ValueError, match=r"only 99\.9% hang together"):
+        untrained(graph="induced").fit(blocks())
+
+
+def test_edges_under_another_name_are_not_passed_over() -> None:
+    data = blocks()
+    transposed = ToSparseTensor(remove_edge_index=True)(data.clone())
+    assert transposed.edge_index is None
+    with pytest.raises(ValueError, match=r"edges as adj_t: .*to_edge_index"):
+        untrained().fit(transposed)
+    basis = quick(graph="neighbors", max_iter=1).fit(transposed)
+    assert basis.n_features_in_ == data.x.size(1)
 
 
 @pytest.mark.parametrize(

@@ -132,25 +132,34 @@ def history_of(num_batches: int = 20, **kwargs: list[Any]) -> dict[str, list[Any
 )
 def test_warnings(bad: dict[str, list[Any]], text: str) -> None:
     with pytest.warns(UserWarning, match=rf"2 of 20 batches .*{text}") as caught:
-        warn_about_batches(history_of(**bad), 3, drop_trivial=False)
+        warn_about_batches(history_of(**bad), 3, drop_trivial=False, uses_edges=False)
     assert len(caught) == 1
     # One batch of twenty is ordinary.
     ((name, values),) = bad.items()
     rare = {name: [values[0], *[values[-1]] * 19]}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_about_batches(history_of(**rare), 3, drop_trivial=False)
+        warn_about_batches(history_of(**rare), 3, drop_trivial=False, uses_edges=False)
+
+
+def test_more_neighbours_are_no_advice_for_a_given_graph() -> None:
+    with pytest.warns(UserWarning, match="not unique: raise batch_size or n_comp"):
+        warn_about_batches(
+            history_of(num_components=[9] * 20), 3, drop_trivial=False, uses_edges=True
+        )
 
 
 def test_as_many_components_as_null_vectors_is_no_cause() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_about_batches(history_of(num_components=[3] * 20), 3, drop_trivial=False)
+        warn_about_batches(
+            history_of(num_components=[3] * 20), 3, drop_trivial=False, uses_edges=False
+        )
         deeper = history_of(num_components=[4] * 20, rank=[3] * 20)
-        warn_about_batches(deeper, 3, drop_trivial=True)
+        warn_about_batches(deeper, 3, drop_trivial=True, uses_edges=False)
     with pytest.warns(UserWarning, match="more than 4 components"):
         deeper = history_of(num_components=[5] * 20, rank=[3] * 20)
-        warn_about_batches(deeper, 3, drop_trivial=True)
+        warn_about_batches(deeper, 3, drop_trivial=True, uses_edges=False)
 
 
 def test_dropout_draws_from_the_seed_and_leaves_the_generator_alone() -> None:
@@ -183,4 +192,4 @@ def test_rank_deficient_anchors_in_every_batch_are_told() -> None:
         "rank": [1] * 10,
     }
     with pytest.warns(UserWarning, match="raise n_anchors"):
-        warn_about_batches(history, 3, drop_trivial=False)
+        warn_about_batches(history, 3, drop_trivial=False, uses_edges=False)

@@ -208,6 +208,32 @@ def test_errors_of_a_batch_reach_the_caller(num_workers: int) -> None:
     assert active_children() == []
 
 
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"num_drawn": 0}, "num_drawn=0 of 60 nodes"),
+        ({"num_batches": 0}, "num_batches=0 gives nothing"),
+        ({"excluded": np.arange(60)}, "of 0 nodes .* exclude not all"),
+        ({"excluded": np.array([60])}, "excluded holds 60 to 60, but there are 60 of"),
+        ({"source": torch.rand(50, 3)}, r"nodes holds 0 to 98, .* 50 of the rows of"),
+        ({"batch_size": 3, "shuffle": True}, "does not take batch_size, shuffle"),
+        ({"sampler": range(3)}, "does not take sampler: its batches are drawn by"),
+    ],
+)
+def test_what_is_refused(settings: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        loader(**settings)
+
+
+def _end_at_once(worker_id: int) -> None:
+    raise LookupError(f"worker {worker_id} was set up")
+
+
+def test_workers_are_set_up_as_asked_for() -> None:
+    with pytest.raises(LookupError, match="was set up"):
+        next(iter(loader(num_workers=2, worker_init_fn=_end_at_once)))
+
+
 def test_passes_broken_off_end_their_workers() -> None:
     passes = iter(loader(num_workers=2, num_batches=40))
     next(passes)

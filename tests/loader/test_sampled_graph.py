@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import networkx as nx
@@ -240,7 +241,7 @@ def test_components_of_a_sample_are_counted(operator) -> None:
     assert targets.targets(np.arange(300)).num_components == 5
 
 
-def test_what_no_sampled_node_reaches_is_nothing() -> None:
+def test_anchors_that_no_sampled_node_reaches_are_left_out() -> None:
     # Two components; the sample has nodes of the first only.
     graph = nx.planted_partition_graph(2, 30, 0.8, 0.1, seed=0)
     graph = given_graph(nx.disjoint_union(graph, nx.complete_graph(20)))
@@ -252,14 +253,34 @@ def test_what_no_sampled_node_reaches_is_nothing() -> None:
     assert np.array_equal(cell == -1, np.arange(80) >= 60)
     part = coarsened(graph, cell, len(drawn))
     rows = targets.embedding.rows_of(part.laplacian("rw")).vectors[cell]
-    rows[60:] = 0
-    expected = mapped(rows[targets.anchors, 1:], targets.rows)
-    place = np.argsort(targets.anchors)[drawn]
+    is_reached = targets.anchors < 60
+    anchors = targets.anchors[is_reached]
+    assert len(anchors) == 60
+    reference = targets.rows[torch.from_numpy(is_reached)]
+    expected = mapped(rows[anchors, 1:], reference)
+    place = np.argsort(anchors)[drawn]
     found = batch.y[:, 1:]
+    assert batch.node.tolist() == drawn.tolist()
     torch.testing.assert_close(found, expected[place, 1:].float(), rtol=0, atol=1e-5)
 
 
 # --- refused
+
+
+def test_reference_that_does_not_converge(monkeypatch) -> None:
+    rows_of = ExactEmbedding.rows_of
+
+    def unconverged(embedding, operator):
+        return replace(rows_of(embedding, operator), converged=False)
+
+    monkeypatch.setattr(ExactEmbedding, "rows_of", unconverged)
+    with pytest.raises(ValueError, match=r"180 nodes did not converge.*reference_size"):
+        sampled(blocks())
+
+
+def test_unknown_batch_operator() -> None:
+    with pytest.raises(ValueError, match="batch_operator='whole' is unknown: use 'co"):
+        sampled(blocks(), operator="whole")
 
 
 def test_coarsening_does_not_keep_comb() -> None:
