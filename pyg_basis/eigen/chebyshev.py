@@ -23,7 +23,7 @@ LEAST_GUARDS = 5
 # the least degree that is worth a Rayleigh-Ritz step.
 FIRST_CUT, FIRST_DEGREE, GROWTH, LEAST_DEGREE = 0.15, 16, 2, 8
 # Beyond what the residual shows to be missing, as the block's last value still falls.
-MARGIN = 1.5
+MARGIN = 1.25
 # Relative residuals below these are roundoff of a long filter.
 ROUNDOFF = {torch.float32: 4e-6, torch.float64: 1e-13}
 
