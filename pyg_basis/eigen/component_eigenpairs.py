@@ -1,3 +1,4 @@
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,12 +9,15 @@ from torch import Tensor
 from pyg_basis.eigen._normalize_signs import normalize_signs
 from pyg_basis.eigen._validation import check_tol
 from pyg_basis.eigen.eigenpairs import eigenpairs
+from pyg_basis.eigen.result import Eigenpairs
 from pyg_basis.graph import Laplacian
 from pyg_basis.graph._sparse import csr_tensor, to_scipy_csr
 
 # Components up to this size are decomposed as dense matrices, all those of one size in
 # one call: a graph, or a batch of graphs, may have hundreds of them.
 DENSE_UP_TO = 128
+# Residuals of a larger share of the last eigenvalue leave vectors that are mixtures.
+LARGEST_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ def component_eigenpairs(
         ValueError: If :obj:`k` is below 1, or :obj:`tol` is not positive.
 
     Warns:
-        RuntimeWarning: If no solver reached :obj:`tol`.
+        RuntimeWarning: If no solver reached :obj:`tol`, or eigenvalues are so small
+            that :obj:`tol` does not tell their vectors apart.
     """
     if k < 1:
         raise ValueError(f"k={k} must be at least 1: the number of eigenpairs")
@@ -64,7 +69,7 @@ def component_eigenpairs(
     degree, n = laplacian.degree, laplacian.num_nodes
     if k <= n and n > DENSE_UP_TO and not laplacian.components.any():
         # One component: nothing to be cut out, nothing to be put together.
-        pairs = eigenpairs(laplacian, k, tol=tol, seed=seed)
+        pairs = _of_one_component(laplacian, k, tol, seed)
         size = torch.full((n,), n, device=degree.device)
         return ComponentEigenpairs(pairs.values.repeat(n, 1), pairs.vectors, size)
     groups = _Components(laplacian)
@@ -77,11 +82,29 @@ def component_eigenpairs(
             vectors[nodes, :width] = found[:, :, :width].to(degree)
             continue
         for part in nodes:
-            pairs = eigenpairs(groups.laplacian_of(part), width, tol=tol, seed=seed)
+            pairs = _of_one_component(groups.laplacian_of(part), width, tol, seed)
             values[part, :width] = pairs.values
             vectors[part, :width] = pairs.vectors
     size = torch.from_numpy(groups.sizes[groups.component])
     return ComponentEigenpairs(values, vectors, size.to(degree.device))
+
+
+def _of_one_component(
+    laplacian: Laplacian, k: int, tol: float, seed: int
+) -> Eigenpairs:
+    pairs = eigenpairs(laplacian, k, tol=tol, seed=seed)
+    bound = 2 * float(laplacian.degree.max()) if laplacian.kind == "comb" else 2.0
+    last, residual = float(pairs.values[-1]), float(pairs.residuals.max()) * bound
+    if k > 1 and pairs.converged and residual > LARGEST_SHARE * last:
+        warnings.warn(
+            f"eigenvalue {k} of a component of {laplacian.num_nodes} nodes is "
+            f"{last:.1e}, and tol={tol:.1e} leaves residuals of {residual:.1e}: the "
+            f"vectors may be mixtures of each other and of later ones, so pass a "
+            f"smaller tol",
+            RuntimeWarning,
+            stacklevel=4,  # behind the decorator of component_eigenpairs
+        )
+    return pairs
 
 
 class _Components:

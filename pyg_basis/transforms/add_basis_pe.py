@@ -34,7 +34,8 @@ class AddBASiSPE(BaseTransform):
 
     Raises:
         ValueError: If :obj:`model` is neither of the two, or a BASiS not fitted; when
-            called, if the graph has no such features, or of another width.
+            called, if the graph has no such features, or of another width, or if the
+            rows are not finite.
     """
 
     def __init__(
@@ -68,7 +69,16 @@ class AddBASiSPE(BaseTransform):
         finally:
             for module, is_training in modes:  # parts of it may be frozen
                 module.training = is_training
-        return add_node_attribute(graph, torch.cat(rows).to(x.device), self.attr_name)
+        of_all = torch.cat(rows).to(x.device)
+        is_finite = of_all.isfinite().all(dim=1)
+        if not bool(is_finite.all()):
+            first = int(is_finite.logical_not().nonzero()[0])
+            raise ValueError(
+                f"the encodings of {int((~is_finite).sum())} nodes are not finite, of "
+                f"node {first} first: look for NaN or infinite values in "
+                f"data.{self.input_name}"
+            )
+        return add_node_attribute(graph, of_all, self.attr_name)
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}({self.layer!r})"

@@ -5,8 +5,13 @@ from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
 from pyg_basis.eigen import component_eigenpairs
+from pyg_basis.eigen._validation import check_tol
 from pyg_basis.graph import laplacian
-from pyg_basis.transforms._node_attribute import add_node_attribute, checked_graph
+from pyg_basis.transforms._node_attribute import (
+    add_node_attribute,
+    check_num_columns,
+    checked_graph,
+)
 
 
 @functional_transform("add_spectral_pe")
@@ -30,8 +35,9 @@ class AddSpectralPE(BaseTransform):
     Args:
         k (int): Number of eigenvectors, in the order of their eigenvalues.
         attr_name (str, optional): The attribute of the data object that holds the
-            encodings, :obj:`[n, k]`; with :obj:`None` they are concatenated to
-            :obj:`x`. (default: :obj:`"spectral_pe"`)
+            encodings, :obj:`[n, k]`, in the precision of the edge weights; with
+            :obj:`None` they are concatenated to :obj:`x`, in its own.
+            (default: :obj:`"spectral_pe"`)
         laplacian (str): :obj:`"sym"`, :obj:`"rw"` or :obj:`"comb"`, see
             :func:`~pyg_basis.graph.laplacian`; of :obj:`data.edge_weight` if there is
             one. (default: :obj:`"sym"`)
@@ -39,15 +45,18 @@ class AddSpectralPE(BaseTransform):
             (default: :obj:`True`)
         tol (float): Bound of the residuals, relative to the Laplacian's norm. Where
             eigenvalues are as small as that, as those of chains of thousands of nodes
-            are, the vectors need a smaller one. (default: :obj:`1e-5`)
+            are, the vectors need a smaller one, and a warning says so.
+            (default: :obj:`1e-5`)
         seed (int): Seed of the solver's start. (default: :obj:`0`)
 
     Raises:
-        ValueError: If :obj:`k` is below 1 or :obj:`laplacian` unknown; when called, if
-            the graph is directed, heterogeneous, or not valid.
+        ValueError: If :obj:`k` is not an integer from 1, :obj:`laplacian` unknown or
+            :obj:`tol` not positive; when called, if the graph is directed,
+            heterogeneous, or not valid.
 
     Warns:
-        RuntimeWarning: If no solver reached :obj:`tol`.
+        RuntimeWarning: If no solver reached :obj:`tol`, or it is too large for the
+            graph's eigenvalues.
     """
 
     def __init__(
@@ -59,13 +68,13 @@ class AddSpectralPE(BaseTransform):
         tol: float = 1e-5,
         seed: int = 0,
     ) -> None:
-        if k < 1:
-            raise ValueError(f"k={k} must be at least 1: the number of columns")
+        check_num_columns(k)
+        check_tol(tol)
         if laplacian not in ("sym", "rw", "comb"):
             raise ValueError(
                 f"laplacian={laplacian!r} is unknown: use 'sym', 'rw' or 'comb'"
             )
-        self.k = k
+        self.k = int(k)
         self.attr_name = attr_name
         self.laplacian = laplacian
         self.drop_trivial = drop_trivial

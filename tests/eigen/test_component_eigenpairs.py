@@ -1,3 +1,5 @@
+import warnings
+
 import pytest
 import torch
 from torch_geometric.data import Data
@@ -83,3 +85,13 @@ def test_result_has_the_dtype_of_the_weights(union, path) -> None:
 def test_bad_arguments(path, arguments, message) -> None:
     with pytest.raises(ValueError, match=message):
         component_eigenpairs(laplacian(path(5)), **arguments)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tolerance_too_large_for_the_eigenvalues_is_told(path, kind) -> None:
+    operator = laplacian(path(1500), kind)
+    with pytest.warns(RuntimeWarning, match="of 1500 nodes is .*pass a smaller tol"):
+        component_eigenpairs(operator, 4, tol=1e-4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        component_eigenpairs(operator, 4, tol=1e-9)

@@ -77,5 +77,9 @@ def test_bad_input(model) -> None:
         AddBASiSPE(model)(Data(num_nodes=3))
     with pytest.raises(ValueError, match=r"expected \[nodes, 2\]"):
         AddBASiSPE(model)(Data(x=torch.ones(3, 5)))
+    x = X.clone()
+    x[3, 0] = x[7, 1] = torch.nan
+    with pytest.raises(ValueError, match=r"of 2 nodes are not finite, of node 3 first"):
+        AddBASiSPE(model)(Data(x=x))
     with pytest.raises(ValueError, match="got HeteroData"):
         AddBASiSPE(model)(HeteroData())

@@ -119,7 +119,10 @@ def test_what_a_small_component_lacks_is_zero() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"k": 0}, "k=0 must be at least 1"),
+        ({"k": 0}, "k=0 must be an integer, at least 1"),
+        ({"k": 2.5}, r"k=2.5 must be an integer"),
+        ({"k": True}, "k=True must be an integer"),
+        ({"k": 2, "tol": -1.0}, r"tol=-1.0 must be a positive"),
         ({"k": 2, "laplacian": "signless"}, "laplacian='signless' is unknown"),
     ],
 )
