@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 class CsvTable:
     """A .csv file, with the names of its columns if it has a header: a first line
-    without a number.
+    without a number, or of the numbers 0, 1, 2, ..., which pandas names columns by.
 
     Raises:
         ValueError: If the file is empty or no text, or its first line has both names
@@ -22,7 +22,9 @@ class CsvTable:
         if not first:
             raise ValueError(f"{str(path)!r} is empty: it must have a row a point")
         texts = [cell for cell in first if not _is_number(cell)]
-        self.names = first if len(texts) == len(first) else []
+        is_counted = first == [str(column) for column in range(len(first))]
+        is_header = len(texts) == len(first) or (is_counted and len(first) > 1)
+        self.names = first if is_header else []
         self.width = len(first)
         if texts and not self.names:
             raise ValueError(

@@ -12,7 +12,8 @@ Points = Annotated[
     typer.Argument(
         metavar="POINTS",
         help="Points, a row each: .npy (mapped into memory, never read whole), .npz, "
-        ".csv, .parquet, or .pt (a tensor or a PyG Data).",
+        ".csv (with a header of names, or of the numbers 0, 1, 2, ..., or none), "
+        ".parquet, or .pt (a tensor or a PyG Data).",
         show_default=False,
     ),
 ]

@@ -60,15 +60,16 @@ def cluster(
     """Cluster points: k-means in a learned embedding.
 
     Without --model the embedding is learned with BASiSClustering's defaults, a column
-    a cluster. For other settings, give --model a file of pyg-basis fit. With the file
-    that --save-model wrote, new points are given the clusters found before.
+    a cluster; of the edges of a .pt file, if it holds a PyG Data that has some. For
+    other settings, give --model a file of pyg-basis fit. With the file that
+    --save-model wrote, new points are given the clusters found before.
     """
     if model is not None and (n_workers != 0 or device != "cpu"):
         raise typer.BadParameter(
             "--n-workers and --device are for learning an embedding: leave them out",
             param_hint="--model",
         )
-    with reported(traceback):
+    with reported(traceback, quiet):
         from pyg_basis.cli._clusters import new_clustering
         from pyg_basis.cli._model_file import SUFFIX, read_model, write_clustering
         from pyg_basis.cli._new_file import new_file

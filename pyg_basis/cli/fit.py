@@ -19,6 +19,7 @@ Examples:
   pyg-basis fit points.npy --output model.pt --n-components 5 --seed 0
   pyg-basis fit table.csv --columns x,y,z --laplacian rw --output model.pt
   pyg-basis fit table.csv --labels kind --preset paper --output model.pt
+  pyg-basis fit graph.pt --laplacian rw --output model.pt
 """
 
 
@@ -81,6 +82,15 @@ def fit(
             metavar="lstsq|ransac|orthogonal|moments", help="[default: lstsq]"
         ),
     ] = None,
+    graph: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|neighbors|whole|coarsened|induced",
+            help="Whose eigenvectors are learned: auto takes the edges of a .pt file "
+            "with a PyG Data that has some, neighbors the nearest neighbours of the "
+            "features always; the others say how edges are learned. [default: auto]",
+        ),
+    ] = None,
     max_iter: Annotated[
         int | None, typer.Option(help="Batches trained on, at most. [default: 300]")
     ] = None,
@@ -113,7 +123,7 @@ def fit(
     traceback: options.Traceback = False,
 ) -> None:
     """Learn the spectral embedding of points, and of points that come later."""
-    with reported(traceback):
+    with reported(traceback, quiet):
         from pyg_basis.cli._labels import read_labelled
         from pyg_basis.cli._model_file import SUFFIX
         from pyg_basis.cli._new_file import new_file

@@ -1,6 +1,7 @@
 import logging
 import warnings
 from math import floor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,14 @@ from pyg_basis.loader import (
     SampledGraph,
     WholeGraph,
 )
+from pyg_basis.loader._open_features import open_mapped
 from pyg_basis.loader.graph_loader import GraphTargets
 from pyg_basis.loader.sampled_graph import LEAST_CONNECTED, connected_share
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE
 
 logger = logging.getLogger("pyg_basis")
 
-# Nodes of a graph that is decomposed as a whole, at most: minutes, and some gigabytes.
+# Nodes of a graph that is decomposed as a whole, at most: minutes, and a gigabyte.
 # Where it can be done nothing comes closer (benchmarks/positional_encoding.py).
 WHOLE_UP_TO = 1_000_000
 # Components of less than this share of the nodes tell the network nothing about the
@@ -38,16 +40,20 @@ LEAST_COMPONENT = 0.01
 MOST_LEFT_OUT = 0.1
 
 
-def uses_edges(estimator: Any, X: Any) -> bool:
-    """Whether the graph of the edges of ``X`` is to be learned.
+def given_edges(estimator: Any, X: Any) -> Data | None:
+    """The ``Data``, given or in a file, whose edges are the graph to be learned, or
+    nothing, if that is made of the features.
 
     Raises:
-        ValueError: If it is asked for, and there are none.
+        ValueError: If it is asked for, and there are no edges.
     """
-    if isinstance(X, Data) and estimator.graph != "neighbors":
-        if X.edge_index is not None:
-            return True
-        if "adj_t" in X:
+    data = X
+    if isinstance(X, (str, Path)) and Path(X).suffix.lower() == ".pt":
+        data = open_mapped(X)
+    if isinstance(data, Data) and estimator.graph != "neighbors":
+        if data.edge_index is not None:
+            return data
+        if "adj_t" in data:
             raise ValueError(
                 "X has its edges as adj_t: pass them as edge_index, for example by "
                 "torch_geometric.utils.to_edge_index(X.adj_t)[0], or use "
@@ -58,7 +64,7 @@ def uses_edges(estimator: Any, X: Any) -> bool:
             f"graph={estimator.graph!r} needs edges, and X has none: pass a "
             f"torch_geometric.data.Data with edge_index, or use graph='auto'"
         )
-    return False
+    return None
 
 
 def graph_training(

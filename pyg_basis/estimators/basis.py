@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from pyg_basis.align.fit_affine import AlignmentMethod
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
-from pyg_basis.estimators._graph_training import graph_training, uses_edges
+from pyg_basis.estimators._graph_training import given_edges, graph_training
 from pyg_basis.estimators._parameters import check_parameters
 from pyg_basis.estimators._point_training import point_training
 from pyg_basis.estimators._source import feature_source, row_blocks
@@ -74,12 +74,13 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             :class:`~pyg_basis.BASiSLayer`. (default: :obj:`True`)
         graph (str): The graph whose eigenvectors are learned. :obj:`"auto"`: that of
             the edges, where :obj:`X` is a :class:`~torch_geometric.data.Data` with an
-            :obj:`edge_index`, else of each point's nearest neighbours, which
-            :obj:`"neighbors"` takes always. How batches of a given graph get their
-            targets is chosen by its size, and logged, or named: :obj:`"whole"`, the
-            exact eigenvectors of all of it; :obj:`"coarsened"`, samples to whose nodes
-            all others are joined; :obj:`"induced"`, samples with the edges between
-            them alone, for dense graphs, see :class:`~pyg_basis.loader.SampledGraph`.
+            :obj:`edge_index`, or a file with one; else of each point's nearest
+            neighbours, which :obj:`"neighbors"` takes always. How batches of a given
+            graph get their targets is chosen by its size, and logged, or named:
+            :obj:`"whole"`, the exact eigenvectors of all of it; :obj:`"coarsened"`,
+            samples to whose nodes all others are joined; :obj:`"induced"`, samples with
+            the edges between them alone, for dense graphs, see
+            :class:`~pyg_basis.loader.SampledGraph`.
             (default: :obj:`"auto"`)
         orthonormalize (bool): Make the columns orthonormal over a sample, once the
             network is trained. (default: :obj:`True`)
@@ -114,7 +115,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     Of a given graph the network learns to tell a node's row from its features, also
     for nodes that come later; components of less than a hundredth of the nodes take
     no part in the training. :obj:`anchors`, :obj:`n_neighbors` and :obj:`bandwidth` are
-    for graphs of neighbours and play no role then. A file's edges are not read.
+    for graphs of neighbours and play no role then.
 
     Points may be an array (a memory-mapped one too), a tensor (embeddings then
     are tensors), a :class:`~torch_geometric.data.Data` with features
@@ -195,11 +196,11 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         described = copy.copy(self)
         source = feature_source(described, X, reset=True)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        is_given = uses_edges(self, X)
-        if is_given:
-            training = graph_training(self, X, source, seed)
-        else:
+        graph = given_edges(self, X)
+        if graph is None:
             training = point_training(self, source, y, seed)
+        else:
+            training = graph_training(self, graph, source, seed)
         layer, batches, sample, sizes = training
         with seeded_global_generator(seed, self.device):  # for dropout, say
             history, eigenvalues = train_layer(
@@ -217,7 +218,9 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.layer_, self.history_, self._sizes = layer, history, sizes
         self.n_iter_ = len(history["loss"])
         self.eigenvalues_ = eigenvalues.numpy()
-        warn_about_batches(history, self.n_components, self.drop_trivial, is_given)
+        warn_about_batches(
+            history, self.n_components, self.drop_trivial, graph is not None
+        )
         return self
 
     def transform(self, X: Any) -> Any:

@@ -30,6 +30,11 @@ def open_features(path: str | Path) -> NDArray[Any] | Tensor:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is of another kind or does not hold a matrix.
     """
+    return feature_matrix(open_mapped(path), f"data={str(path)!r}")
+
+
+def open_mapped(path: str | Path) -> Any:
+    r"""What is in a file that :func:`open_features` takes, mapped into memory."""
     openers: dict[str, Callable[[str | Path], Any]] = {
         ".npy": partial(np.lib.format.open_memmap, mode="r"),
         ".pt": _load_mapped,
@@ -41,7 +46,7 @@ def open_features(path: str | Path) -> NDArray[Any] | Tensor:
             f"mapped into memory: write the matrix with numpy.save or torch.save"
         )
     try:
-        content = openers[suffix](path)
+        return openers[suffix](path)
     except OSError:
         raise
     except Exception as error:
@@ -50,7 +55,6 @@ def open_features(path: str | Path) -> NDArray[Any] | Tensor:
             f"matrix of numbers that numpy.save wrote (.npy), or a tensor or Data that "
             f"torch.save wrote (.pt)"
         ) from error
-    return feature_matrix(content, f"data={str(path)!r}")
 
 
 def _load_mapped(path: str | Path) -> Any:

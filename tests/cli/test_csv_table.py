@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +43,31 @@ def test_details_of_the_format(tmp_path: Path) -> None:
     assert np.array_equal(
         table.numbers([]), [[1, np.nan], [2, -np.inf]], equal_nan=True
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("0,1,2\n3,4,5\n", ["0", "1", "2"]),
+        ("0,1\n0,1\n", ["0", "1"]),
+        ("0.0,1.0\n3,4\n", []),
+        ("0,2,1\n3,4,5\n", []),
+        ("1,2\n3,4\n", []),
+        ("0\n1\n", []),  # labels, say
+    ],
+)
+def test_numbers_as_a_header(tmp_path: Path, text: str, names: list[str]) -> None:
+    table = CsvTable(csv(tmp_path, text))
+    lines = text.splitlines()
+    assert table.names == names
+    assert len(table.numbers([])) == len(lines) - bool(names)
+
+
+def test_a_frame_without_names_comes_back(tmp_path: Path) -> None:
+    frame = pd.DataFrame(np.arange(12.0).reshape(4, 3))
+    frame.to_csv(tmp_path / "frame.csv", index=False)
+    table = CsvTable(tmp_path / "frame.csv")
+    assert np.array_equal(table.numbers([]), frame.to_numpy())
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch_geometric.data import Data
+from torch_geometric.utils import to_undirected
 
 from pyg_basis import BASiS
 from pyg_basis.align.fit_affine import AlignmentMethod
@@ -96,6 +98,44 @@ def test_mapped_files_stay_mapped(
     assert seen == [path]
 
 
+def ring_of(x: np.ndarray) -> Data:
+    """A graph in which each point is tied to the next three."""
+    node = torch.arange(len(x))
+    steps = [torch.stack([node, (node + step) % len(x)]) for step in (1, 2, 3)]
+    edges = to_undirected(torch.cat(steps, dim=1))
+    return Data(x=torch.from_numpy(x), edge_index=edges)
+
+
+def test_edges_of_a_file_are_learned(
+    run: Run, small: list[str], blobs: np.ndarray
+) -> None:
+    data = ring_of(blobs)
+    torch.save(data, "graph.pt")
+    options = ["-o", "m.pt", "--laplacian", "rw", "--seed", 0, *small]
+    settings = {"laplacian": "rw", "random_state": 0, **SMALL}
+    result = run("fit", "graph.pt", *options)
+    assert result.exit_code == 0, result.output
+    assert "pyg-basis: graph='whole': 300 nodes are within" in result.stderr
+    assert same(BASiS.load("m.pt"), BASiS(**settings).fit(data))
+    chosen = ["--graph", "neighbors", "--force", "--quiet"]
+    result = run("fit", "graph.pt", *options, *chosen)
+    assert result.exit_code == 0 and "graph=" not in result.output
+    with pytest.warns(UserWarning, match="fell into more than 2 components"):
+        expected = BASiS(graph="neighbors", **settings).fit(blobs)
+    assert same(BASiS.load("m.pt"), expected)
+    # Only training needs edges.
+    assert run("transform", "m.pt", "graph.pt", "-o", "e.npy").exit_code == 0
+    assert np.load("e.npy").shape == (300, 2)
+
+
+def test_edges_that_are_asked_for_and_not_there(
+    run: Run, points: Path, small: list[str]
+) -> None:
+    result = run("fit", points, "-o", "m.pt", "--graph", "whole", *small)
+    assert result.exit_code == 1
+    assert "error: graph='whole' needs edges, and X has none" in result.stderr
+
+
 def test_a_preset(
     run: Run, table: pd.DataFrame, blobs: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,7 +201,7 @@ def test_help_tells_the_defaults_and_the_names(run: Run) -> None:
         )
     }
     defaults = BASiS().get_params()
-    assert len(shown) == 13
+    assert len(shown) == 14
     assert shown == {name: str(defaults[name]) for name in shown}
     for names in (LAPLACIANS, get_args(AnchorMethod), get_args(AlignmentMethod)):
         (listed,) = (entry for entry in text.split() if {*entry.split("|")} == {*names})

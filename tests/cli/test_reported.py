@@ -1,4 +1,5 @@
 import errno
+import logging
 import warnings
 
 import pytest
@@ -61,3 +62,13 @@ def test_nothing_to_report(capsys: pytest.CaptureFixture[str]) -> None:
     with reported(traceback=False):
         pass
     assert capsys.readouterr() == ("", "")
+
+
+def test_choices_are_told_unless_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("pyg_basis")
+    before = logger.level, list(logger.handlers)
+    for quiet, expected in ((False, "pyg-basis: chosen: 3\n"), (True, "")):
+        with reported(traceback=False, quiet=quiet):
+            logger.info("chosen: %d", 3)
+        assert capsys.readouterr().err == expected
+    assert (logger.level, logger.handlers) == before

@@ -19,7 +19,7 @@ from torch_geometric.transforms import ToSparseTensor
 from pyg_basis import BASiS
 from pyg_basis.align import RANSAC
 from pyg_basis.estimators import _graph_training
-from pyg_basis.estimators._graph_training import graph_training, uses_edges
+from pyg_basis.estimators._graph_training import given_edges, graph_training
 from pyg_basis.graph import GivenGraph
 from pyg_basis.loader import ExactEmbedding, FeatureSource, WholeGraph
 from pyg_basis.metrics import grassmann_distance
@@ -219,10 +219,34 @@ def test_graph_that_is_asked_for_and_not_there(graph: Any) -> None:
             untrained(graph=graph).fit(points)
 
 
-def test_uses_edges() -> None:
-    edges = torch.empty(2, 0, dtype=torch.long)
-    for graph, expected in (("neighbors", False), ("auto", True), ("whole", True)):
-        assert uses_edges(quick(graph=graph), Data(edge_index=edges)) is expected
+def test_given_edges() -> None:
+    data = Data(edge_index=torch.empty(2, 0, dtype=torch.long))
+    for graph, expected in (("neighbors", None), ("auto", data), ("whole", data)):
+        assert given_edges(quick(graph=graph), data) is expected
+
+
+@pytest.mark.parametrize("graph", ["auto", "coarsened", "neighbors"])
+def test_edges_in_a_file_are_learned_as_those_in_memory(
+    graph: Any, tmp_path: Path
+) -> None:
+    data = blocks()
+    path = tmp_path / "graph.pt"
+    torch.save(data, path)
+    expected = quick(graph=graph).fit(data)
+    for name in (path, str(path)):
+        assert same(quick(graph=graph).fit(name), expected, data.x)
+    assert np.array_equal(expected.transform(path), expected.transform(data.x.numpy()))
+
+
+def test_files_without_edges(tmp_path: Path) -> None:
+    x = blocks().x
+    torch.save(x, tmp_path / "x.pt")
+    np.save(tmp_path / "x.npy", x.numpy())
+    for name in ("x.pt", "x.npy"):
+        basis = quick(n_neighbors=20).fit(tmp_path / name)
+        assert same(basis, quick(n_neighbors=20).fit(x), x)
+        with pytest.raises(ValueError, match="graph='whole' needs edges, and X has no"):
+            untrained(graph="whole").fit(tmp_path / name)
 
 
 def test_small_graphs_are_learned_whole(caplog: pytest.LogCaptureFixture) -> None:
