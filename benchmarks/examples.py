@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from graph_options import add_graph_options, parse_graph_options
 from results import format_mean_std, markdown_table, write_results
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -73,20 +74,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add = parser.add_argument
-    add("--data-root", type=Path, help="folder that holds 'graphs'; else from PyG")
-    add("--cache-dir", type=Path, default=Path("cache"), help="of what is processed")
-    add("--output", type=Path, help="folder (default: benchmarks/results)")
-    add("--seeds", type=int, default=5, help="splits and starting weights")
-    add("--quick", action="store_true", help="digits; by default to runs/quick")
-    options = parser.parse_args(arguments)
-    if options.seeds < 1:
-        parser.error("--seeds must be at least 1")
-    if options.output is None:
-        options.output = Path("runs/quick" if options.quick else "benchmarks/results")
-    options.output.mkdir(parents=True, exist_ok=True)
-    options.seeds = 1 if options.quick else options.seeds
-    return options
+    add_graph_options(parser, seeds=5)
+    return parse_graph_options(parser, arguments)
 
 
 if __name__ == "__main__":

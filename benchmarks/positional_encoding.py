@@ -20,7 +20,6 @@ figures of worth. `--questions` leaves the others' figures as they were.
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -38,6 +37,7 @@ from given_graphs import (
     learned_change,
     samples,
 )
+from graph_options import add_graph_options, parse_graph_options
 from results import format_mean_std, markdown_table, read_results, write_results
 from torch_geometric.data import Data
 
@@ -245,21 +245,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add = parser.add_argument
-    add("--data-root", type=Path, help="folder that holds 'graphs'; else from PyG")
-    add("--cache-dir", type=Path, default=Path("cache"), help="of what is processed")
-    add("--output", type=Path, help="folder (default: benchmarks/results)")
-    add("--seeds", type=int, default=3, help="changes and samples of each graph")
-    add("--questions", nargs="+", choices=QUESTIONS, default=list(QUESTIONS))
-    add("--quick", action="store_true", help="Cora, 1 seed; by default to runs/quick")
-    options = parser.parse_args(arguments)
-    if options.seeds < 1:
-        parser.error("--seeds must be at least 1")
-    if options.output is None:
-        options.output = Path("runs/quick" if options.quick else "benchmarks/results")
-    options.output.mkdir(parents=True, exist_ok=True)
-    options.seeds = 1 if options.quick else options.seeds
-    return options
+    add_graph_options(parser, seeds=3)
+    parser.add_argument(
+        "--questions", nargs="+", choices=QUESTIONS, default=list(QUESTIONS)
+    )
+    return parse_graph_options(parser, arguments)
 
 
 if __name__ == "__main__":

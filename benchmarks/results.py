@@ -1,5 +1,6 @@
 r"""What the benchmarks write down: results as JSON, tables as Markdown."""
 
+import argparse
 import json
 import math
 import os
@@ -24,6 +25,14 @@ PACKAGES = ("torch", "torch_geometric", "numpy", "scipy", "scikit-learn")
 # No folder of the machine is told: a path stands in the record as this word.
 HIDDEN_PATH = "DIR"
 PATH_OPTION = re.compile(r"-(.*[-_])?(dir|root|path|folder|out|output|cache)$")
+
+
+def make_output_folder(options: argparse.Namespace) -> None:
+    """Makes the folder that is asked for, or the usual one; smoke runs have their own,
+    lest they replace results."""
+    if options.output is None:
+        options.output = Path("runs/quick" if options.quick else "benchmarks/results")
+    options.output.mkdir(parents=True, exist_ok=True)
 
 
 def write_results(

@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Any
 
 import torch
+from results import make_output_folder
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
@@ -64,9 +65,7 @@ def parse_run_options(
     options = parser.parse_args(arguments)
     if options.seeds < 1 or options.processes < 1:
         parser.error("--seeds and --processes must be at least 1")
-    if options.output is None:
-        options.output = Path("runs/quick" if options.quick else "benchmarks/results")
-    options.output.mkdir(parents=True, exist_ok=True)
+    make_output_folder(options)
     return options
 
 

@@ -16,6 +16,8 @@ from pyg_basis.graph._sparse import csr_tensor, to_scipy_csr
 # Components up to this size are decomposed as dense matrices, all those of one size in
 # one call: a graph, or a batch of graphs, may have hundreds of them.
 DENSE_UP_TO = 128
+# Entries of the dense matrices of one call: at most some hundred megabytes.
+MOST_ENTRIES = 2**23
 # Residuals of a larger share of the last eigenvalue leave vectors that are mixtures.
 LARGEST_SHARE = 0.1
 
@@ -120,10 +122,14 @@ class _Components:
         self.starts = np.cumsum(self.sizes) - self.sizes
 
     def nodes_by_size(self) -> Iterator[Tensor]:
-        r"""The nodes of all components of one size, :obj:`[components, size]`."""
+        r"""The nodes of components of one size, :obj:`[components, size]`: of as many
+        of them as one call decomposes."""
         for size in np.unique(self.sizes):
             starts = self.starts[self.sizes == size]
-            yield torch.from_numpy(self.order[starts[:, None] + np.arange(size)])
+            at_once = max(MOST_ENTRIES // size**2, 1)
+            for first in range(0, len(starts), at_once):
+                some = starts[first : first + at_once, None]
+                yield torch.from_numpy(self.order[some + np.arange(size)])
 
     def laplacian_of(self, nodes: Tensor) -> Laplacian:
         r"""The Laplacian of one component; none of its nodes has neighbours outside."""

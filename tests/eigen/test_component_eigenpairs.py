@@ -1,3 +1,4 @@
+import sys
 import warnings
 
 import pytest
@@ -95,3 +96,24 @@ def test_tolerance_too_large_for_the_eigenvalues_is_told(path, kind) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         component_eigenpairs(operator, 4, tol=1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_components_by_parts_are_as_all_at_once(union, ring, kind, monkeypatch) -> None:
+    operator = laplacian(union(*(ring(n) for n in (7, 5, 7, 7, 5, 7))), kind)
+    expected = component_eigenpairs(operator, 3)
+    called = []
+    eigh = torch.linalg.eigh
+
+    def noted(matrices):
+        called.append(tuple(matrices.shape))
+        return eigh(matrices)
+
+    # Two of seven nodes, and more than all of five.
+    monkeypatch.setattr(torch.linalg, "eigh", noted)
+    module = sys.modules[component_eigenpairs.__module__]
+    monkeypatch.setattr(module, "MOST_ENTRIES", 2 * 7**2)
+    pairs = component_eigenpairs(operator, 3)
+    assert called == [(2, 5, 5), (2, 7, 7), (2, 7, 7)]
+    assert torch.allclose(pairs.values, expected.values)
+    assert torch.allclose(pairs.vectors, expected.vectors)
