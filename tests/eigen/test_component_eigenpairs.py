@@ -63,6 +63,25 @@ def test_a_connected_graph_is_one_component(neighbors) -> None:
     assert torch.equal(pairs.values[0], expected.values)
 
 
+@pytest.mark.parametrize(
+    ("n", "tol", "expected"),
+    [(1024, 1e-7, "chebyshev"), (1023, 1e-7, "auto"), (1024, 1e-8, "auto")],
+)
+def test_large_components_and_loose_tolerances_take_the_block(
+    neighbors, monkeypatch, n, tol, expected
+) -> None:
+    taken = []
+
+    def noted(operator, k, solver="auto", **settings):
+        taken.append(solver)
+        return eigenpairs(operator, k, solver, **settings)
+
+    module = sys.modules[component_eigenpairs.__module__]
+    monkeypatch.setattr(module, "eigenpairs", noted)
+    component_eigenpairs(laplacian(neighbors(n)), 4, tol)
+    assert taken == [expected]
+
+
 def test_isolated_nodes_are_components_of_one(isolated) -> None:
     pairs = component_eigenpairs(laplacian(isolated(4)), 2)
     assert pairs.vectors.tolist() == [[1.0, 0.0]] * 4
