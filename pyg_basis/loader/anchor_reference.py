@@ -7,6 +7,7 @@ from torch_geometric.data import Data
 
 from pyg_basis.align import Alignment, LeastSquares
 from pyg_basis.align.fit_affine import Aligner
+from pyg_basis.loader._without_autocast import without_autocast
 from pyg_basis.loader.batch_embedding import BatchEmbedding
 from pyg_basis.loader.exact_embedding import ExactEmbedding
 from pyg_basis.loader.warm_start import WarmStart
@@ -100,7 +101,7 @@ class AnchorReference:
         # The anchors say where and how precisely the work is done.
         x = x.to(self.anchors)
         # The targets are constants of the regression.
-        with torch.no_grad():
+        with torch.no_grad(), without_autocast(x.device):
             embedded = self.batches(x.detach())
             rows, alignment = aligned_to(
                 self.rows, embedded.vectors, self.aligner, self.embedding.num_constant

@@ -149,6 +149,13 @@ def test_workers_and_passes_broken_off_change_nothing(reference, workers) -> Non
     assert all(batch.converged for batch in found)
 
 
+def test_batches_are_the_same_under_autocast(reference) -> None:
+    expected = list(loader(reference))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = list(loader(reference))
+    assert all(map(same, expected, found)) and len(found) == len(expected) > 1
+
+
 def test_global_seed_does_not_matter(reference) -> None:
     state = torch.get_rng_state()
     batches = []
