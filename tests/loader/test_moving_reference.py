@@ -226,17 +226,6 @@ def test_features_that_collapse_leave_a_finite_reference(x: Tensor) -> None:
         assert torch.linalg.matrix_rank(moving.rows) == 3
 
 
-def test_eigenvalues_and_the_gap_behind_them() -> None:
-    x = blobs(TRIANGLE)
-    for embedding in SPACES:
-        moving = make(x, embedding)
-        _, movement = moving.updated(x)
-        wider = embedding.widened(1)(x[moving.nodes]).values
-        torch.testing.assert_close(movement.eigenvalues, wider[:3], atol=1e-5, rtol=0)
-        gap = wider[3] - wider[2]
-        torch.testing.assert_close(movement.eigengap, gap, atol=1e-5, rtol=0)
-
-
 def test_oversamples_and_a_smaller_set_for_the_start() -> None:
     x = blobs(TRIANGLE)
     moving = make(x, batch_size=80, num_oversamples=2)
