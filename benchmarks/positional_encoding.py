@@ -5,15 +5,16 @@
 Four questions, each a table of its own, on Cora, CiteSeer, the Facebook pages and the
 GitHub developers:
 
-- speed: AddSpectralPE beside PyG's AddLaplacianEigenvectorPE, taken in turns, medians;
-  and whether calls, and processes, agree to the last bit.
+- speed: AddSpectralPE beside PyG's AddLaplacianEigenvectorPE, taken in turns, each in
+  a process of its own, medians; and whether calls, and processes, agree to the last
+  bit.
 - change: how far the rows of unchanged nodes move when 1 % of the nodes are removed, or
   1 % of the edges led elsewhere.
 - samples: what the eigenvectors of samples are worth as targets, which is what BASiS
   chooses by.
 - cold start: 10 % of the Facebook pages come later, with their edges.
 
-Everything runs in this process and one thread. Writes positional_encoding.json and a
+Everything runs in one thread, and but for the speed in this process. Writes positional_encoding.json and a
 table for each question; about 20 minutes, `--quick` takes less than one and writes no
 figures of worth. `--questions` leaves the others' figures as they were.
 """

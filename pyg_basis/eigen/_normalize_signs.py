@@ -17,5 +17,5 @@ def normalize_signs(vectors: Tensor) -> Tensor:
     magnitude = vectors.abs()
     tied = magnitude >= (1 - TIE) * magnitude.amax(dim=-2, keepdim=True)
     first = tied.to(torch.uint8).argmax(dim=-2, keepdim=True)
-    negative = vectors.gather(-2, first) < 0
-    return torch.where(negative, -vectors, vectors)
+    is_negative = vectors.gather(-2, first) < 0
+    return vectors * torch.where(is_negative, -1.0, 1.0).to(vectors)

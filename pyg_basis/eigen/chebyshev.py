@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from pyg_basis.eigen._chebyshev_filter import chebyshev_filter, log_growth
-from pyg_basis.eigen._hubs_first import hubs_first
+from pyg_basis.eigen._hubs_first import hubs_first, reordered
 from pyg_basis.eigen._null_space import NullSpace
 from pyg_basis.eigen._orthonormal_basis import orthonormal_basis
 from pyg_basis.eigen._ritz import Ritz, ritz_pairs
@@ -105,9 +105,12 @@ class _Search:
         size: int,
         seed: int,
     ) -> None:
-        self.matrix, self.order = hubs_first(operator.matrix.cpu())
+        self.matrix = operator.matrix.cpu()
+        self.order = hubs_first(self.matrix)
         self.bound = operator.norm_bound
-        self.null_space = null_space.reordered(self.order.numpy())
+        if self.order is not None:
+            null_space = null_space.reordered(self.order.numpy())
+        self.null_space = null_space
         self.k = k
         generator = torch.Generator().manual_seed(seed)
         self.block = torch.rand(operator.num_nodes, size, generator=generator).sub_(0.5)
@@ -120,6 +123,8 @@ class _Search:
         r"""Filters in this precision until the relative residuals of the first
         :obj:`k` columns, which are returned, are below the goal."""
         matrix = self.matrix.to(dtype)
+        if self.order is not None:
+            matrix = reordered(matrix, self.order)
         self.block = self.null_space.project_out_(self.block.to(dtype))
         while True:
             filtered = chebyshev_filter(
@@ -137,6 +142,8 @@ class _Search:
                 return self._in_the_order_of_the_operator(self.block[:, : self.k])
 
     def _in_the_order_of_the_operator(self, block: Tensor) -> Tensor:
+        if self.order is None:
+            return block
         return torch.empty_like(block).index_copy_(0, self.order, block)
 
     def _residual(self, ritz: Ritz) -> float:

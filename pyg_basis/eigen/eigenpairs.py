@@ -108,7 +108,7 @@ def eigenpairs(
     return replace(
         best,
         values=values.to(dtype),
-        vectors=normalize_signs(vectors).to(dtype),
+        vectors=normalize_signs(vectors.to(dtype)),
         residuals=best.residuals.to(dtype),
     )
 

@@ -70,7 +70,7 @@ def laplacian(graph: Data, kind: Literal["sym", "rw", "comb"] = "sym") -> Laplac
             scale = root.index_select(0, row) * root.index_select(0, column)
         else:
             scale = degree.index_select(0, row)
-        off_diagonal = -weight / scale
+        off_diagonal = (weight / scale).neg_()
     matrix = _with_diagonal(start, row, column, off_diagonal, diagonal)
     return Laplacian(matrix=matrix, kind=kind, degree=degree)
 
@@ -129,7 +129,10 @@ def _with_diagonal(
     # of its own row if it is right of it.
     below = column < row
     position = torch.arange(num_edges, device=row.device).add_(row).add_(~below)
-    num_below = torch.cat([start.new_zeros(1), below.cumsum(0)])[start].diff()
+    num_below = torch.cat(
+        [start.new_zeros(1, dtype=torch.int32), below.cumsum(0, dtype=torch.int32)]
+    )
+    num_below = num_below[start].diff()
     crow = start + torch.arange(num_nodes + 1, device=row.device)
     diagonal_position = crow[:-1] + num_below
     all_columns = column.new_empty(num_edges + num_nodes)
