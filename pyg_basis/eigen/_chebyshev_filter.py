@@ -11,6 +11,7 @@ def chebyshev_filter(
     cut: float,
     upper: float,
     degree: int,
+    spare: Tensor | None = None,
 ) -> Tensor:
     r"""Damps what a block holds of the eigenvalues between :obj:`cut` and
     :obj:`upper`.
@@ -29,12 +30,16 @@ def chebyshev_filter(
         cut (float): The lower end of the damped interval.
         upper (float): A bound of the whole spectrum.
         degree (int): The degree, which is the number of products.
+        spare (Tensor, optional): Memory of the shape of the block to be used; the
+            result is in one of the two. (default: :obj:`None`)
     """
     center, radius = (upper + cut) / 2, (upper - cut) / 2
     scale = first = radius / (wanted - center)
     factor = scale / radius
     previous = block
-    current = torch.addmm(block, matrix, block, beta=-center * factor, alpha=factor)
+    current = torch.addmm(
+        block, matrix, block, beta=-center * factor, alpha=factor, out=spare
+    )
     for _ in range(degree - 1):
         following = 1 / (2 / first - scale)
         # One pass over the matrix and no temporary: the product is added in place.

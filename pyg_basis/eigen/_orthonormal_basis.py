@@ -3,10 +3,10 @@ from torch import Tensor
 
 # Of a column of length one, what must be left off those before it, for one pass of
 # Cholesky QR to be exact and for a second to make it so.
-LEFT_FOR_ONE, LEFT_FOR_TWO = 0.5, 0.05
+LEFT_FOR_ONE, LEFT_FOR_TWO = 0.5, 0.01
 
 
-def orthonormal_basis(block: Tensor) -> Tensor:
+def orthonormal_basis(block: Tensor, spare: Tensor | None = None) -> Tensor:
     r"""An orthonormal basis of the span of a block's columns, which are independent;
     its rows are contiguous in memory.
 
@@ -18,6 +18,8 @@ def orthonormal_basis(block: Tensor) -> Tensor:
 
     Args:
         block (Tensor): Columns, shape :obj:`[n, p]`.
+        spare (Tensor, optional): Memory of the same shape to be used for the result;
+            the block is then overwritten, and may be it. (default: :obj:`None`)
     """
     for _ in range(2):
         gram = block.t() @ block
@@ -28,7 +30,9 @@ def orthonormal_basis(block: Tensor) -> Tensor:
         # Written so that NaN, of columns of zeros, counts as too little.
         if bool(failed) or not bool(left >= LEFT_FOR_TWO):
             break
-        block = block @ (inverse_length.unsqueeze(1) * torch.linalg.inv(factor).t())
+        transform = inverse_length.unsqueeze(1) * torch.linalg.inv(factor).t()
+        product = torch.mm(block, transform, out=spare)
+        block, spare = product, None if spare is None else block
         if bool(left >= LEFT_FOR_ONE):
             return block
     return torch.linalg.qr(block).Q.contiguous()

@@ -14,13 +14,17 @@ class Ritz(NamedTuple):
     values: Tensor
 
 
-def ritz_pairs(matrix: Tensor, block: Tensor) -> Ritz:
-    r"""The Ritz vectors of the span of a block, :obj:`[n, p]`, which is overwritten."""
-    basis = orthonormal_basis(block)
+def ritz_pairs(matrix: Tensor, block: Tensor, spare: Tensor | None = None) -> Ritz:
+    r"""The Ritz vectors of the span of a block, :obj:`[n, p]`, which is overwritten, as
+    is spare memory of the same shape, if it is given.
+
+    New memory would take about as long as a product.
+    """
+    basis = orthonormal_basis(block, spare)
+    free = spare if basis is block else block
     image = matrix @ basis
     values, rotation = small_eigh(basis.t() @ image)
-    # New memory would take about as long as a product.
-    x = torch.mm(basis, rotation, out=block)
+    x = torch.mm(basis, rotation, out=free)
     return Ritz(x, torch.mm(image, rotation, out=basis), values)
 
 

@@ -85,10 +85,13 @@ class ChebyshevSubspace:
         for dtype, floor in ROUNDOFF.items():
             goal = max(0.8 * tol, floor)
             block = search.refine(dtype, goal, self.max_products)
-            basis = torch.cat([known, block.double()], dim=1)
-            basis = basis.to(operator.matrix.device)
-            vectors = orthonormal_basis(basis)  # in double precision
-            pairs = operator.measure(vectors, tol, search.products, "chebyshev")
+            basis = torch.empty(n, k, dtype=torch.float64)
+            basis[:, : known.shape[1]] = known
+            basis[:, known.shape[1] :] = block
+            vectors = orthonormal_basis(basis.to(operator.matrix.device))
+            pairs = operator.measure(
+                vectors, tol, search.products, "chebyshev", spare=basis
+            )
             if pairs.converged or search.is_stuck:
                 break
         return pairs
@@ -126,14 +129,22 @@ class _Search:
         if self.order is not None:
             matrix = reordered(matrix, self.order)
         self.block = self.null_space.project_out_(self.block.to(dtype))
+        spare = torch.empty_like(self.block)
         while True:
             filtered = chebyshev_filter(
-                matrix, self.block, self.first, self.cut, self.bound, self.degree
+                matrix,
+                self.block,
+                self.first,
+                self.cut,
+                self.bound,
+                self.degree,
+                spare,
             )
+            spare = self.block if filtered is spare else spare
             # The filter favours the null space over all that is looked for.
             filtered = self.null_space.project_out_(filtered)
-            ritz = ritz_pairs(matrix, filtered)
-            self.block = ritz.x
+            ritz = ritz_pairs(matrix, filtered, spare)
+            self.block, spare = ritz.x, ritz.image
             self.products += self.degree + 1
             residual = self._residual(ritz)
             still_needed = self._plan(ritz, residual / goal)

@@ -110,7 +110,12 @@ class SymmetricOperator:
         return self._measure(vectors, image, tol, iterations, solver)
 
     def measure(
-        self, vectors: Tensor, tol: float, iterations: int, solver: str
+        self,
+        vectors: Tensor,
+        tol: float,
+        iterations: int,
+        solver: str,
+        spare: Tensor | None = None,
     ) -> Eigenpairs:
         r"""The result that consists of given vectors, with their true residuals.
 
@@ -120,8 +125,13 @@ class SymmetricOperator:
             tol (float): Bound of the relative residuals.
             iterations (int): Passed on to the result.
             solver (str): Passed on to the result.
+            spare (Tensor, optional): Memory of the shape of the vectors to be used,
+                if it is on their device. (default: :obj:`None`)
         """
-        return self._measure(vectors, self.matrix @ vectors, tol, iterations, solver)
+        if spare is None or spare.device != vectors.device:
+            spare = torch.empty_like(vectors)
+        image = torch.mm(self.matrix, vectors, out=spare)
+        return self._measure(vectors, image, tol, iterations, solver)
 
     def _measure(
         self, vectors: Tensor, image: Tensor, tol: float, iterations: int, solver: str
@@ -142,8 +152,5 @@ def _double(matrix: Tensor) -> Tensor:
     if matrix.layout != torch.sparse_csr:
         matrix = matrix.to_sparse_csr()
     values = matrix.values().to(torch.float64)
-    crow, column = matrix.crow_indices(), matrix.col_indices()
-    if values.numel() < 2**31:
-        # With indices of 32 bits MKL's products take a quarter less time.
-        crow, column = crow.int(), column.int()
-    return csr_tensor(crow, column, values, matrix.shape[0])
+    indices = matrix.crow_indices(), matrix.col_indices()
+    return csr_tensor(*indices, values, matrix.shape[0])

@@ -57,6 +57,9 @@ def laplacian(graph: Data, kind: Literal["sym", "rw", "comb"] = "sym") -> Laplac
     row, column, weight = _coalesce(edge_index, weight, num_nodes)
     count = torch.bincount(row, minlength=num_nodes)
     start = torch.cat([count.new_zeros(1), count.cumsum(0)])
+    if row.numel() < 2**31 - num_nodes:
+        # In half the memory: new memory costs more time than what is done with it.
+        start, row, column = start.int(), row.int(), column.int()
     _check_symmetry(start, column, weight)
     degree = weight.new_zeros(num_nodes).index_add_(0, row, weight)
     connected = degree > 0
@@ -98,7 +101,7 @@ def _coalesce(
 
 def _check_symmetry(start: Tensor, column: Tensor, weight: Tensor) -> None:
     # In host memory, where a transpose is a counting sort.
-    arrays = (weight.detach(), column.int(), start.int())
+    arrays = (weight.detach(), column, start)
     num_nodes = start.numel() - 1
     matrix = csr_matrix(
         tuple(array.cpu().numpy() for array in arrays), (num_nodes, num_nodes)
@@ -124,7 +127,7 @@ def _with_diagonal(
 ) -> Tensor:
     r"""CSR matrix of sorted off-diagonal entries and a full diagonal, no sorting."""
     num_nodes, num_edges = diagonal.numel(), row.numel()
-    node = torch.arange(num_nodes, device=row.device)
+    node = torch.arange(num_nodes, dtype=column.dtype, device=row.device)
     # Entry e lands behind one diagonal entry for each earlier row, and behind that
     # of its own row if it is right of it.
     below = column < row
@@ -133,8 +136,8 @@ def _with_diagonal(
         [start.new_zeros(1, dtype=torch.int32), below.cumsum(0, dtype=torch.int32)]
     )
     num_below = num_below[start].diff()
-    crow = start + torch.arange(num_nodes + 1, device=row.device)
-    diagonal_position = crow[:-1] + num_below
+    crow = start + torch.arange(num_nodes + 1, dtype=start.dtype, device=row.device)
+    diagonal_position = (crow[:-1] + num_below).long()
     all_columns = column.new_empty(num_edges + num_nodes)
     all_values = value.new_empty(num_edges + num_nodes)
     for target, entries, on_diagonal in (

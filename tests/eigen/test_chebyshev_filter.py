@@ -30,3 +30,14 @@ def test_growth_is_that_of_the_polynomial() -> None:
     expected = np.log(2 * abs(polynomial(0.1)))
     assert log_growth(0.1, 0.4, 2.0, 7) == pytest.approx(expected, rel=1e-4)
     assert log_growth(0.5, 0.4, 2.0, 7) == 0
+
+
+@pytest.mark.parametrize("degree", [1, 2, 5])
+def test_result_is_in_the_memory_that_was_given(degree) -> None:
+    matrix = torch.diag(torch.linspace(0, 2, 30, dtype=torch.float64))
+    block = torch.ones(30, 2, dtype=torch.float64)
+    expected = chebyshev_filter(matrix, block.clone(), 0.1, 0.4, 2.0, degree)
+    spare = torch.full_like(block, torch.nan)
+    result = chebyshev_filter(matrix, block, 0.1, 0.4, 2.0, degree, spare)
+    assert torch.equal(result, expected)
+    assert result is block or result is spare

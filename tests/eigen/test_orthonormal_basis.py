@@ -36,7 +36,9 @@ def test_orthonormal_and_of_the_same_span(n, p, closeness, seed) -> None:
     assert (left.norm(dim=0) < 1e3 * EPS * block.norm(dim=0)).all()
 
 
-@pytest.mark.parametrize(("closeness", "is_householder"), [(0.0, False), (0.99, True)])
+@pytest.mark.parametrize(
+    ("closeness", "is_householder"), [(0.0, False), (0.9, False), (1 - 1e-4, True)]
+)
 def test_only_columns_nearly_parallel_take_householder(
     closeness, is_householder, monkeypatch
 ) -> None:
@@ -59,3 +61,11 @@ def test_dependent_columns_still_give_orthonormal_ones(spoil) -> None:
     basis = orthonormal_basis(block)
     eye = torch.eye(4, dtype=torch.float64)
     assert (basis.t() @ basis - eye).abs().max() < 100 * EPS
+
+
+@pytest.mark.parametrize("closeness", [0.0, 0.9, 1 - 1e-4])
+def test_spare_memory_changes_nothing(closeness) -> None:
+    block = _block(200, 6, closeness)
+    expected = orthonormal_basis(block)
+    spare = torch.full_like(block, torch.nan)
+    assert torch.equal(orthonormal_basis(block.clone(), spare), expected)

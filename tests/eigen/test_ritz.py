@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from pyg_basis.eigen._ritz import ritz_pairs, small_eigh
@@ -25,3 +26,14 @@ def test_rounded_gram_matrix_is_made_symmetric() -> None:
     values, rotation = small_eigh(rounded)
     assert torch.allclose(values, torch.linalg.eigvalsh(gram), atol=1e-7)
     assert torch.allclose(rotation.t() @ rotation, torch.eye(5, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("closeness", [0.0, 0.9, 1.0])
+def test_spare_memory_changes_nothing(closeness) -> None:
+    matrix = _symmetric(30)
+    # Columns that take one pass of Cholesky QR, two, and Householder's.
+    block = matrix[:, :4] + 100 * closeness * matrix[:, 4:5]
+    expected = ritz_pairs(matrix, block.clone())
+    spare = torch.full_like(block, torch.nan)
+    for one, other in zip(ritz_pairs(matrix, block, spare), expected, strict=True):
+        assert torch.equal(one, other)
