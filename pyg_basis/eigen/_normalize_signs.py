@@ -14,8 +14,9 @@ def normalize_signs(vectors: Tensor) -> Tensor:
     Args:
         vectors (Tensor): Columns, shape :obj:`[*, n, k]`.
     """
-    magnitude = vectors.abs()
-    tied = magnitude >= (1 - TIE) * magnitude.amax(dim=-2, keepdim=True)
-    first = tied.to(torch.uint8).argmax(dim=-2, keepdim=True)
-    is_negative = vectors.gather(-2, first) < 0
-    return vectors * torch.where(is_negative, -1.0, 1.0).to(vectors)
+    rows = vectors.mT.contiguous()  # torch's maxima along rows take half the time
+    magnitude = rows.abs()
+    tied = magnitude >= (1 - TIE) * magnitude.amax(dim=-1, keepdim=True)
+    first = tied.to(torch.uint8).argmax(dim=-1, keepdim=True)
+    is_negative = rows.gather(-1, first) < 0
+    return vectors * torch.where(is_negative, -1.0, 1.0).to(vectors).mT
