@@ -7,6 +7,8 @@ from pyg_basis import BASiS, BASiSClustering
 from pyg_basis.cli._blocks import as_array
 from pyg_basis.cli._model_file import fitted_clustering
 from pyg_basis.cli._points import Points
+from pyg_basis.estimators._graph_training import given_edges
+from pyg_basis.estimators._parameters import RULES, check_values
 
 
 def new_clustering(
@@ -25,9 +27,12 @@ def new_clustering(
     """
     if basis is not None:
         return _cluster(points, basis, n_clusters, random_state, quiet)
-    points.check_finite()
     # The basis that BASiSClustering takes by itself.
     basis = BASiS(n_clusters, reference_size=None, verbose=not quiet, **parameters)
+    # Told before the rows are read: a bad parameter, or edges that are missing.
+    check_values(basis, {name: RULES[name] for name in parameters})
+    given_edges(basis, points.source)
+    points.check_finite()
     clustering = BASiSClustering(n_clusters, basis=basis, random_state=random_state)
     clustering.fit(points.source)
     clustering.basis_.set_params(verbose=False)

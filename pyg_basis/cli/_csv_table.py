@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 class CsvTable:
     """A .csv file, with the names of its columns if it has a header: a first line
     without a number, or of the numbers 0, 1, 2, ..., which pandas names columns by.
+    Above a single column 0 is a value, as the first of many files of labels is.
 
     Raises:
         ValueError: If the file is empty or no text, or its first line has both names

@@ -12,8 +12,9 @@ Points = Annotated[
     typer.Argument(
         metavar="POINTS",
         help="Points, a row each: .npy (mapped into memory, never read whole), .npz, "
-        ".csv (with a header of names, or of the numbers 0, 1, 2, ..., or none), "
-        ".parquet, or .pt (a tensor or a PyG Data).",
+        ".csv (a first line of names is a header, and so is 0,1,2,... above several "
+        "columns; any other line of numbers is a point), .parquet, or .pt (a tensor or "
+        "a PyG Data).",
         show_default=False,
     ),
 ]
@@ -30,6 +31,18 @@ Columns = Annotated[
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+
+# --- what is learned
+
+Graph = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|neighbors|whole|coarsened|induced",
+        help="Whose eigenvectors are learned: auto takes the edges of a .pt file "
+        "with a PyG Data that has some, neighbors the nearest neighbours of the "
+        "features always; the others say how edges are learned.",
+    ),
+]
 
 # --- how it runs
 

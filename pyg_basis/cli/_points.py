@@ -26,7 +26,8 @@ class Points(NamedTuple):
     @property
     def source(self) -> Any:
         """What an estimator takes: the path of a file that it maps into memory, as
-        its workers do too, else the rows."""
+        its workers do too, and of which it learns the edges if there are some; else
+        the rows."""
         return self.path if self.path.suffix.lower() in MAPPED else self.rows
 
     def finite_blocks(self, what: str, quiet: bool) -> Iterator[Any]:

@@ -14,6 +14,7 @@ Examples:
       --save-model clusters.pt
   pyg-basis cluster new.npy --model clusters.pt --output new_labels.csv
   pyg-basis cluster points.npy --model model.pt --n-clusters 5 --output five.npy
+  pyg-basis cluster graph.pt --n-clusters 3 --output nodes.npy
 """
 
 
@@ -48,6 +49,7 @@ def cluster(
             "transform, info and plot.",
         ),
     ] = None,
+    graph: options.Graph = "auto",
     n_workers: options.NumWorkers = 0,
     device: options.Device = "cpu",
     random_state: options.Seed = None,
@@ -64,9 +66,10 @@ def cluster(
     other settings, give --model a file of pyg-basis fit. With the file that
     --save-model wrote, new points are given the clusters found before.
     """
-    if model is not None and (n_workers != 0 or device != "cpu"):
+    if model is not None and (graph, n_workers, device) != ("auto", 0, "cpu"):
         raise typer.BadParameter(
-            "--n-workers and --device are for learning an embedding: leave them out",
+            "--graph, --n-workers and --device are for learning an embedding: leave "
+            "them out",
             param_hint="--model",
         )
     with reported(traceback, quiet):
@@ -97,7 +100,7 @@ def cluster(
                 labels = map(predict, read.finite_blocks("cluster", quiet))
             else:
                 clusters, seed = cast(int, n_clusters), random_state
-                parameters = {"n_workers": n_workers, "device": device}
+                parameters = {"graph": graph, "n_workers": n_workers, "device": device}
                 clustering = new_clustering(
                     read, basis, clusters, seed, quiet, **parameters
                 )

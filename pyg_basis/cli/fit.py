@@ -20,6 +20,7 @@ Examples:
   pyg-basis fit table.csv --columns x,y,z --laplacian rw --output model.pt
   pyg-basis fit table.csv --labels kind --preset paper --output model.pt
   pyg-basis fit graph.pt --laplacian rw --output model.pt
+  pyg-basis fit graph.pt --graph neighbors --output model.pt
 """
 
 
@@ -82,15 +83,7 @@ def fit(
             metavar="lstsq|ransac|orthogonal|moments", help="[default: lstsq]"
         ),
     ] = None,
-    graph: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|neighbors|whole|coarsened|induced",
-            help="Whose eigenvectors are learned: auto takes the edges of a .pt file "
-            "with a PyG Data that has some, neighbors the nearest neighbours of the "
-            "features always; the others say how edges are learned. [default: auto]",
-        ),
-    ] = None,
+    graph: options.Graph = "auto",
     max_iter: Annotated[
         int | None, typer.Option(help="Batches trained on, at most. [default: 300]")
     ] = None,
@@ -122,15 +115,25 @@ def fit(
     quiet: options.Quiet = False,
     traceback: options.Traceback = False,
 ) -> None:
-    """Learn the spectral embedding of points, and of points that come later."""
+    """Learn the spectral embedding of points, and of points that come later.
+
+    Of a .pt file with a PyG Data that has edges, the eigenvectors of that graph are
+    learned; --n-neighbors, --bandwidth, --anchors and --labels play no role then. With
+    --graph neighbors its edges play none.
+    """
     with reported(traceback, quiet):
+        from pyg_basis.cli._existing_file import existing_file
         from pyg_basis.cli._labels import read_labelled
         from pyg_basis.cli._model_file import SUFFIX
         from pyg_basis.cli._new_file import new_file
+        from pyg_basis.cli._points import SUFFIXES
+        from pyg_basis.estimators._graph_training import given_edges
 
         with new_file(output, "--output", [SUFFIX], force) as temporary:
             basis = _basis(context.params, preset)
-            if basis.anchors == "per_class" and labels is None:
+            # Edges that are asked for and missing are told of before rows are read.
+            edges = given_edges(basis, existing_file(points, SUFFIXES))
+            if edges is None and basis.anchors == "per_class" and labels is None:
                 raise ValueError(
                     "anchors='per_class' needs --labels: give a column of POINTS or a "
                     "file, or choose --anchors poisson_disk"

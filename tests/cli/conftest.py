@@ -5,6 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from torch_geometric.data import Data
+from torch_geometric.utils import to_undirected
 from typer.testing import CliRunner, Result
 
 from pyg_basis import BASiS
@@ -65,6 +68,16 @@ def table(blobs: np.ndarray) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
+def ring(blobs: np.ndarray) -> Data:
+    """The blobs with edges that have nothing to do with them: each point is tied to
+    the next three."""
+    node = torch.arange(300)
+    steps = [torch.stack([node, (node + step) % 300]) for step in (1, 2, 3)]
+    edges = to_undirected(torch.cat(steps, dim=1))
+    return Data(x=torch.from_numpy(blobs), edge_index=edges)
+
+
+@pytest.fixture(scope="session")
 def fitted(blobs: np.ndarray) -> BASiS:
     return BASiS(3, laplacian="rw", random_state=0, **SMALL).fit(blobs)
 
@@ -73,6 +86,12 @@ def fitted(blobs: np.ndarray) -> BASiS:
 def model(fitted: BASiS, folder: Path) -> Path:
     fitted.save(folder / "model.pt")
     return folder / "model.pt"
+
+
+@pytest.fixture
+def graph(ring: Data, folder: Path) -> Path:
+    torch.save(ring, folder / "graph.pt")
+    return folder / "graph.pt"
 
 
 @pytest.fixture

@@ -10,9 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from torch_geometric.data import Data
-from torch_geometric.utils import to_undirected
 
 import pyg_basis
 from pyg_basis.cli import COMMANDS
@@ -42,7 +39,7 @@ def test_examples_run_as_pasted(run: Run) -> None:
     assert Path("picture.png").stat().st_size > 10_000
 
 
-@pytest.mark.usefixtures("small_defaults")
+@pytest.mark.usefixtures("small_defaults", "graph")
 @pytest.mark.parametrize("name", NAMES)
 def test_examples_of_the_commands(
     run: Run,
@@ -57,9 +54,6 @@ def test_examples_of_the_commands(
     for path in ("new.npy", "embedding.npy"):
         np.save(path, np.load(points))
     np.save("labels.npy", np.arange(300) % 3)
-    node = torch.arange(300)
-    ring = to_undirected(torch.stack([node, (node + 1) % 300]))
-    torch.save(Data(x=torch.from_numpy(np.load(points)), edge_index=ring), "graph.pt")
     lines = examples(run(name, "--help").output)
     assert len(lines) >= 2 and {line[1] for line in lines} == {name}
     for line in lines:

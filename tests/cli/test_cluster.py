@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch_geometric.data import Data
 
 from pyg_basis import BASiS, BASiSClustering
 from pyg_basis.metrics import normalized_mutual_information
@@ -34,6 +35,32 @@ def test_learn_save_and_predict(run: Run, points: Path, blobs: np.ndarray) -> No
     assert np.array_equal(np.load("e.npy"), expected.basis_.transform(blobs))
 
 
+@pytest.mark.usefixtures("small_defaults")
+def test_edges_of_a_file_are_learned(
+    run: Run, graph: Path, ring: Data, blobs: np.ndarray
+) -> None:
+    options = ["--n-clusters", 3, "--seed", 0, "--output", "labels.npy", "--force"]
+    assert run("cluster", graph, *options).exit_code == 0
+    of_edges = np.load("labels.npy")
+    assert np.array_equal(
+        of_edges, BASiSClustering(3, random_state=0).fit(ring).labels_
+    )
+    assert run("cluster", graph, *options, "--graph", "neighbors").exit_code == 0
+    expected = BASiSClustering(3, random_state=0).fit(blobs).labels_
+    assert np.array_equal(np.load("labels.npy"), expected)
+    assert not np.array_equal(of_edges, expected)
+
+
+def test_a_given_embedding_needs_no_edges(
+    run: Run, model: Path, graph: Path, points: Path
+) -> None:
+    options = ["--model", model, "--n-clusters", 3, "--seed", 0]
+    for path in (graph, points):
+        output = f"{path.stem}.csv"
+        assert run("cluster", path, *options, "--output", output).exit_code == 0
+    assert Path("graph.csv").read_text() == Path("points.csv").read_text()
+
+
 def test_in_a_given_embedding(
     run: Run, model: Path, points: Path, fitted: BASiS, blobs: np.ndarray
 ) -> None:
@@ -63,6 +90,7 @@ def test_in_a_given_embedding(
         (["--model", "clusters.pt", "--n-clusters", "3"], "and not both"),
         (["--model", "model.pt", "--n-clusters", "3", "--device", "cuda"], "--device"),
         (["--model", "model.pt", "--n-clusters", "3", "--n-workers", "1"], "--model"),
+        (["--model", "model.pt", "--n-clusters", "3", "--graph", "whole"], "--graph"),
     ],
 )
 def test_wrong_usage(

@@ -2,7 +2,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.cluster import KMeans
+from torch_geometric.data import Data
 
 from pyg_basis import BASiS, BASiSClustering
 from pyg_basis.cli._clusters import new_clustering
@@ -42,6 +44,30 @@ def test_no_trace_of_the_progress_bar(
     )
     assert "5/5" in capsys.readouterr().err
     assert loud.basis_.get_params() == quiet.basis_.get_params()
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "match"),
+    [
+        ("points.npy", {"graph": "whole"}, "graph='whole' needs edges"),
+        ("points.npy", {"graph": "none"}, "graph='none' cannot be used"),
+        ("points.npy", {"device": "none"}, "device='none' cannot be used"),
+        ("adj_t.pt", {}, "X has its edges as adj_t"),
+    ],
+)
+def test_checked_before_the_points_are_read(
+    points: Path,
+    ring: Data,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    parameters: dict[str, str],
+    match: str,
+) -> None:
+    torch.save(Data(x=ring.x, adj_t=ring.edge_index), points.parent / "adj_t.pt")
+    read = read_points(points.parent / name)
+    monkeypatch.setattr("pyg_basis.cli._points.blocks", None)
+    with pytest.raises(ValueError, match=match):
+        new_clustering(read, None, 3, 0, quiet=True, **parameters)
 
 
 @pytest.mark.parametrize("has_basis", [True, False])

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import torch
 from torch_geometric.data import Data
-from torch_geometric.utils import to_undirected
 
 from pyg_basis import BASiS
 from pyg_basis.align.fit_affine import AlignmentMethod
@@ -98,42 +97,68 @@ def test_mapped_files_stay_mapped(
     assert seen == [path]
 
 
-def ring_of(x: np.ndarray) -> Data:
-    """A graph in which each point is tied to the next three."""
-    node = torch.arange(len(x))
-    steps = [torch.stack([node, (node + step) % len(x)]) for step in (1, 2, 3)]
-    edges = to_undirected(torch.cat(steps, dim=1))
-    return Data(x=torch.from_numpy(x), edge_index=edges)
-
-
 def test_edges_of_a_file_are_learned(
-    run: Run, small: list[str], blobs: np.ndarray
+    run: Run, small: list[str], graph: Path, ring: Data, blobs: np.ndarray
 ) -> None:
-    data = ring_of(blobs)
-    torch.save(data, "graph.pt")
     options = ["-o", "m.pt", "--laplacian", "rw", "--seed", 0, *small]
     settings = {"laplacian": "rw", "random_state": 0, **SMALL}
-    result = run("fit", "graph.pt", *options)
+    result = run("fit", graph, *options)
     assert result.exit_code == 0, result.output
     assert "pyg-basis: graph='whole': 300 nodes are within" in result.stderr
-    assert same(BASiS.load("m.pt"), BASiS(**settings).fit(data))
+    assert same(BASiS.load("m.pt"), BASiS(**settings).fit(ring))
     chosen = ["--graph", "neighbors", "--force", "--quiet"]
-    result = run("fit", "graph.pt", *options, *chosen)
+    result = run("fit", graph, *options, *chosen)
     assert result.exit_code == 0 and "graph=" not in result.output
     with pytest.warns(UserWarning, match="fell into more than 2 components"):
         expected = BASiS(graph="neighbors", **settings).fit(blobs)
     assert same(BASiS.load("m.pt"), expected)
     # Only training needs edges.
-    assert run("transform", "m.pt", "graph.pt", "-o", "e.npy").exit_code == 0
-    assert np.load("e.npy").shape == (300, 2)
+    assert run("transform", "m.pt", graph, "-o", "e.npy").exit_code == 0
+    assert np.array_equal(np.load("e.npy"), expected.transform(blobs))
 
 
-def test_edges_that_are_asked_for_and_not_there(
-    run: Run, points: Path, small: list[str]
+def test_a_data_without_edges_is_its_features(
+    run: Run, small: list[str], blobs: np.ndarray
 ) -> None:
-    result = run("fit", points, "-o", "m.pt", "--graph", "whole", *small)
-    assert result.exit_code == 1
-    assert "error: graph='whole' needs edges, and X has none" in result.stderr
+    torch.save(Data(x=torch.from_numpy(blobs)), "data.pt")
+    options = ["-o", "m.pt", "--n-components", 3, "--seed", 0, *small]
+    assert run("fit", "data.pt", *options).exit_code == 0
+    assert same(BASiS.load("m.pt"), BASiS(3, random_state=0, **SMALL).fit(blobs))
+
+
+def test_edges_need_no_labels(
+    run: Run, graph: Path, ring: Data, small: list[str]
+) -> None:
+    options = ["-o", "m.pt", "--anchors", "per_class", "--seed", 0, "--force", *small]
+    result = run("fit", graph, *options)
+    assert result.exit_code == 0, result.output
+    expected = BASiS(anchors="per_class", random_state=0, **SMALL).fit(ring)
+    assert same(BASiS.load("m.pt"), expected)
+    result = run("fit", graph, *options, "--graph", "neighbors")
+    assert result.exit_code == 1 and "needs --labels" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("points.npy", ["--graph", "whole"], "graph='whole' needs edges, and X has"),
+        ("points.npy", ["--graph", "none"], "graph='none' cannot be used: it must be"),
+        ("adj_t.pt", [], "X has its edges as adj_t: pass them as edge_index"),
+    ],
+)
+def test_edges_are_checked_before_the_points_are_read(
+    run: Run,
+    points: Path,
+    ring: Data,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    options: list[str],
+    message: str,
+) -> None:
+    torch.save(Data(x=ring.x, adj_t=ring.edge_index), "adj_t.pt")
+    monkeypatch.setattr("pyg_basis.cli._points.blocks", None)
+    result = run("fit", name, "--output", "model.pt", *options)
+    assert result.exit_code == 1 and f"error: {message}" in result.stderr
 
 
 def test_a_preset(

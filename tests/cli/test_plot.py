@@ -47,6 +47,12 @@ def test_a_picture_of_an_embedding(run: Run, embedding: Path) -> None:
     assert min(pictures["plain"].size) > 400
 
 
+def test_edges_are_not_drawn(run: Run, graph: Path, points: Path) -> None:
+    for path in (graph, points):
+        assert run("plot", path, "--output", f"{path.stem}.png").exit_code == 0
+    assert Path("graph.png").read_bytes() == Path("points.png").read_bytes()
+
+
 def test_labels_of_a_column(run: Run, table: pd.DataFrame, folder: Path) -> None:
     table.to_csv("table.csv", index=False)
     arguments = ["table.csv", "--labels", "kind", "--axes", 1, 3]
