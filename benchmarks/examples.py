@@ -3,7 +3,7 @@
     python benchmarks/examples.py --data-root DIR
 
 Runs examples/*.py on Cora and the Facebook pages, and the Lightning module on digits.
-Writes examples.json and examples.md; about 15 minutes on one core.
+Writes examples.json and examples.md; about 20 minutes on one core.
 """
 
 import argparse

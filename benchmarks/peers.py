@@ -18,7 +18,7 @@ holds the packages; TensorFlow, for parametric UMAP, comes with umap-learn's own
 `parametric_umap`. Writes peers.json and peers.md after each run; one that was broken
 off goes on where it stopped.
 
-About half an hour a seed on an idle core, most of it spectralnet and parametric UMAP;
+About 20 minutes a seed on an idle core, most of it spectralnet and parametric UMAP;
 `--quick` takes two minutes and writes no figures of worth.
 """
 

@@ -11,8 +11,8 @@ def hubs_first(matrix: Tensor) -> Tensor | None:
     r"""The nodes in the order of their degrees, the largest first, :obj:`[n]`, where
     some are far larger than the rest; nothing where none are.
 
-    Half of the entries of a social network are in the columns of its hubs. Beside one
-    another these stay in the cache, and a product takes an eighth less time.
+    Of the GitHub developers' graph, 5 % of the nodes hold 46 % of the entries. Beside
+    one another their rows stay in the cache, and a product takes an eighth less time.
 
     Args:
         matrix (Tensor): Sparse CSR, or dense, which has no order to gain from, shape

@@ -75,6 +75,8 @@ class NullSpace:
     def project_out_(self, block: Tensor) -> Tensor:
         r"""The same for the columns of a block :obj:`[n, p]`, in place and in the
         precision of the block."""
+        if self.dimension == 0:
+            return block
         if self.dimension == 1:
             weights = torch.from_numpy(self.weights).to(block).unsqueeze(1)
             return block.addmm_(weights, weights.t() @ block, alpha=-1)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pyg_basis.eigen._orthonormal_basis import orthonormal_basis
+from pyg_basis.eigen._ritz import small_eigh
 from pyg_basis.eigen.result import Eigenpairs
 from pyg_basis.graph import Laplacian
 from pyg_basis.graph._sparse import csr_tensor, to_scipy_csr
@@ -37,12 +38,7 @@ class SymmetricOperator:
     @classmethod
     def from_laplacian(cls, laplacian: Laplacian) -> "SymmetricOperator":
         r"""The symmetric form of a Laplacian. Its symmetry is taken for granted."""
-        matrix = laplacian.symmetric()
-        if laplacian.kind == "comb":
-            # Gershgorin: every disc is centred at d_i with radius d_i at most.
-            norm_bound = 2 * float(laplacian.degree.max())
-        else:
-            norm_bound = 2.0  # Chung, "Spectral Graph Theory", Lemma 1.7.
+        matrix, norm_bound = laplacian.symmetric(), laplacian.norm_bound
         null_vector = laplacian.trivial().detach().to(torch.float64)
         null_vector = null_vector / null_vector.norm()  # to double precision
         return cls(_double(matrix), norm_bound or 1.0, null_vector, laplacian)
@@ -104,8 +100,7 @@ class SymmetricOperator:
         """
         basis = orthonormal_basis(basis)
         image = self.matrix @ basis
-        gram = basis.t() @ image
-        rotation = torch.linalg.eigh((gram + gram.t()) / 2).eigenvectors[:, :k]
+        rotation = small_eigh(basis.t() @ image)[1][:, :k]
         vectors, image = basis @ rotation, image @ rotation
         return self._measure(vectors, image, tol, iterations, solver)
 

@@ -33,6 +33,14 @@ class Laplacian:
         r"""The number of nodes :math:`n`."""
         return int(self.degree.numel())
 
+    @property
+    def norm_bound(self) -> float:
+        r"""An upper bound of the spectral norm of :meth:`symmetric`."""
+        if self.kind == "comb":
+            # Gershgorin: every disc is centred at d_i with radius d_i at most.
+            return 2 * float(self.degree.max())
+        return 2.0  # Chung, "Spectral Graph Theory", Lemma 1.7.
+
     @cached_property
     def components(self) -> NDArray[np.int32]:
         r"""The connected component of each node, :math:`[n]`."""

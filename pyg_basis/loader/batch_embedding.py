@@ -2,9 +2,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-import scipy.sparse
 import torch
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from pyg_basis.eigen import LOBPCG, Eigenpairs, FilterWindow, Solver, eigenpairs
@@ -139,11 +137,8 @@ class BatchEmbedding:
 def _num_components(operator: Laplacian, values: Tensor) -> int:
     r"""Parts of the graph: as it is connected, or, where bonds are so weak that they
     count for nothing, as the eigenvalues known show."""
-    matrix = operator.matrix
-    arrays = (matrix.values(), matrix.col_indices(), matrix.crow_indices())
-    pattern = scipy.sparse.csr_matrix(tuple(array.numpy() for array in arrays))
     num_zero = int((values < _zero(operator)).sum())
-    return max(connected_components(pattern, directed=False)[0], num_zero)
+    return max(int(operator.components.max()) + 1, num_zero)
 
 
 def _zero(operator: Laplacian) -> float | Tensor:

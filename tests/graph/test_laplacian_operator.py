@@ -80,6 +80,11 @@ def test_components(kind) -> None:
     assert connected.components.tolist() == [0, 0]
 
 
+def test_norm_bound(operator: Laplacian) -> None:
+    norm = float(torch.linalg.matrix_norm(operator.symmetric().to_dense(), 2))
+    assert norm <= operator.norm_bound <= 4 * norm
+
+
 def test_frozen(operator: Laplacian) -> None:
     assert operator.num_nodes == 41
     with pytest.raises(dataclasses.FrozenInstanceError):
