@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 from pyg_basis.align.fit_affine import get_aligner
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._parameters import least_anchors
-from pyg_basis.estimators._point_training import Training
+from pyg_basis.estimators._point_training import Training, last_sample
 from pyg_basis.estimators._source import single_precision
 from pyg_basis.estimators._training import new_layer
 from pyg_basis.graph import GivenGraph
@@ -108,7 +108,7 @@ def graph_training(
     if estimator.laplacian != "comb":
         degree = torch.from_numpy(graph.degree[drawn]).to(sample)
         layer.degree.fit(sample, degree, torch.Generator().manual_seed(seed))
-    return Training(layer, batches, sample, sizes)
+    return Training(layer, batches, nodes[last_sample(len(nodes), rng)], sizes)
 
 
 def _learned_nodes(graph: GivenGraph, most: int) -> NDArray[np.int64]:

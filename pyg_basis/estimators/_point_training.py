@@ -3,8 +3,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
-from torch import Tensor
+from numpy.typing import ArrayLike, NDArray
 from torch_geometric.data import Data
 
 from pyg_basis.estimators._batch_sizes import BatchSizes
@@ -14,14 +13,19 @@ from pyg_basis.loader import AnchorLoader, FeatureSource, choose_anchors
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE
 
+# Points that the outputs are made orthonormal on, at most. It costs a pass of the
+# network and no graph, while second moments of fewer vary: on Fashion-MNIST those of
+# 10,000 left 0.015 of d_perp on the test split, those of all 60,000 left 0.003.
+ORTHONORMALIZATION_SAMPLE = 100_000
+
 
 class Training(NamedTuple):
-    """What a training needs: a layer ready for it, the batches, and a sample of the
-    features ``[n, d]`` that its outputs are made orthonormal on."""
+    """What a training needs: a layer ready for it, the batches, and the numbers of the
+    points that its outputs are made orthonormal on."""
 
     layer: BASiSLayer
     batches: Iterable[Data]
-    sample: Tensor
+    sample: NDArray[np.int64]
     sizes: BatchSizes
 
 
@@ -61,4 +65,11 @@ def point_training(
         num_workers=n_workers,
         pin_memory=n_workers > 0 and "cuda" in str(estimator.device),
     )
-    return Training(layer, batches, sample, sizes)
+    return Training(layer, batches, last_sample(len(source), rng), sizes)
+
+
+def last_sample(num_points: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """The numbers of the points that outputs are made orthonormal on, ascending, as
+    files are read fastest."""
+    size = min(ORTHONORMALIZATION_SAMPLE, num_points)
+    return np.sort(rng.choice(num_points, size, replace=False))

@@ -88,6 +88,20 @@ def _dataset_source(estimator: Any, X: Dataset[Any], reset: bool) -> FeatureSour
     return source
 
 
+def sampled_blocks(
+    source: FeatureSource, index: NDArray[np.integer[Any]]
+) -> Iterator[Tensor]:
+    """The rows of some points, some thousands at a time.
+
+    Raises:
+        ValueError: If rows of a dataset, which are read only now, are not finite.
+    """
+    for start in range(0, len(index), BLOCK_ROWS):
+        rows = source.__getitems__(index[start : start + BLOCK_ROWS])
+        _check_finite(rows, "among the sampled points")
+        yield rows
+
+
 def row_blocks(source: FeatureSource) -> Iterator[tuple[slice, Tensor]]:
     """The rows of all points, in order, some thousands at a time, and where among
     all they stand.

@@ -20,7 +20,7 @@ from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
 from pyg_basis.estimators._graph_training import given_edges, graph_training
 from pyg_basis.estimators._parameters import check_parameters
 from pyg_basis.estimators._point_training import point_training
-from pyg_basis.estimators._source import feature_source, row_blocks
+from pyg_basis.estimators._source import feature_source, row_blocks, sampled_blocks
 from pyg_basis.estimators._training import (
     History,
     seeded_global_generator,
@@ -82,8 +82,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             the edges between them alone, for dense graphs, see
             :class:`~pyg_basis.loader.SampledGraph`.
             (default: :obj:`"auto"`)
-        orthonormalize (bool): Make the columns orthonormal over a sample, once the
-            network is trained. (default: :obj:`True`)
+        orthonormalize (bool): Make the columns orthonormal over the points, a sample
+            of 100,000 at most, once the network is trained. (default: :obj:`True`)
         network (torch.nn.Module, optional): The network to train a copy of,
             see :class:`~pyg_basis.BASiSLayer`. (default: :obj:`None`)
         learning_rate (float): Of Adam, before it decays.
@@ -212,7 +212,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 self.verbose,
             )
         if self.orthonormalize:
-            layer.orthonormalize(sample)
+            blocks = sampled_blocks(source, sample)
+            layer.orthonormalize(block.to(self.device) for block in blocks)
         self.__dict__.pop("feature_names_in_", None)
         self.__dict__.update(vars(described))
         self.layer_, self.history_, self._sizes = layer, history, sizes

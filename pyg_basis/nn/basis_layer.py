@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from typing import Literal
 
 import torch
@@ -264,14 +265,19 @@ class BASiSLayer(ReferenceSpace):
         return F.mse_loss(self._rows(self._checked(x)), y) * batch.converged
 
     @torch.no_grad()
-    def orthonormalize(self, x: Tensor) -> None:
+    def orthonormalize(self, x: Tensor | Iterable[Tensor]) -> None:
         r"""Makes the columns orthonormal over a sample :obj:`x [n, d]` (weighted by
-        the degrees for :obj:`laplacian="rw"`), once the network is trained."""
+        the degrees for :obj:`laplacian="rw"`), once the network is trained. A large
+        one may come as blocks of its rows, of which one is held at a time."""
+        blocks = [x] if isinstance(x, Tensor) else x
+        self.orthonormalization.fit(map(self._weighted_rows, blocks))
+
+    def _weighted_rows(self, x: Tensor) -> Tensor:
+        """The rows that are orthonormal without further weights."""
         x = self._checked(x)
         rows = self._rows(x)
         is_weighted = self.extend_degree or self.laplacian == "rw"
-        weighted = self._times_degree(rows, x) if is_weighted else rows
-        self.orthonormalization.fit(weighted)
+        return self._times_degree(rows, x) if is_weighted else rows
 
     def _times_degree(self, rows: Tensor, x: Tensor) -> Tensor:
         return rows * self.degree(x).unsqueeze(1)

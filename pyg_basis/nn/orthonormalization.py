@@ -1,3 +1,5 @@
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -34,10 +36,15 @@ class Orthonormalization(nn.Module):
         r"""Back to the identity."""
         self.matrix.zero_().fill_diagonal_(1)
 
-    def fit(self, rows: Tensor) -> None:
-        r"""Fits to an embedding :obj:`rows [n, K]`."""
-        rows = rows.double()
-        values, vectors = torch.linalg.eigh(rows.T @ rows / rows.size(0))
+    def fit(self, blocks: Iterable[Tensor]) -> None:
+        r"""Fits to an embedding that comes in blocks of some of its rows,
+        :obj:`[?, K]`."""
+        moments, num_rows = torch.zeros_like(self.matrix, dtype=torch.float64), 0
+        for block in blocks:
+            rows = block.double()
+            moments += rows.T @ rows
+            num_rows += rows.size(0)
+        values, vectors = torch.linalg.eigh(moments / num_rows)
         floor = (UNLEARNED * values[-1]).clamp(min=torch.finfo(torch.float32).tiny)
         self.matrix.copy_((vectors * values.maximum(floor).rsqrt()) @ vectors.T)
 

@@ -19,6 +19,7 @@ from torch.utils.data import Dataset, TensorDataset
 
 from pyg_basis import BASiS
 from pyg_basis.datasets import two_moons
+from pyg_basis.estimators import _point_training, _source
 from pyg_basis.loader import ExactEmbedding
 from pyg_basis.metrics import grassmann_distance
 
@@ -109,6 +110,17 @@ def test_embedding_has_mean_square_1() -> None:
     x = three_blobs()
     embedding = quick(max_iter=50).fit_transform(x)
     assert (embedding**2).mean(axis=0) == pytest.approx([1, 1], rel=0.01)
+
+
+def test_orthonormal_over_all_points_not_over_the_sample_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_point_training, "DEGREE_SAMPLE", 100)
+    monkeypatch.setattr(_source, "BLOCK_ROWS", 70)
+    x = three_blobs()
+    settings: dict[str, Any] = {"n_components": 3, "reference_size": None}
+    embedding = quick(max_iter=50, **settings).fit_transform(x)
+    assert embedding.T @ embedding / 300 == pytest.approx(np.eye(3), abs=1e-4)
 
 
 def test_per_class_anchors_of_string_labels() -> None:
@@ -205,7 +217,8 @@ def test_cuda() -> None:
 def test_memory_mapped_array_is_not_read_whole(
     tmp_path: Path, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pyg_basis.estimators._point_training.DEGREE_SAMPLE", 1000)
+    monkeypatch.setattr(_point_training, "DEGREE_SAMPLE", 1000)
+    monkeypatch.setattr(_point_training, "ORTHONORMALIZATION_SAMPLE", 1000)
     # A reference and degrees of bounded size, whatever the number of points.
     settings = {"reference_size": None}
     x = 50 + 10 * three_blobs(300_000)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from pyg_basis import BASiS
 from pyg_basis.estimators import _point_training
@@ -20,6 +21,23 @@ def training(x: Any = None, y: Any = None, seed: int = 0, **kwargs: Any) -> Trai
     settings = {"n_anchors": 20, "batch_size": 60, "n_neighbors": 8, "max_iter": 4}
     source = FeatureSource(points() if x is None else x)
     return point_training(BASiS(2, **(settings | kwargs)), source, y, seed)
+
+
+class Recorded(Dataset[Tensor]):
+    """Points that remember which of them were asked for."""
+
+    def __init__(self, x: Tensor) -> None:
+        self.x, self.asked = x, list[list[int]]()
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.x[index]
+
+    def __getitems__(self, indices: list[int]) -> list[Tensor]:
+        self.asked.append(indices)
+        return list(self.x[indices])
 
 
 def rows(x: Tensor) -> set[tuple[float, ...]]:
@@ -40,7 +58,7 @@ def test_batches_are_the_anchors_and_other_points() -> None:
         # No anchor is drawn a second time.
         assert len(others) == 40 and not others & anchors
         assert others <= rows(points())
-    assert rows(sample) == rows(points())
+    assert sample.tolist() == list(range(200))
 
 
 def test_targets_are_those_of_the_layer() -> None:
@@ -65,28 +83,43 @@ def test_reference_has_the_size_asked_for() -> None:
 
 
 def test_layer_is_ready() -> None:
-    layer, _, sample, _ = training()
-    standardized = layer.standardization(sample)
+    layer = training().layer
+    standardized = layer.standardization(points())
     mean, spread = standardized.mean(dim=0), standardized.std(dim=0, correction=0)
     torch.testing.assert_close(mean, torch.zeros(3), rtol=0, atol=1e-5)
     torch.testing.assert_close(spread, torch.ones(3), rtol=1e-4, atol=0)
-    # Degrees vary, and have mean square 1 over the sample.
-    degree = layer.degree(sample)
+    # Degrees vary, and have mean square 1 over the sample: all points.
+    degree = layer.degree(points())
     assert degree.std() > 0.01
     assert degree.square().mean() == pytest.approx(1, abs=0.05)
 
 
 def test_sample_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_point_training, "DEGREE_SAMPLE", 90)
-    layer, batches, sample, _ = training(reference_size=None)
-    assert sample.shape == (90, 3)
-    assert rows(sample) < rows(points())
-    assert rows(layer.anchors) < rows(sample)
+    source = Recorded(points())
+    layer, batches, _, _ = training(source, reference_size=None)
+    _, sample = source.asked  # the first is asked for its width
+    assert len(set(sample)) == 90
+    assert rows(layer.anchors) < rows(points()[sample])
     # All points are drawn for batches, all the same.
     seen = set().union(*[rows(batch.x) for batch in batches])
-    assert seen - rows(sample)
+    assert seen - rows(points()[sample])
     # A reference that is larger needs a larger sample.
-    assert training(reference_size=150).sample.shape == (150, 3)
+    source = Recorded(points())
+    training(source, reference_size=150)
+    assert len(set(source.asked[1])) == 150
+
+
+def test_the_last_sample_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_point_training, "ORTHONORMALIZATION_SAMPLE", 70)
+    sample, again, other = (training(seed=seed).sample.tolist() for seed in (0, 0, 1))
+    assert sample == sorted(set(sample)) and len(sample) == 70
+    assert sample == again != other
+    # Nothing else hangs on its size.
+    bounded = training().layer.state_dict()
+    monkeypatch.undo()
+    for name, value in training().layer.state_dict().items():
+        assert torch.equal(value, bounded[name]), name
 
 
 def test_few_points_lower_the_sizes() -> None:

@@ -286,6 +286,17 @@ def test_orthonormalize_keeps_the_space() -> None:
     assert not torch.allclose(before, after, atol=1e-3)
 
 
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+def test_a_large_sample_may_come_in_blocks(laplacian: Any) -> None:
+    layer = ready_layer(laplacian=laplacian)
+    x = three_blobs()
+    layer.orthonormalize(x)
+    expected = layer(x).detach()
+    layer.orthonormalization.reset_parameters()
+    layer.orthonormalize(block for block in x.split(70))
+    torch.testing.assert_close(layer(x).detach(), expected)
+
+
 # --- state
 
 

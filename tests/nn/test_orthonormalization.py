@@ -20,7 +20,7 @@ def orthonormal(num_rows: int, num_columns: int, seed: int = 0) -> Tensor:
 
 def fitted(rows: Tensor) -> Orthonormalization:
     orthonormalization = Orthonormalization(rows.size(1)).to(rows.dtype)
-    orthonormalization.fit(rows)
+    orthonormalization.fit([rows])
     return orthonormalization
 
 
@@ -100,11 +100,18 @@ def test_all_zero_rows_stay_finite() -> None:
     assert torch.equal(aligned, torch.zeros(10, 3))
 
 
+def test_blocks_are_as_good_as_all_rows_at_once() -> None:
+    rows = random_matrix(100, 4)
+    orthonormalization = Orthonormalization(4).double()
+    orthonormalization.fit(iter(rows.split(30)))
+    torch.testing.assert_close(orthonormalization.matrix, fitted(rows).matrix)
+
+
 def test_identity_until_fitted_and_after_reset() -> None:
     rows = random_matrix(20, 3)
     orthonormalization = Orthonormalization(3).double()
     assert torch.equal(orthonormalization(rows), rows)
-    orthonormalization.fit(rows)
+    orthonormalization.fit([rows])
     assert not torch.allclose(orthonormalization(rows), rows)
     orthonormalization.reset_parameters()
     assert torch.equal(orthonormalization(rows), rows)
