@@ -100,9 +100,9 @@ and their linear layer on one half of it. Mean and standard deviation over the s
 
 "Whole graph" marks what needs the graph of all training points; the graphs of the
 others do not grow with their number. BASiS, SpectralNet and SpecNet2 end in an
-orthonormalisation: BASiS on all points, up to 100,000, the others on the graph of 10,000
-that they take apart into eigenvectors with it, which is more than the one batch of
-their papers. Diffusion Net and the regressions do not.
+orthonormalisation: BASiS on all points, up to 100,000, the others on the graph of
+10,000 that they take apart into eigenvectors with it, which is more than the one batch
+of their papers. Diffusion Net and the regressions do not.
 
 The two rows of published settings differ from the publications where
 `pyg_basis.estimators.preset` says so. SpectralNet here passes gradients through its

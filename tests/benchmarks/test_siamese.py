@@ -135,6 +135,8 @@ def test_images_are_shifted_a_little_and_mirrored_only_where_that_makes_sense(
         return forward(network, images)
 
     monkeypatch.setattr(siamese.SiameseNetwork, "forward", recorded)
+    # Inverted, the pixel would not be the brightest.
+    monkeypatch.setattr(siamese, "_distort", lambda images, *_: images)
     features(split, tmp_path, name, epochs=2)
     rows, columns = (place.tolist() for place in torch.cat(places).T)
     reach = max(2, round(28 * siamese.RECIPES[name].warp))
@@ -147,6 +149,53 @@ def test_images_are_shifted_a_little_and_mirrored_only_where_that_makes_sense(
         assert mirrored < 0.05
     for column in columns:
         assert min(abs(column - 8), abs(column - 19)) <= reach
+
+
+def test_distorted_images_differ_by_contrast_brightness_and_a_square() -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = 100 + 20 * torch.randn(500, 3, 32, 32, generator=generator)
+    mean = images.mean(dim=(0, 2, 3), keepdim=True)
+    std = images.std(dim=(0, 2, 3), keepdim=True)
+    distorted = siamese._distort(images, mean, std, generator)
+    assert distorted.shape == images.shape and distorted.dtype == images.dtype
+    covered = (distorted == mean).all(dim=1)
+    # A square of 12 pixels, that lies within in the middle only.
+    sizes = covered.flatten(1).sum(dim=1)
+    assert sizes.max() == 144 and 0 < sizes.min() < 72
+    rows, columns = covered.any(dim=2).sum(dim=1), covered.any(dim=1).sum(dim=1)
+    assert torch.equal(sizes, rows * columns)
+    centred, changed = ((x - mean) / std for x in (images, distorted))
+    factors = []
+    for before, after, hidden in zip(centred, changed, covered, strict=True):
+        seen = ~hidden
+        contrast = after[:, seen].std(dim=1) / before[:, seen].std(dim=1)
+        # All channels have one contrast.
+        torch.testing.assert_close(contrast, contrast[:1].expand(3))
+        sign = (after[:, seen] - after[:, seen].mean(1, keepdim=True)) * before[:, seen]
+        factors.append(contrast[0] * sign.mean().sign())
+        brightness = after[:, seen].mean(1) - factors[-1] * before[:, seen].mean(1)
+        assert brightness.abs().max() < 0.76
+    factors = torch.stack(factors)
+    assert 0.4 < (factors < 0).float().mean() < 0.6
+    assert factors.abs().min() > 0.69 and factors.abs().max() < 1.31
+    assert factors.abs().std() > 0.1
+
+
+def test_only_house_numbers_are_distorted(tmp_path, monkeypatch):
+    names = []
+    monkeypatch.setattr(siamese, "_distort", lambda x, *_: names.append(name) or x)
+    for name in siamese.RECIPES:
+        features(two_classes((8, 8, 3)), tmp_path, name)
+    assert set(names) == {"svhn"}
+
+
+def test_deep_network_has_more_layers():
+    images = two_classes((28, 32)).x_train.unsqueeze(1)
+    for deep, num_layers in ((False, 3), (True, 7)):
+        network = siamese.SiameseNetwork(images, 5, deep).eval()
+        kinds = [type(layer) for layer in network.layers]
+        assert kinds.count(torch.nn.Conv2d) == num_layers
+        assert network(images[:3]).shape == (3, 5)
 
 
 def test_an_image_and_its_mirror_image_share_features_only_where_both_occur(tmp_path):
@@ -216,27 +265,26 @@ def test_each_set_has_its_recipe_and_given_epochs_override_only_its_epochs(
     assert recipes[-1] == siamese.RECIPES["mnist"]
 
 
-def test_the_cache_covers_the_recipe_and_older_files_of_mnist_hold(
-    tmp_path, monkeypatch
-):
+def test_the_cache_covers_the_recipe_and_older_files_hold(tmp_path, monkeypatch):
     def untrained(images, *args):
         return siamese.SiameseNetwork(images).eval()
 
     monkeypatch.setattr(siamese, "train_siamese_network", untrained)
     images, labels = torch.arange(16 * 64).view(16, 8, 8) % 251, torch.arange(16) % 2
     split = ImageSplit(images, labels, images[:4], labels[:4])
-    siamese.siamese_features(split, "mnist", tmp_path)
-    (file,) = tmp_path.iterdir()
-    # The name from before there were recipes.
-    assert file.name == "siamese_mnist_38fc759f1845.npz"
+    # The name from before there were recipes, and that from before there were others.
+    names = {"mnist": "38fc759f1845", "fashion_mnist": "6195c336e42e"}
+    for name, checksum in names.items():
+        siamese.siamese_features(split, name, tmp_path)
+        assert (tmp_path / f"siamese_{name}_{checksum}.npz").exists()
     others = {"epochs": 7, "batch_size": 64, "warp": 0.1, "mirror": True}
-    others |= {"bfloat16": True}
+    others |= {"bfloat16": True, "deep": True, "distort": True}
     assert set(others) == set(siamese.Recipe._fields)
     for field, value in others.items():
         recipe = siamese.Recipe()._replace(**{field: value})
         monkeypatch.setitem(siamese.RECIPES, "mnist", recipe)
         siamese.siamese_features(split, "mnist", tmp_path)
-    assert len(list(tmp_path.iterdir())) == 1 + len(others)
+    assert len(list(tmp_path.iterdir())) == 2 + len(others)
 
 
 @pytest.mark.parametrize("damage", ["cut off", "empty", "other arrays", "not finite"])
