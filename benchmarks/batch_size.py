@@ -142,7 +142,7 @@ def mnist_features(options: argparse.Namespace) -> FeatureSplit:
     from siamese import siamese_features
 
     split = load_images("mnist", options.data_root, options.cache_dir)
-    x_train, x_test = siamese_features(split, "mnist", options.cache_dir)
+    x_train, x_test, _ = siamese_features(split, "mnist", options.cache_dir)
     return FeatureSplit(x_train, split.y_train, x_test, split.y_test)
 
 

@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     split = digits()
     print(f"{len(split.x_train)} digits to train on, {len(split.x_test)} to test on")
-    x_train, x_test = siamese_features(
+    x_train, x_test, _ = siamese_features(
         split, "digits", options.output, epochs=SIAMESE_EPOCHS
     )
     data = FeatureSplit(x_train, split.y_train, x_test, split.y_test)

@@ -42,6 +42,8 @@ class FeatureSplit(NamedTuple):
     y_train: Tensor
     x_test: Tensor
     y_test: Tensor
+    # Of what the features were made of, where they were learned: runs record it.
+    checksum: str = ""
 
 
 def exact_embedding(

@@ -35,8 +35,8 @@ def load_features(
             split.y_test[:FEW_TEST],
         )
         epochs = 1
-    x_train, x_test = siamese_features(split, name, cache_dir, epochs=epochs)
-    return FeatureSplit(x_train, split.y_train, x_test, split.y_test)
+    z = siamese_features(split, name, cache_dir, epochs=epochs)
+    return FeatureSplit(z.z_train, split.y_train, z.z_test, split.y_test, z.checksum)
 
 
 def validation_split(data: FeatureSplit, seed: int = 0) -> FeatureSplit:

@@ -43,14 +43,17 @@ def main(arguments: list[str] | None = None) -> None:
         while tasks := [
             (name, method, rate, options.data_root, options.cache_dir)
             for method in methods
-            for rate in rates_to_try(tried_rates(file.runs(), name, method))
+            for rate in rates_to_try(
+                tried_rates(file.runs(), name, method, data.checksum)
+            )
         ]:
             for task, distance in run_tasks(
                 distance_of, tasks, options.processes, name
             ):
                 estimator = METHODS[task[1]].make(seed=0, learning_rate=task[2])
                 figures = {"grassmann_distance": distance}
-                file.add(task[:3], parameters_of(estimator), figures)
+                parameters = parameters_of(estimator, data.checksum)
+                file.add(task[:3], parameters, figures)
     print(f"written to {path}")
 
 
@@ -80,21 +83,21 @@ def rates_to_try(tried: Mapping[float, float]) -> list[float]:
 
 
 def tried_rates(
-    runs: list[dict[str, Any]], name: str, method: str
+    runs: list[dict[str, Any]], name: str, method: str, features: str
 ) -> dict[float, float]:
-    """d_G by rate, of the method as it is made now."""
+    """d_G by rate, of the method and the features as they are made now."""
     tried = {}
     for run in runs:
         if (run["dataset"], run["method"]) == (name, method):
             made = METHODS[method].make(seed=0, learning_rate=run["rate"])
-            if run["parameters"] == plain(parameters_of(made)):
+            if run["parameters"] == plain(parameters_of(made, features)):
                 distance = run["grassmann_distance"]
                 tried[run["rate"]] = math.inf if distance is None else distance
     return tried
 
 
 def best_rates(
-    path: Path, name: str, methods: Sequence[str], quick: bool
+    path: Path, name: str, methods: Sequence[str], features: str, quick: bool
 ) -> dict[str, float]:
     """The rate of every method. A smoke run does without a search.
 
@@ -111,7 +114,7 @@ def best_rates(
     runs = read_results(path)["results"]["runs"] if path.exists() else []
     rates = {}
     for method in searched:
-        tried = tried_rates(runs, name, method)
+        tried = tried_rates(runs, name, method, features)
         if rates_to_try(tried):
             raise SystemExit(
                 f"{path} has no finished search for {method} on {name}: first run "

@@ -82,9 +82,11 @@ def main(arguments: list[str] | None = None) -> None:
         where = options.data_root, options.cache_dir, options.quick
         data = load_features(DATASET, *where)
         exact, _ = exact_rows(data.x_test)
-        np.savez(file, exact=exact, **data._asdict())
+        arrays = data._asdict()
+        features = arrays.pop("checksum")
+        np.savez(file, exact=exact, **arrays)
         for seed, method in product(range(options.seeds), options.methods):
-            parameters = parameters_of(method, options.quick)
+            parameters = parameters_of(method, features, options.quick)
             if not results.has((method, seed), parameters):
                 run = in_process(method, seed, file, options)
                 print(run, flush=True)
@@ -94,7 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"\n{table(results.runs())}\nwritten to {options.output}")
 
 
-def parameters_of(method: str, quick: bool) -> Settings:
+def parameters_of(method: str, features: str, quick: bool) -> Settings:
     """What a run records: with another version, or once it is there, a peer runs
     anew."""
     peer = PEERS[method]
@@ -102,6 +104,7 @@ def parameters_of(method: str, quick: bool) -> Settings:
         "class": f"{peer.module}.{peer.name}",
         **settings_of(peer, quick),
         "version": version_of(peer.package),
+        "features": features,
     }
 
 

@@ -33,9 +33,9 @@ def main(arguments: list[str] | None = None) -> None:
     settings = {"dataset": DATASET, "quick": options.quick}
     path = options.output / "robustness.json"
     file = RunFile(path, ("method", "n_neighbors", "seed"), settings)
-    load_features(DATASET, options.data_root, options.cache_dir, options.quick)
-    rates = best_rates(options.rates, DATASET, options.methods, options.quick)
     where = options.data_root, options.cache_dir, options.quick
+    features = load_features(DATASET, *where).checksum
+    rates = best_rates(options.rates, DATASET, options.methods, features, options.quick)
     tasks = [
         (*key, rates[method], *where)
         for seed in range(options.seeds)
@@ -43,12 +43,12 @@ def main(arguments: list[str] | None = None) -> None:
         for num_neighbors in options.neighbors
         if not file.has(
             key := (method, num_neighbors, seed),
-            parameters_of(estimator_of(*key, rates[method], options.quick)),
+            parameters_of(estimator_of(*key, rates[method], options.quick), features),
         )
     ]
     for task, scores in run_tasks(run_one, tasks, options.processes, "Fig. 4"):
         estimator = estimator_of(*task[:4], options.quick)
-        file.add(task[:3], parameters_of(estimator), scores)
+        file.add(task[:3], parameters_of(estimator, features), scores)
     print(f"written to {path}")
 
 

@@ -41,39 +41,45 @@ QUICK = {"max_iter": 20, "batch_size": 512}
 
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
-    files, methods, tasks = {}, {}, []
+    files, methods, features, tasks = {}, {}, {}, []
     for name in options.datasets:
         # Trained here once, not in every process.
         data = load_features(name, options.data_root, options.cache_dir, options.quick)
         methods[name] = for_so_many(options.methods, len(data.x_train))
+        features[name] = data.checksum
         settings = {"dataset": name, "quick": options.quick}
         path = options.output / f"table1_{name}.json"
         files[name] = RunFile(path, ("method", "seed"), settings)
     # One seed of everything first: what is there early is a whole table.
     for seed in range(options.seeds):
         for name in options.datasets:
-            rates = best_rates(options.rates, name, methods[name], options.quick)
+            rates = best_rates(
+                options.rates, name, methods[name], features[name], options.quick
+            )
             for method in methods[name]:
                 rate = rates.get(method, 0.0)
-                parameters = parameters_of_run(method, seed, rate, options.quick)
+                parameters = parameters_of_run(
+                    method, seed, rate, features[name], options.quick
+                )
                 if not files[name].has((method, seed), parameters):
                     tasks.append((name, method, seed, rate))
     where = options.data_root, options.cache_dir, options.output, options.quick
     tasks = [(*task, *where) for task in tasks]
     for task, scores in run_tasks(run_one, tasks, options.processes, "Table 1"):
         name, *key, rate = task[:4]
-        parameters = parameters_of_run(*key, rate, options.quick)
+        parameters = parameters_of_run(*key, rate, features[name], options.quick)
         files[name].add(tuple(key), parameters, scores)
     print(f"written to {options.output}")
 
 
 def parameters_of_run(
-    method: str, seed: int, rate: float, quick: bool
+    method: str, seed: int, rate: float, features: str, quick: bool
 ) -> dict[str, Any]:
     if method == EXACT:
-        return {"n_components": NUM_COMPONENTS, "n_neighbors": SETTINGS["n_neighbors"]}
+        graph = {"n_neighbors": SETTINGS["n_neighbors"]}
+        return {"n_components": NUM_COMPONENTS, **graph, "features": features}
     changes = QUICK if quick else {}
-    return parameters_of(METHODS[method].make(seed, rate, **changes))
+    return parameters_of(METHODS[method].make(seed, rate, **changes), features)
 
 
 def run_one(

@@ -158,6 +158,21 @@ def contrastive_loss(
     return attraction + repulsion / (~same).sum().clamp(min=1)
 
 
+class SiameseFeatures(NamedTuple):
+    r"""Features of the training and the test images.
+
+    Args:
+        z_train: `[n, 16]`, float32.
+        z_test: `[m, 16]`, float32.
+        checksum: Of the data, the settings and the seed that they were made of; the
+            features themselves differ in the last digits between machines.
+    """
+
+    z_train: Tensor
+    z_test: Tensor
+    checksum: str
+
+
 def siamese_features(
     split: ImageSplit,
     name: str,
@@ -165,7 +180,7 @@ def siamese_features(
     epochs: int | None = None,
     seed: int = 0,
     progress: bool = True,
-) -> tuple[Tensor, Tensor]:
+) -> SiameseFeatures:
     r"""Features of the training and the test images, trained once and then cached.
 
     Args:
@@ -178,9 +193,6 @@ def siamese_features(
         epochs: Rounds through the training split, instead of the recipe's.
         seed: Seed of the starting weights, the order and the augmentation.
         progress: Whether to show a progress bar.
-
-    Returns:
-        `z_train [n, 16]` and `z_test [m, 16]`, float32.
     """
     recipe = RECIPES.get(name, Recipe())
     if epochs is not None:
@@ -197,13 +209,15 @@ def siamese_features(
     for array in (x_train, split.y_train, x_test):
         checksum.update(repr((array.dtype, array.shape)).encode())
         checksum.update(array.contiguous().numpy().data)
-    path = Path(cache_dir) / f"siamese_{name}_{checksum.hexdigest()[:12]}.npz"
+    digest = checksum.hexdigest()[:12]
+    path = Path(cache_dir) / f"siamese_{name}_{digest}.npz"
     features = _read(path, len(x_train), len(x_test))
     if features is None:
         network = train_siamese_network(x_train, split.y_train, recipe, seed, progress)
-        features = tuple(_embed(network, x, recipe.mirror) for x in (x_train, x_test))
+        z_train, z_test = (_embed(network, x, recipe.mirror) for x in (x_train, x_test))
+        features = z_train, z_test
         _write(path, *features)
-    return features
+    return SiameseFeatures(*features, digest)
 
 
 def train_siamese_network(

@@ -16,7 +16,7 @@ def searched(distances, method="spectralnet"):
             "method": method,
             "rate": rate,
             "grassmann_distance": distance,
-            "parameters": parameters_of(METHODS[method].make(0, rate)),
+            "parameters": parameters_of(METHODS[method].make(0, rate), "abc"),
         }
         for rate, distance in distances.items()
     ]
@@ -26,14 +26,16 @@ def test_the_best_rate_is_taken(tmp_path):
     path = tmp_path / "learning_rates.json"
     runs = searched({1e-4: 0.4, 3e-4: 0.3, 1e-3: 0.35, 3e-3: None})
     path.write_text(json.dumps({"results": {"runs": runs}}))
-    arguments = path, "mnist", ["spectralnet", "nystroem", "exact"], False
+    arguments = path, "mnist", ["spectralnet", "nystroem", "exact"], "abc", False
     assert best_rates(*arguments) == {"spectralnet": 3e-4}
-    # Of a method that is made in another way now, nothing is known.
+    # Of other features, or a method that is made in another way now, nothing is known.
+    with pytest.raises(SystemExit, match="no finished search for spectralnet"):
+        best_rates(*arguments[:3], "abd", False)
     runs[0]["parameters"]["batch_size"] = 1
     path.write_text(json.dumps({"results": {"runs": runs}}))
     with pytest.raises(SystemExit, match="no finished search for spectralnet"):
         best_rates(*arguments)
-    assert best_rates(*arguments[:3], True) == {"spectralnet": 1e-3}
+    assert best_rates(*arguments[:4], True) == {"spectralnet": 1e-3}
 
 
 def test_a_search_goes_on_where_it_stopped(data_root, tmp_path, monkeypatch):
@@ -62,7 +64,8 @@ def test_a_search_goes_on_where_it_stopped(data_root, tmp_path, monkeypatch):
     # The best of the first three was the lowest: lower ones are tried until it is not.
     assert tried == [3e-4, 1e-3, 3e-3, 1e-4, 3e-5]
     path = tmp_path / "learning_rates.json"
-    assert best_rates(path, "mnist", ["spectralnet"], False) == {"spectralnet": 1e-4}
+    rates = best_rates(path, "mnist", ["spectralnet"], data.checksum, False)
+    assert rates == {"spectralnet": 1e-4}
 
 
 def test_the_grid_has_an_end():

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import run_all
+import siamese
 from methods import METHODS
 
 
@@ -82,6 +83,16 @@ def test_what_was_made_with_other_parameters_is_done_again(
     assert runs["nystroem"]["parameters"]["n_neighbors"] == 50
     assert runs["exact"]["nmi"] == 0.25
     assert len(runs) == 2
+    # Of features that are made in another way nothing that is there tells anything.
+    monkeypatch.setattr(siamese, "VERSION", siamese.VERSION + 1)
+    run_all.load_features.cache_clear()  # as in a new process
+    run_all.main(quick)
+    again = {run["method"]: run for run in runs_of(tmp_path)["results"]["runs"]}
+    assert again["exact"]["nmi"] == 0.5
+    checksums = [
+        run["parameters"]["features"] for run in (*runs.values(), *again.values())
+    ]
+    assert checksums[0] == checksums[1] != checksums[2] == checksums[3]
 
 
 def test_a_search_must_be_finished(data_root, tmp_path):
