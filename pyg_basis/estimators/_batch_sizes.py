@@ -5,7 +5,7 @@ from pyg_basis.align.fit_affine import get_aligner, keeps_width
 from pyg_basis.estimators._parameters import least_anchors
 
 # Eigenvectors of a batch that its alignment to a larger reference draws on beyond the
-# first: on CIFAR-10's features, without a gap after the tenth, none of them gave d_G
+# first: on features of CIFAR-10 without a gap after the tenth, none of them gave d_G
 # 0.53, and six 0.13.
 NUM_OVERSAMPLES = 6
 
