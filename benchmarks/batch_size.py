@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from evaluation import FeatureSplit, exact_embedding, run_basis
+from image_features import load_features
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from results import format_mean_std, markdown_table, mean_std, write_results
@@ -28,7 +29,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from pyg_basis import BASiS
-from pyg_basis.datasets import load_images, sphere, sphere_eigenfunctions
+from pyg_basis.datasets import sphere, sphere_eigenfunctions
 from pyg_basis.metrics import grassmann_distance
 
 BATCH_SIZES = (512, 1024, 2048, 4096, 8192)
@@ -56,7 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.data_root is None:
         print("mnist is left out: it needs --data-root")
     else:
-        data = mnist_features(options)
+        data = load_features("mnist", options.data_root, options.cache_dir, False)
         exact, _ = exact_embedding(data.x_test, 10, 50)
         for seed in range(options.seeds):
             for size in options.sizes:
@@ -136,14 +137,6 @@ def on_sphere(size: int, anchors: int, seed: int, options: argparse.Namespace) -
             learned, sphere_eigenfunctions(held_out, 2)
         ),
     }
-
-
-def mnist_features(options: argparse.Namespace) -> FeatureSplit:
-    from siamese import siamese_features
-
-    split = load_images("mnist", options.data_root, options.cache_dir)
-    x_train, x_test, _ = siamese_features(split, "mnist", options.cache_dir)
-    return FeatureSplit(x_train, split.y_train, x_test, split.y_test)
 
 
 def on_mnist(

@@ -146,7 +146,7 @@ def main(arguments: list[str] | None = None) -> None:
     parts.append(peers_section(options.results))
     parts += [joint_section(options.results, *about) for about in JOINT]
     options.page.write_text("\n".join(part for part in parts if part))
-    columns = {"set": "set", "method": "method", **MEASURES}
+    columns = {"set": "set", "method": "method", "seeds": "seeds", **MEASURES}
     (options.results / "table1.md").write_text(markdown_table(short, columns))
     print(f"written to {options.page} and {options.results}")
 

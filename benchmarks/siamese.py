@@ -63,7 +63,6 @@ class Recipe(NamedTuple):
 RECIPES = {
     "mnist": Recipe(),
     "fashion_mnist": Recipe(12, batch_size=128, warp=0.07, mirror=True, bfloat16=True),
-    # Of two sizes of batches, the smaller makes more of a round.
     "cifar10": Recipe(
         16, batch_size=64, warp=0.1, mirror=True, bfloat16=True, deep=True
     ),

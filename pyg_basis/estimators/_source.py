@@ -96,8 +96,7 @@ def sampled_blocks(
     Raises:
         ValueError: If rows of a dataset, which are read only now, are not finite.
     """
-    for start in range(0, len(index), BLOCK_ROWS):
-        rows = source.__getitems__(index[start : start + BLOCK_ROWS])
+    for _, rows in _blocks(source, index):
         _check_finite(rows, "among the sampled points")
         yield rows
 
@@ -114,10 +113,14 @@ def row_blocks(source: FeatureSource) -> Iterator[tuple[slice, Tensor]]:
         yield where, rows
 
 
-def _blocks(source: FeatureSource) -> Iterator[tuple[slice, Tensor]]:
-    for start in range(0, len(source), BLOCK_ROWS):
-        stop = min(start + BLOCK_ROWS, len(source))
-        yield slice(start, stop), source.__getitems__(np.arange(start, stop))
+def _blocks(
+    source: FeatureSource, index: NDArray[np.integer[Any]] | range | None = None
+) -> Iterator[tuple[slice, Tensor]]:
+    """All rows, or those of an index, and where they stand among them."""
+    index = range(len(source)) if index is None else index
+    for start in range(0, len(index), BLOCK_ROWS):
+        where = slice(start, min(start + BLOCK_ROWS, len(index)))
+        yield where, source.__getitems__(np.asarray(index[where]))
 
 
 def _check_finite(rows: Tensor, where: str) -> None:
