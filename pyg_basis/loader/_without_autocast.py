@@ -8,8 +8,9 @@ import torch
 def without_autocast(device: torch.device) -> Iterator[None]:
     r"""Computes in the precision of the tensors, also where :class:`torch.autocast`
     would round the factors of every product to the three digits of bfloat16."""
-    # Where nothing is computed ("meta") there is no autocast to turn off.
-    if not torch.amp.is_autocast_available(device.type):
+    # Where nothing is computed there is no autocast to turn off. (Asking torch.amp
+    # whether there is breaks compiled graphs, up to torch 2.11 at least.)
+    if device.type == "meta":
         yield
         return
     with torch.autocast(device.type, enabled=False):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pyg_basis.eigen import LOBPCG, Eigenpairs, FilterWindow, Solver, eigenpairs
+from pyg_basis.eigen._trivial_first import turned_to_trivial
 from pyg_basis.eigen.filtered_subspace import Subspace, filtered_subspace
 from pyg_basis.graph import Landmarks, Laplacian, neighbor_laplacian
 from pyg_basis.graph.dense_laplacian import dense_laplacian
@@ -82,10 +83,17 @@ class BatchEmbedding:
         pairs = filtered_subspace(
             operator.matrix / bound, space.num_pairs, window, self.extended(operator)
         )
-        pairs = pairs._replace(
-            values=pairs.values * bound, converged=pairs.converged & is_finite
+        values = pairs.values * bound
+        is_zero = values < _zero(operator)
+        num_components = is_zero.sum()
+        degree = operator.degree
+        trivial = torch.ones_like(degree) if self.kind == "comb" else degree.sqrt()
+        trivial = trivial / trivial.norm()
+        pairs = Subspace(
+            values,
+            turned_to_trivial(pairs.vectors, is_zero[:-1], trivial),
+            pairs.converged & is_finite,
         )
-        num_components = (pairs.values < _zero(operator)).sum()
         return self._rows(operator, pairs, num_components)
 
     @property

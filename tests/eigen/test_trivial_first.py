@@ -1,8 +1,10 @@
+import pytest
 import torch
 
 from pyg_basis.eigen import Dense, SymmetricOperator
-from pyg_basis.eigen._trivial_first import trivial_first
+from pyg_basis.eigen._trivial_first import trivial_first, turned_to_trivial
 from pyg_basis.graph import laplacian
+from tests.no_host_reads import NoHostReads
 
 
 def test_connected_graphs_stay_as_they_are(ring) -> None:
@@ -33,3 +35,31 @@ def test_single_precision_null_space(union, neighbors) -> None:
     turned = trivial_first(pairs, operator, torch.finfo(torch.float32).eps, 1e-6)
     assert torch.equal(turned.vectors[:, 0], operator.null_vector)
     assert turned.residuals.max() < 1e-6
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("sizes", [(75,), (30, 20, 25)])
+def test_without_reading_anything(union, ring, sizes, sign) -> None:
+    operator = SymmetricOperator.from_laplacian(laplacian(union(*map(ring, sizes))))
+    pairs = Dense().solve(operator, 7)
+    is_null = pairs.values < 1e-9
+    assert is_null.sum() == len(sizes)
+    with NoHostReads():
+        turned = turned_to_trivial(sign * pairs.vectors, is_null, operator.null_vector)
+    assert torch.equal(turned[:, 0], operator.null_vector)
+    beyond = turned[:, len(sizes) :] - sign * pairs.vectors[:, len(sizes) :]
+    assert beyond.abs().max() < 1e-12
+    gram = turned.t() @ pairs.vectors
+    assert torch.allclose(gram @ gram.t(), torch.eye(7).double(), atol=1e-12)
+    image = operator.matrix @ turned
+    assert (image - turned * pairs.values).norm(dim=0).max() < 1e-12
+
+
+def test_orthonormal_where_the_null_space_has_more_room(union, ring) -> None:
+    operator = SymmetricOperator.from_laplacian(laplacian(union(*[ring(9)] * 5)))
+    basis = torch.linalg.qr(Dense().solve(operator, 5).vectors).Q
+    is_null = torch.ones(3, dtype=torch.bool)
+    turned = turned_to_trivial(basis[:, 1:4], is_null, operator.null_vector)
+    assert torch.equal(turned[:, 0], operator.null_vector)
+    assert torch.allclose(turned.t() @ turned, torch.eye(3).double(), atol=1e-12)
+    assert (operator.matrix @ turned).norm() < 1e-12

@@ -211,6 +211,9 @@ def test_cuda() -> None:
     basis = quick(device="cuda").fit(x)
     assert basis.transform(x).is_cuda
     assert isinstance(basis.transform(x.cpu().numpy()), np.ndarray)
+    assert all(basis.history_["converged"])
+    on_host = quick().fit(x.cpu()).transform(x.cpu())
+    assert (basis.transform(x).cpu() - on_host).square().mean() < 0.01
 
 
 @pytest.mark.parametrize("dtype", ["float32", "uint8", "float16"])

@@ -12,16 +12,28 @@ def points(n: int, d: int = 4) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("kind", ["sym", "comb"])
-@pytest.mark.parametrize("bandwidth", ["self_tuning", "global", 0.7])
+@pytest.mark.parametrize("bandwidth", ["self_tuning", "global", 0.35])
 @pytest.mark.parametrize("offset", [0.0, 1e5])
-def test_equals_the_sparse_one(kind, bandwidth, offset) -> None:
-    x = points(90) + offset
+@pytest.mark.parametrize("d", [1, 4, 70])
+def test_equals_the_sparse_one(kind, bandwidth, offset, d) -> None:
+    x = points(90, d) / d**0.5 + offset
     found = dense_laplacian(x, 7, bandwidth, kind)
     expected = laplacian(affinity(knn_graph(x, 7), bandwidth), kind)
     assert torch.allclose(found.matrix, expected.matrix.to_dense(), rtol=1e-9)
     assert torch.allclose(found.degree, expected.degree, rtol=1e-9)
     assert torch.equal(found.matrix, found.matrix.t())
     assert found.kind == kind
+
+
+@pytest.mark.parametrize("far", [1e6, 1e12])
+def test_an_outlier_takes_no_digits_from_the_others(far) -> None:
+    x = points(90)
+    x[13] = far
+    # Near pairs, whose distance the form |a|^2 + |b|^2 - 2ab loses first.
+    x[40:60] = x[20:40] + 1e-6 * points(20)
+    found = dense_laplacian(x, 7)
+    expected = laplacian(affinity(knn_graph(x, 7)))
+    assert torch.allclose(found.matrix, expected.matrix.to_dense(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("bandwidth", ["self_tuning", "global"])

@@ -2,6 +2,7 @@ import copy
 import importlib
 import pickle
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -9,9 +10,11 @@ from torch import Tensor
 
 from pyg_basis.datasets import circle, sphere, two_moons
 from pyg_basis.eigen import LOBPCG, FilterWindow, eigenpairs
+from pyg_basis.eigen.filtered_subspace import Subspace, filtered_subspace
 from pyg_basis.graph import affinity, knn_graph, laplacian, neighbor_laplacian
-from pyg_basis.loader import ExactEmbedding, WarmStart
+from pyg_basis.loader import ExactEmbedding, WarmStart, batch_embedding
 from pyg_basis.loader.batch_embedding import BatchEmbedding
+from tests.no_host_reads import NoHostReads
 
 KINDS = ["sym", "rw", "comb"]
 NUM_ANCHORS = 40
@@ -131,6 +134,46 @@ def test_start_of_another_shape_of_the_data(kind) -> None:
     anchors, x = strip(NUM_ANCHORS), strip(160, 2)
     found = batches(embedding, anchors, 3 * cloud)(x)
     assert_same(found, dense(torch.cat([anchors, x]), embedding))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("num_islands", [1, 3])
+@pytest.mark.parametrize("drop_trivial", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_on_an_accelerator(kind, drop_trivial, num_islands, sign, monkeypatch) -> None:
+    """The same steps on the CPU; the signs are those of whatever solver there is."""
+
+    def any_sign(*arguments: Any) -> Subspace:
+        pairs = filtered_subspace(*arguments)
+        return pairs._replace(vectors=sign * pairs.vectors)
+
+    monkeypatch.setattr(batch_embedding, "filtered_subspace", any_sign)
+    embedding = ExactEmbedding(4, 10, laplacian=kind, drop_trivial=drop_trivial)
+    anchors, x = islands(90, num_islands, 0), islands(150, num_islands, 2)
+    many = batches(embedding, anchors, islands(150, num_islands, 1))
+    assert many.start.window is not None
+    expected = dense(torch.cat([anchors, x]), embedding)
+    with NoHostReads():
+        found = many.on_device(x, many.start.window)
+    assert bool(found.converged)
+    assert found.num_components == num_islands
+    assert subspace_error(found.vectors, expected.vectors) <= 1e-6
+    torch.testing.assert_close(found.values, expected.values, rtol=0, atol=1e-6)
+    torch.testing.assert_close(found.degree, expected.degree, rtol=1e-8, atol=0)
+    if not drop_trivial:
+        # No alignment turns it: its sign must be the same in all batches.
+        torch.testing.assert_close(found.vectors[:, 0], expected.vectors[:, 0])
+
+
+def test_on_an_accelerator_what_is_not_finite_did_not_converge() -> None:
+    embedding = ExactEmbedding(4, 10)
+    many = batches(embedding, strip(NUM_ANCHORS), strip(160, 1))
+    assert many.start.window is not None
+    x = strip(160, 2)
+    x[3, 1] = torch.nan
+    found = many.on_device(x, many.start.window)
+    assert not found.converged
+    assert found.vectors.isfinite().all()
 
 
 def islands(n: int, num_islands: int, seed: int) -> Tensor:

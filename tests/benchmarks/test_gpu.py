@@ -1,0 +1,67 @@
+import json
+
+import gpu
+import pytest
+import torch
+
+
+@pytest.mark.slow
+def test_command_compares_two_devices(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(gpu, "NODES_OF_A_ROUND", 1_500)
+    gpu.main(["--quick", "--device", "cpu", "--output", str(tmp_path)])
+    results = json.loads((tmp_path / "gpu.json").read_text())["results"]
+    assert [(row["set"], row["m"]) for row in results["steps"]] == [
+        ("sphere", 512),
+        ("sphere", 600),
+    ]
+    for row in results["steps"]:
+        assert row["largest_difference"] == 0
+        assert row["unconverged"] == 0
+        for place, milliseconds in row["ms"].items():
+            least, most = row["range"][place]
+            assert 0 < least <= milliseconds <= most
+    first, second = results["fits"]
+    assert first["grassmann_distance"] == second["grassmann_distance"] < 0.1
+    assert (tmp_path / "gpu.md").read_text() == gpu.tables(**results)
+
+
+def test_targets_that_differ_are_told() -> None:
+    points = gpu.feature_set("sphere", None, None).x[:3000]
+    layer = gpu.BASiSLayer(3, 4, num_anchors=gpu.NUM_ANCHORS, num_neighbors=20)
+    layer.init_reference(points, reference_size=400)
+    other = gpu.copy.deepcopy(layer)
+    assert gpu.agreement(points, 400, layer, other, 2)["largest_difference"] == 0
+    other.reference[:, 1] *= -1
+    found = gpu.agreement(points, 400, layer, other, 2)
+    # One of four columns of mean square 1 has the other sign.
+    assert found["largest_difference"] == pytest.approx(1, rel=0.05)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_it_ends(tmp_path) -> None:
+    with pytest.raises(SystemExit, match="no CUDA device"):
+        gpu.main(["--output", str(tmp_path)])
+    assert not list(tmp_path.iterdir())
+
+
+def test_table_takes_the_quicker_cpu() -> None:
+    step = {
+        "set": "sphere",
+        "m": 512,
+        "ms": {"cpu, 1 thread": 40.0, "cpu, 16 threads": 20.0, "cuda": 5.0},
+        "largest_difference": 6.7e-8,
+        "unconverged": 0,
+    }
+    fits = [
+        {
+            "set": "sphere",
+            "device": device,
+            "fit_seconds": seconds,
+            "transform_seconds": 1.0,
+            "grassmann_distance": 0.007,
+        }
+        for device, seconds in [("cpu", 10.0), ("cpu", 30.0), ("cuda", 4.0)]
+    ]
+    steps, runs = gpu.tables([step], fits).split("\n\n")
+    assert "| 4.0 |" in " ".join(steps.split())
+    assert "| 20.0 |" in " ".join(runs.split())
