@@ -2,9 +2,10 @@
 
 import argparse
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
 from threading import Thread
@@ -37,6 +38,12 @@ def run_tasks(
             for future in as_completed(futures):
                 yield futures[future], future.result()
                 progress.update()
+        except BaseException:
+            # Else they would finish what they are at. Killed, they are not waited for,
+            # so that a second Ctrl-C finds nothing to break into.
+            for worker in active_children():
+                worker.kill()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -77,6 +84,8 @@ def num_cores() -> int:
 
 
 def _init_worker() -> None:
+    # Ctrl-C reaches the whole group: the parent hears of it and ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _one_thread()
     parent = parent_process()
     assert parent is not None

@@ -1,5 +1,9 @@
 import os
+import signal
+import subprocess
+import sys
 import time
+from contextlib import suppress
 from multiprocessing import Process
 from pathlib import Path
 
@@ -64,6 +68,46 @@ def test_workers_end_with_a_killed_process(tmp_path):
     while any(map(is_running, workers)):
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+@pytest.mark.parametrize("pause", [0.0, 0.3])
+def test_ctrl_c_twice_ends_everything(tmp_path, pause):
+    paths = [tmp_path / str(number) for number in range(6)]
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, tasks, test_tasks\n"
+        "from pathlib import Path\n"
+        "if __name__ == '__main__':\n"
+        "    waiting = [(Path(path),) for path in sys.argv[1:]]\n"
+        "    list(tasks.run_tasks(test_tasks.pid_then_wait, waiting, 2, 'waiting'))\n"
+    )
+    folders = Path(__file__).parent, Path(run_tasks.__code__.co_filename).parent
+    process = subprocess.Popen(
+        [sys.executable, str(script), *map(str, paths)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))},
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
+        deadline = time.monotonic() + 100
+        while sum(path.exists() and path.read_text() != "" for path in paths) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        workers = [int(path.read_text()) for path in paths if path.exists()]
+        for _ in range(2):
+            os.killpg(process.pid, signal.SIGINT)  # the workers hear it as well
+            time.sleep(pause)
+        _, messages = process.communicate(timeout=60)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode != 0
+    assert b"KeyboardInterrupt" in messages
+    assert not any(map(is_running, workers))
+    # No task that was still waiting has begun.
+    assert sum(path.exists() for path in paths) == 2
 
 
 def test_nothing_to_do():
