@@ -12,123 +12,24 @@ import os
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from siamese_augmentation import augmented, distorted
+from siamese_network import OUT_CHANNELS, SiameseNetwork
+from siamese_recipes import RECIPES, Recipe
+from torch import Tensor
 from tqdm import tqdm
 
 from pyg_basis.datasets import ImageSplit
 
-OUT_CHANNELS = 16
 MARGIN = 1.0
 # Adam's step size at its highest, a third of the way through the training.
 LEARNING_RATE = 3e-3
 # Part of the cache's checksum: raise it with every change of what is trained and how.
 VERSION = 1
-
-
-class Recipe(NamedTuple):
-    r"""How the network of one data set is trained.
-
-    Args:
-        epochs: Rounds through the training split.
-        batch_size: Images of a mini-batch, whose pairs are all compared.
-        warp: How far each image's own affine map strays at random from the identity;
-            with 0 all images of a batch are shifted alike, by whole pixels.
-        mirror: Whether images are mirrored at random, and features are the mean over
-            an image and its mirror image. A mirrored digit is no digit.
-        bfloat16: Whether training computes in bfloat16 and with the channels last:
-            2.5 times as fast on CPUs that have such arithmetic.
-        deep: Whether the network has seven layers of convolution, not three.
-        distort: Whether images are also inverted and put into another light at random,
-            and partly covered. A house number may be bright or dark, a shirt or a
-            bird may not.
-    """
-
-    epochs: int = 6
-    batch_size: int = 256
-    warp: float = 0.0
-    mirror: bool = False
-    bfloat16: bool = False
-    deep: bool = False
-    distort: bool = False
-
-
-# By the name of the set; all other sets are trained as MNIST is.
-RECIPES = {
-    "mnist": Recipe(),
-    "fashion_mnist": Recipe(12, batch_size=128, warp=0.07, mirror=True, bfloat16=True),
-    "cifar10": Recipe(
-        16, batch_size=64, warp=0.1, mirror=True, bfloat16=True, deep=True
-    ),
-    # So few images are soon known by heart, their features collapse, and those of the
-    # test images lie between them: strong warps and distortion keep both alike.
-    "svhn": Recipe(
-        80, batch_size=64, warp=0.25, bfloat16=True, deep=True, distort=True
-    ),
-}
-
-
-class SiameseNetwork(nn.Module):
-    r"""Three blocks of convolution and pooling, and two linear layers; or, deep, one
-    layer of convolution, three blocks of two each with pooling, the largest value of
-    each channel, and one linear layer.
-
-    Args:
-        images: Training images `[n, channels, height, width]`, of at least 8 x 8
-            pixels; they give the input's size and the scale of the pixels.
-        out_channels: Number of features.
-        deep: Which of the two.
-    """
-
-    def __init__(
-        self, images: Tensor, out_channels: int = OUT_CHANNELS, deep: bool = False
-    ) -> None:
-        super().__init__()
-        sample = images[:: max(1, len(images) // 10_000)].float()
-        mean = sample.mean(dim=(0, 2, 3), keepdim=True)
-        std = sample.std(dim=(0, 2, 3), keepdim=True)
-        self.register_buffer("mean", mean)
-        self.register_buffer("std", torch.where(std > 0, std, 1.0))
-        layers = _deep_layers if deep else _plain_layers
-        self.layers = nn.Sequential(*layers(*images.shape[1:], out_channels))
-
-    def forward(self, images: Tensor) -> Tensor:
-        r"""Features `[m, out_channels]` of images `[m, channels, height, width]`."""
-        return self.layers((images.float() - self.mean) / self.std)
-
-
-def _plain_layers(
-    in_channels: int, height: int, width: int, out_channels: int
-) -> Iterator[nn.Module]:
-    for out in (32, 64, 128):
-        yield nn.Conv2d(in_channels, out, kernel_size=3, padding=1)
-        yield from (nn.BatchNorm2d(out), nn.ReLU(), nn.MaxPool2d(2))
-        in_channels, height, width = out, height // 2, width // 2
-    yield from (nn.Flatten(), nn.Linear(in_channels * height * width, 256))
-    yield from (nn.BatchNorm1d(256), nn.ReLU(), nn.Linear(256, out_channels))
-
-
-def _deep_layers(
-    in_channels: int, height: int, width: int, out_channels: int
-) -> Iterator[nn.Module]:
-    def convolution(into: int, out: int) -> nn.Conv2d:
-        return nn.Conv2d(into, out, kernel_size=3, padding=1, bias=False)
-
-    yield from (convolution(in_channels, 32), nn.BatchNorm2d(32), nn.ReLU())
-    in_channels = 32
-    for out in (64, 128, 256):
-        yield from (convolution(in_channels, out), nn.MaxPool2d(2))
-        yield from (nn.BatchNorm2d(out), nn.ReLU())
-        yield from (convolution(out, out), nn.BatchNorm2d(out), nn.ReLU())
-        in_channels = out
-    yield from (nn.AdaptiveMaxPool2d(1), nn.Flatten())
-    yield nn.Linear(in_channels, out_channels)
 
 
 def contrastive_loss(
@@ -253,9 +154,9 @@ def train_siamese_network(
         order = torch.randperm(len(images), generator=generator)
         # The remainder, too small for a batch, is another one in every round.
         for batch in order.split(batch_size)[:num_batches]:
-            x = _augment(images[batch], recipe, generator)
+            x = augmented(images[batch], recipe, generator)
             if recipe.distort:
-                x = _distort(x, network.mean, network.std, generator)
+                x = distorted(x, network.mean, network.std, generator)
             with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
                 features = network(x)
             loss = contrastive_loss(features.float(), labels[batch])
@@ -268,51 +169,6 @@ def train_siamese_network(
         bar.set_postfix(epoch=epoch + 1, loss=f"{total / num_batches:.4f}")
     bar.close()
     return network.eval()
-
-
-def _augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    r"""Images moved, and where the recipe says so mirrored, at random."""
-    if recipe.warp:
-        # Each image is enlarged, turned, slanted and shifted a little in its own way.
-        noise = torch.rand(len(images), 2, 3, generator=generator) * 2 - 1
-        maps = torch.eye(2, 3) + recipe.warp * noise
-        grid = F.affine_grid(maps, list(images.shape), align_corners=False)
-        images = F.grid_sample(
-            images.float(), grid, padding_mode="border", align_corners=False
-        )
-    else:
-        # The same shift for a whole batch: cheap, and as good over many batches.
-        shift = images.shape[-1] // 14
-        shifts = torch.randint(-shift, shift + 1, (2,), generator=generator)
-        images = torch.roll(images, shifts.tolist(), dims=(2, 3))
-    if recipe.mirror:
-        mirrored = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
-        images = torch.where(mirrored, images.flip(3), images)
-    if recipe.bfloat16:
-        images = images.contiguous(memory_format=torch.channels_last)
-    return images
-
-
-def _distort(
-    images: Tensor, mean: Tensor, std: Tensor, generator: torch.Generator
-) -> Tensor:
-    r"""Half of the images inverted, all of them with another contrast and another
-    brightness of each channel, and a square of three eighths of the side covered, as
-    far as it lies within."""
-
-    def noise(*shape: int) -> Tensor:
-        return torch.rand(len(images), *shape, generator=generator) * 2 - 1
-
-    contrast = torch.where(noise(1, 1, 1) < 0, -1, 1) * (1 + 0.3 * noise(1, 1, 1))
-    brightness = 0.75 * noise(images.shape[1], 1, 1)
-    images = mean + contrast * (images - mean) + std * brightness
-    side = 3 / 8 * images.shape[-1]
-    away = [
-        (torch.linspace(-1, 1, size) - noise(1)).abs() * size < side
-        for size in images.shape[2:]
-    ]
-    is_covered = away[0][:, :, None] & away[1][:, None, :]
-    return torch.where(is_covered[:, None], mean, images)
 
 
 @torch.no_grad()

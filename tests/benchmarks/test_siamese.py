@@ -1,22 +1,9 @@
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+import siamese
 import torch
 
 from pyg_basis.datasets import ImageSplit
-
-
-def load_benchmark(name):
-    path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-siamese = load_benchmark("siamese")
 
 
 def two_classes(shape=(8, 8), num_train=64, num_test=10, seed=0):
@@ -136,7 +123,7 @@ def test_images_are_shifted_a_little_and_mirrored_only_where_that_makes_sense(
 
     monkeypatch.setattr(siamese.SiameseNetwork, "forward", recorded)
     # Inverted, the pixel would not be the brightest.
-    monkeypatch.setattr(siamese, "_distort", lambda images, *_: images)
+    monkeypatch.setattr(siamese, "distorted", lambda images, *_: images)
     features(split, tmp_path, name, epochs=2)
     rows, columns = (place.tolist() for place in torch.cat(places).T)
     reach = max(2, round(28 * siamese.RECIPES[name].warp))
@@ -151,51 +138,12 @@ def test_images_are_shifted_a_little_and_mirrored_only_where_that_makes_sense(
         assert min(abs(column - 8), abs(column - 19)) <= reach
 
 
-def test_distorted_images_differ_by_contrast_brightness_and_a_square() -> None:
-    generator = torch.Generator().manual_seed(0)
-    images = 100 + 20 * torch.randn(500, 3, 32, 32, generator=generator)
-    mean = images.mean(dim=(0, 2, 3), keepdim=True)
-    std = images.std(dim=(0, 2, 3), keepdim=True)
-    distorted = siamese._distort(images, mean, std, generator)
-    assert distorted.shape == images.shape and distorted.dtype == images.dtype
-    covered = (distorted == mean).all(dim=1)
-    # A square of 12 pixels, that lies within in the middle only.
-    sizes = covered.flatten(1).sum(dim=1)
-    assert sizes.max() == 144 and 0 < sizes.min() < 72
-    rows, columns = covered.any(dim=2).sum(dim=1), covered.any(dim=1).sum(dim=1)
-    assert torch.equal(sizes, rows * columns)
-    centred, changed = ((x - mean) / std for x in (images, distorted))
-    factors = []
-    for before, after, hidden in zip(centred, changed, covered, strict=True):
-        seen = ~hidden
-        contrast = after[:, seen].std(dim=1) / before[:, seen].std(dim=1)
-        # All channels have one contrast.
-        torch.testing.assert_close(contrast, contrast[:1].expand(3))
-        sign = (after[:, seen] - after[:, seen].mean(1, keepdim=True)) * before[:, seen]
-        factors.append(contrast[0] * sign.mean().sign())
-        brightness = after[:, seen].mean(1) - factors[-1] * before[:, seen].mean(1)
-        assert brightness.abs().max() < 0.76
-    factors = torch.stack(factors)
-    assert 0.4 < (factors < 0).float().mean() < 0.6
-    assert factors.abs().min() > 0.69 and factors.abs().max() < 1.31
-    assert factors.abs().std() > 0.1
-
-
 def test_only_house_numbers_are_distorted(tmp_path, monkeypatch):
     names = []
-    monkeypatch.setattr(siamese, "_distort", lambda x, *_: names.append(name) or x)
+    monkeypatch.setattr(siamese, "distorted", lambda x, *_: names.append(name) or x)
     for name in siamese.RECIPES:
         features(two_classes((8, 8, 3)), tmp_path, name)
     assert set(names) == {"svhn"}
-
-
-def test_deep_network_has_more_layers():
-    images = two_classes((28, 32)).x_train.unsqueeze(1)
-    for deep, num_layers in ((False, 3), (True, 7)):
-        network = siamese.SiameseNetwork(images, 5, deep).eval()
-        kinds = [type(layer) for layer in network.layers]
-        assert kinds.count(torch.nn.Conv2d) == num_layers
-        assert network(images[:3]).shape == (3, 5)
 
 
 def test_an_image_and_its_mirror_image_share_features_only_where_both_occur(tmp_path):
