@@ -6,8 +6,10 @@
 The second command leaves out MNIST's features. A step draws a batch from points in the
 host's memory, makes its targets and descends the gradient; the CPU in one thread, the
 CPU in all of its threads and the GPU take turns, round by round, and a round is over
-when the device has done its work. Before that, targets of the same batches are made on
-both devices and compared. Fits have the default settings, and the CPU all threads; a
+when the device has done its work. There are no worker processes, which could make the
+CPU's targets beside its gradient steps. Before that, targets of the same batches (of
+the random walk's form) are made on both devices and compared. Fits have the default
+settings, but the sphere the random walk's Laplacian, and the CPU all threads; a
 transform takes a million points from the host's memory and puts their rows there.
 Writes gpu.json and gpu.md. Without a GPU there is nothing to compare, and it ends at
 once.
@@ -179,7 +181,7 @@ def agreement(
 def steps_of(
     layer: BASiSLayer, x: Tensor, size: int, num_steps: int
 ) -> Iterator[Tensor]:
-    """The training of a BASiS estimator, step by step."""
+    """Training as BASiS does it, step by step."""
     optimizer = torch.optim.Adam(layer.parameters(), lr=1e-3)
     layer.train()
     for batch in AnchorLoader(x, layer.anchor_reference(), size, num_steps):
@@ -194,9 +196,11 @@ def steps_of(
 def limited(threads: int) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    with threadpool_limits(threads):
-        yield
-    torch.set_num_threads(before)
+    try:
+        with threadpool_limits(threads):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def fitted(

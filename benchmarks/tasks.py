@@ -32,6 +32,7 @@ def run_tasks(
                 yield task, function(*task)
                 progress.update()
             return
+        others = active_children()
         pool = ProcessPoolExecutor(processes, get_context("spawn"), _init_worker)
         try:
             futures = {pool.submit(function, *task): task for task in tasks}
@@ -41,7 +42,7 @@ def run_tasks(
         except BaseException:
             # Else they would finish what they are at. Killed, they are not waited for,
             # so that a second Ctrl-C finds nothing to break into.
-            for worker in active_children():
+            for worker in set(active_children()).difference(others):
                 worker.kill()
             raise
         finally:

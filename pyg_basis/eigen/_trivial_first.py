@@ -23,12 +23,16 @@ def trivial_first(
     """
     null = pairs.values.abs() <= min(precision, tol / 10) * operator.norm_bound
     size = int(null.sum())
-    if operator.null_vector is None or size < 2:
+    # A single null vector is the trivial one, unless others were not asked for.
+    is_alone = size < 2 and size < pairs.vectors.size(1)
+    if operator.null_vector is None or size == 0 or is_alone:
         return pairs
     trivial = operator.null_vector.unsqueeze(1)
     block = pairs.vectors[:, :size]
     rest = torch.linalg.svd(block - trivial @ (trivial.t() @ block), False).U
-    rest = operator.rayleigh_ritz(rest[:, : size - 1], size - 1, tol, 0, "").vectors
+    rest = rest[:, : size - 1]
+    if size > 1:
+        rest = operator.rayleigh_ritz(rest, size - 1, tol, 0, "").vectors
     vectors = torch.cat([trivial, rest, pairs.vectors[:, size:]], dim=1)
     return operator.measure(vectors, tol, pairs.iterations, pairs.solver)
 

@@ -47,8 +47,9 @@ def preset(name: Literal["paper", "official"], n_components: int) -> dict[str, A
     affinities are averaged with their transpose, and eigenvectors have unit norm;
     here it is the distance to the last neighbour, the larger of the two affinities is
     taken, and eigenvectors have mean square 1. RANSAC has our own number of trials
-    and tolerance in both; features are standardised, and the learning rate decays, as
-    in any :class:`~pyg_basis.BASiS`.
+    and tolerance in both; directions that the anchors do not fix are left out of the
+    alignment, features are standardised, and the learning rate decays, as in any
+    :class:`~pyg_basis.BASiS`.
 
     Args:
         name (str): :obj:`"paper"` or :obj:`"official"`.

@@ -3,12 +3,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from pyg_basis.graph._exact_neighbors import EXTRA_CANDIDATES
+from pyg_basis.graph._exact_neighbors import EXTRA_CANDIDATES, rounding_slack
 from pyg_basis.graph.affinity import check_bandwidth
 from pyg_basis.graph.laplacian_operator import Laplacian
 
 # Bounds the memory of differences: as many numbers for each candidate.
 _FEATURES_AT_ONCE = 16
+# Squares that differ by a smaller share are equal as far as an affinity tells.
+_TIE = 1e-9
 
 
 def dense_laplacian(
@@ -16,16 +18,14 @@ def dense_laplacian(
     k: int,
     bandwidth: Literal["self_tuning", "global"] | float = "self_tuning",
     kind: Literal["sym", "comb"] = "sym",
-) -> Laplacian:
+) -> tuple[Laplacian, Tensor]:
     r"""The Laplacian of the neighbour graph of a batch as a full matrix, for
-    accelerators.
+    accelerators, and whether its neighbours are certain.
 
-    That of ``laplacian(affinity(knn_graph(x, k), bandwidth), kind)`` in double
-    precision, but for which of several equally far nodes is the ``k``-th neighbour, as
-    far as the resolution of single precision features tells: nobody looks whether a
-    row is in doubt. No shape and no step depends on a number that the host would have
-    to read, and products with a full matrix of some thousand rows cost less there than
-    a launch.
+    It is that of ``laplacian(affinity(knn_graph(x, k), bandwidth), kind)`` in double
+    precision, but for which of several equally far nodes is the ``k``-th neighbour. No
+    shape and no step depends on a number that the host would have to read, and
+    products with a full matrix of some thousand rows cost less there than a launch.
 
     Args:
         x (Tensor): Features :math:`[m, d]`.
@@ -35,13 +35,16 @@ def dense_laplacian(
         kind (str): ``"sym"`` or ``"comb"``. (default: ``"sym"``)
 
     Returns:
-        Laplacian: Matrix :math:`[m, m]` (dense, float64), degrees :math:`[m]`.
+        (Laplacian, Tensor): Matrix :math:`[m, m]` (dense, float64), degrees
+        :math:`[m]`; and a flag :math:`[]` that is false where the extent of the
+        points is so many times the distance of neighbours, some :math:`10^7`, that
+        roundoff may have chosen them.
 
     Raises:
         ValueError: If ``bandwidth`` is unknown.
     """
     sigma: float | Tensor | None = check_bandwidth(bandwidth)
-    near, index = _neighbors(x.detach().double(), k)
+    near, index, are_certain = _neighbors(x.detach().double(), k)
     if bandwidth == "self_tuning":
         own, other = near[:, -1:], near[:, -1][index]
         # As in affinity: a bandwidth of 0 takes that of the other end.
@@ -65,14 +68,15 @@ def dense_laplacian(
         matrix = (-weight * (root.unsqueeze(1) * root)).fill_diagonal_(1.0)
     else:
         matrix = torch.diag(degree) - weight
-    return Laplacian(matrix=matrix, kind=kind, degree=degree)
+    return Laplacian(matrix=matrix, kind=kind, degree=degree), are_certain
 
 
-def _neighbors(points: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    r"""Distances :math:`[m, k]`, ascending, to the nearest other points, and their
-    indices. One matrix product proposes some more; their distances are taken again by
-    differences, as the product's form cancels for near points. (The kernel that takes
-    all distances by differences is ninety times as slow as the product.)"""
+def _neighbors(points: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    r"""Distances :math:`[m, k]`, ascending, to the nearest other points, their indices,
+    and whether these are certain. One matrix product proposes some more; their
+    distances are taken again by differences, as the product's form cancels for near
+    points. (The kernel that takes all distances by differences is many times as slow
+    as the product.)"""
     # A mean would follow an outlier, and all others' digits with it.
     centred = points - points.median(dim=0).values
     # |b|^2 - 2ab orders the nodes b as |a - b|^2 does.
@@ -84,5 +88,14 @@ def _neighbors(points: Tensor, k: int) -> tuple[Tensor, Tensor]:
     for features in points.split(_FEATURES_AT_ONCE, dim=1):
         difference = features[index] - features.unsqueeze(1)
         square += difference.square().sum(dim=2)
-    near, order = square.sqrt().sort(dim=1)
-    return near[:, :k], index.gather(1, order[:, :k])
+    square, order = square.sort(dim=1)
+    near, index = square[:, :k].sqrt(), index.gather(1, order[:, :k])
+    if count == len(points) - 1:
+        return near, index, torch.ones_like(index[0, 0], dtype=torch.bool)
+    # As in exact_neighbors: whoever was left out was judged no nearer than the farthest
+    # candidate. Which of several equally far ones it is does not matter here.
+    farthest, kth = square[:, -1], square[:, k - 1]
+    norms = torch.linalg.vector_norm(centred, dim=1)
+    slack = rounding_slack(points.size(1), norms, farthest.sqrt())
+    are_certain = kth * (1 - _TIE) <= farthest - slack
+    return near, index, (are_certain | (kth == 0)).all()

@@ -71,12 +71,13 @@ class BatchEmbedding:
     def on_device(self, x: Tensor, window: FilterWindow) -> SpectralRows:
         r"""The same where the anchors are, without the host reading a number.
         :obj:`num_components` and :obj:`converged` are tensors then, and a batch with
-        features that are not finite counts as not converged."""
+        features that are not finite, or neighbours that are not certain, counts as
+        not converged."""
         space = self.embedding
         points = torch.cat([self.anchors, x.to(self.anchors)])
         is_finite = points.isfinite().all()
         points = torch.nan_to_num(points, 0.0, 0.0, 0.0)
-        operator = dense_laplacian(
+        operator, are_certain = dense_laplacian(
             points, space.num_neighbors, space.bandwidth, self.kind
         )
         bound = 2 * operator.degree.max() if self.kind == "comb" else 2.0
@@ -92,7 +93,7 @@ class BatchEmbedding:
         pairs = Subspace(
             values,
             turned_to_trivial(pairs.vectors, is_zero[:-1], trivial),
-            pairs.converged & is_finite,
+            pairs.converged & is_finite & are_certain,
         )
         return self._rows(operator, pairs, num_components)
 

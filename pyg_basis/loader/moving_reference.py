@@ -7,7 +7,7 @@ from torch import Tensor
 from pyg_basis.align import LeastSquares, MomentPreserving
 from pyg_basis.align.fit_affine import Aligner
 from pyg_basis.align.moment_preserving import canonical_correlations
-from pyg_basis.loader.anchor_reference import AnchorReference
+from pyg_basis.loader.anchor_reference import WEAK, AnchorReference
 from pyg_basis.loader.choose_anchors import choose_anchors
 from pyg_basis.loader.exact_embedding import ExactEmbedding
 from pyg_basis.loader.movement import Movement
@@ -16,9 +16,6 @@ from pyg_basis.loader.warm_start import WarmStart, with_guards
 # A direction with a smaller cosine is not in the new space: at 84 degrees and more
 # there is nothing left to follow.
 LOST = 0.1
-# Anchors that spread less in some direction than this share of all nodes do not fix
-# it. One anchor in the smallest of ten equal clusters gives a fifth.
-WEAK = 0.1
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pyg_basis.eigen import Dense, SymmetricOperator
+from pyg_basis.eigen import Dense, SymmetricOperator, eigenpairs
 from pyg_basis.eigen._trivial_first import trivial_first, turned_to_trivial
 from pyg_basis.graph import laplacian
 from tests.no_host_reads import NoHostReads
@@ -25,6 +25,13 @@ def test_span_and_order_are_kept(union, ring) -> None:
     assert torch.allclose(gram @ gram.t(), torch.eye(7).double(), atol=1e-12)
     assert (turned.values.diff() >= 0).all()
     assert turned.residuals.max() < 1e-14
+
+
+@pytest.mark.parametrize("solver", ["dense", "lanczos", "lobpcg", "chebyshev"])
+def test_a_single_vector_of_several_components(union, ring, solver) -> None:
+    graph = laplacian(union(ring(30), ring(20), ring(25)))
+    found = eigenpairs(graph, 1, solver).vectors[:, 0]
+    assert torch.allclose(found, graph.trivial(), atol=1e-6)
 
 
 def test_single_precision_null_space(union, neighbors) -> None:

@@ -205,6 +205,23 @@ def test_embedding_of_a_tensor_can_be_trained_on() -> None:
     assert linear.weight.grad is not None
 
 
+def test_small_far_groups_do_not_throw_the_training() -> None:
+    # Eigenvectors of batches live on groups that no anchor is in.
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(3000, 4, generator=generator)
+    x[:, 0] += 8 * (torch.arange(3000) % 3)
+    for group in range(12):
+        direction = torch.randn(4, generator=generator)
+        far = 300 * direction / direction.norm()
+        x[200 * group : 200 * group + 8] = far + 0.1 * x[:8]
+    basis = BASiS(
+        6, n_anchors=30, batch_size=300, n_neighbors=15, max_iter=40, random_state=0
+    )
+    basis.fit(x)
+    assert max(basis.history_["loss"]) < 5
+    assert basis.transform(x).isfinite().all()
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_cuda() -> None:
     x = torch.from_numpy(three_blobs()).cuda()
