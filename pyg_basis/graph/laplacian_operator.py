@@ -80,8 +80,8 @@ class Laplacian:
             return constant
         root = self.degree.sqrt()
         norm = torch.linalg.vector_norm(root)
-        # Without any edge every vector is a null vector.
-        return root / norm if float(norm) > 0 else constant
+        # Without any edge every vector is a null vector. No number is read by the host.
+        return torch.where(norm > 0, root / norm, constant)
 
     def __repr__(self) -> str:
         return (

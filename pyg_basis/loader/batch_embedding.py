@@ -86,16 +86,12 @@ class BatchEmbedding:
         )
         values = pairs.values * bound
         is_zero = values < _zero(operator)
-        num_components = is_zero.sum()
-        degree = operator.degree
-        trivial = torch.ones_like(degree) if self.kind == "comb" else degree.sqrt()
-        trivial = trivial / trivial.norm()
         pairs = Subspace(
             values,
-            turned_to_trivial(pairs.vectors, is_zero[:-1], trivial),
+            turned_to_trivial(pairs.vectors, is_zero[:-1], operator.trivial()),
             pairs.converged & is_finite & are_certain,
         )
-        return self._rows(operator, pairs, num_components)
+        return self._rows(operator, pairs, is_zero.sum())
 
     @property
     def kind(self) -> Literal["sym", "comb"]:
