@@ -18,8 +18,7 @@ class Alignment:
         residual (Tensor): Root mean square distance of the mapped inliers to
             their targets, relative to the root mean square distance of the
             targets to their mean (0 is exact, 1 explains nothing), :obj:`[]`.
-        inlier_share (Tensor): Share of the anchors the map was fitted on,
-            in :math:`(0, 1]`, :obj:`[]`.
+        inliers (Tensor): On which anchors the map was fitted, :obj:`[l]`.
         rank (Tensor): Rank of the centred source anchors; below
             :obj:`K_source` they do not determine the map, and the part of
             least norm was taken, :obj:`[]`.
@@ -31,9 +30,15 @@ class Alignment:
     linear: Tensor
     shift: Tensor
     residual: Tensor
-    inlier_share: Tensor
+    inliers: Tensor
     rank: Tensor
     method: str
+
+    @property
+    def inlier_share(self) -> Tensor:
+        r"""Share of the anchors that the map was fitted on, in :math:`(0, 1]`,
+        :obj:`[]`."""
+        return self.inliers.to(self.linear.dtype).mean()
 
     @property
     def condition_number(self) -> Tensor:
@@ -86,7 +91,7 @@ class Alignment:
             linear=linear,
             shift=-self.shift @ linear,
             residual=self.residual,
-            inlier_share=self.inlier_share,
+            inliers=self.inliers,
             rank=self.rank,
             method=self.method,
         )
@@ -104,11 +109,12 @@ class Alignment:
                 f"after takes rows of width {after.linear.size(0)}, but this alignment "
                 f"gives width {self.linear.size(1)}: compose maps that meet"
             )
+        fewer = min(self, after, key=lambda each: float(each.inlier_share))
         return Alignment(
             linear=self.linear @ after.linear,
             shift=self.shift @ after.linear + after.shift,
             residual=torch.maximum(self.residual, after.residual),
-            inlier_share=torch.minimum(self.inlier_share, after.inlier_share),
+            inliers=fewer.inliers,
             rank=torch.minimum(self.rank, after.rank),
             method=self.method if self.method == after.method else "composed",
         )

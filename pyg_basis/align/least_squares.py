@@ -46,7 +46,7 @@ class LeastSquares:
             linear=linear.to(dtype),
             shift=shift.to(dtype),
             residual=relative_residual(source @ linear + shift, target).to(dtype),
-            inlier_share=torch.ones((), dtype=dtype, device=target.device),
+            inliers=torch.ones(len(target), dtype=torch.bool, device=target.device),
             rank=kept.sum(),
             method="lstsq",
         )

@@ -42,7 +42,7 @@ class MomentPreserving:
             linear=linear.to(dtype),
             shift=linear.new_zeros(linear.size(1)).to(dtype),
             residual=relative_residual(source @ linear, target).to(dtype),
-            inlier_share=torch.ones((), dtype=dtype, device=target.device),
+            inliers=torch.ones(len(target), dtype=torch.bool, device=target.device),
             rank=rank,
             method="moments",
         )

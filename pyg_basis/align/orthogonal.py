@@ -34,7 +34,7 @@ class Orthogonal:
             linear=linear.to(dtype),
             shift=shift.to(dtype),
             residual=relative_residual(source @ linear + shift, target).to(dtype),
-            inlier_share=torch.ones((), dtype=dtype, device=target.device),
+            inliers=torch.ones(len(target), dtype=torch.bool, device=target.device),
             rank=(singular_values > cutoff).sum(),
             method="orthogonal",
         )

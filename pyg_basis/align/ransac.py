@@ -20,10 +20,12 @@ class RANSAC:
     <https://doi.org/10.1145/358669.358692>`_, Fischler and Bolles 1981.
 
     Every hypothesis is the exact affine map through :math:`K + 1` random
-    anchors, and all of them are solved in one batch. The one with most
-    inliers is fitted again by least squares on its inliers, a few times, as
-    each refit moves the border of what is an inlier, also inwards: those four
-    times as far from their targets as the median inlier are dropped.
+    anchors, and all of them are solved in one batch; one more is the least
+    squares map of all anchors, which noise disturbs less where no anchor is
+    wrong. The one with most inliers is fitted again by least squares on its
+    inliers, a few times, as each refit moves the border of what is an inlier,
+    also inwards: those four times as far from their targets as the median
+    inlier are dropped.
 
     Args:
         num_trials (int, optional): Number of hypotheses. With a share
@@ -75,9 +77,7 @@ class RANSAC:
                 )
                 return LeastSquares().fit(source, target)
             fitted = LeastSquares().fit(source[inliers], target[inliers])
-            fitted = replace(
-                fitted, method="ransac", inlier_share=inliers.to(target.dtype).mean()
-            )
+            fitted = replace(fitted, method="ransac", inliers=inliers)
             distance = (fitted.apply(source).double() - target.double()).norm(dim=1)
             # Gross outliers widen the spread and so the radius, within which
             # some of them may lie by chance: the typical inlier narrows it.
@@ -95,6 +95,7 @@ class RANSAC:
         homogeneous = torch.cat([source, torch.ones_like(source[:, :1])], dim=1)
         # A singular draw gives a meaningless or non-finite map; it has no inliers.
         maps, _ = torch.linalg.solve_ex(homogeneous[index], target[index])
-        distance = (homogeneous @ maps - target).norm(dim=2)
-        agree = distance <= radius
+        of_all = LeastSquares().fit(source, target).apply(source)
+        mapped = torch.cat([of_all[None], homogeneous @ maps])
+        agree = (mapped - target).norm(dim=2) <= radius
         return agree[agree.sum(dim=1).argmax()]

@@ -60,7 +60,7 @@ def point_training(
         reference.to("cpu") if n_workers > 0 else reference,
         batch_size=sizes.batch_size,
         num_batches=estimator.max_iter,
-        anchor_index=torch.from_numpy(drawn)[anchors.cpu()],
+        anchor_index=torch.from_numpy(drawn)[layer.nodes[: sizes.num_anchors].cpu()],
         seed=seed,
         num_workers=n_workers,
         pin_memory=n_workers > 0 and "cuda" in str(estimator.device),

@@ -7,16 +7,11 @@ from torch_geometric.data import Data
 
 from pyg_basis.align import Alignment, LeastSquares
 from pyg_basis.align.fit_affine import Aligner
+from pyg_basis.align.fixed_part import fixed_part
 from pyg_basis.loader._without_autocast import without_autocast
 from pyg_basis.loader.batch_embedding import BatchEmbedding
 from pyg_basis.loader.exact_embedding import ExactEmbedding
 from pyg_basis.loader.warm_start import WarmStart
-
-# Anchors that spread less in some direction than this share of all nodes do not fix
-# it. One anchor in the smallest of ten equal clusters gives a fifth.
-WEAK = 0.1
-# A share of the second moments that is rounding.
-NEGLIGIBLE = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,37 +151,7 @@ def aligned_to(
     alignment = aligner.fit(
         mapped[:num_anchors], reference[:, num_constant:].to(mapped)
     )
-    mapped, rank = fixed_part(mapped, num_anchors)
+    mapped, rank = fixed_part(mapped, alignment.inliers)
     alignment = replace(alignment, rank=torch.minimum(alignment.rank, rank))
     rows = torch.cat([vectors[:, :num_constant], alignment.apply(mapped)], dim=1)
     return rows, alignment
-
-
-def fixed_part(rows: Tensor, num_anchors: int) -> tuple[Tensor, Tensor]:
-    r"""The rows :obj:`[m, p]` without the directions in which the nodes spread but the
-    anchors, the first of them, hardly do; and how many directions are left, :obj:`[]`.
-
-    An eigenvector may live on a few nodes none of which is an anchor, such as a small
-    cluster by itself. No map that is fitted on the anchors says anything of it, but
-    least squares would use what little of it reaches them, and throw those nodes off
-    by as much as that is little.
-    """
-    centred = rows.double() - rows[:num_anchors].double().mean(dim=0)
-    of_anchors, of_all = (_moments(part) for part in (centred[:num_anchors], centred))
-    # In coordinates in which all nodes spread equally in every direction.
-    root = torch.linalg.cholesky_ex(of_all).L
-    whitened = torch.linalg.solve_triangular(root, of_anchors, upper=False)
-    whitened = torch.linalg.solve_triangular(root, whitened.t(), upper=False)
-    shares, directions = torch.linalg.eigh((whitened + whitened.t()) / 2)
-    is_fixed = shares > WEAK**2
-    lost = centred @ torch.linalg.solve_triangular(root.t(), directions, upper=True)
-    lost = (lost * ~is_fixed) @ directions.t() @ root.t()
-    # The same bits where nothing is left out.
-    return torch.where(is_fixed.all(), rows, rows - lost.to(rows)), is_fixed.sum()
-
-
-def _moments(rows: Tensor) -> Tensor:
-    r"""Second moments, in which no direction is quite without any."""
-    moments = rows.t() @ rows / len(rows)
-    moments.diagonal().add_(NEGLIGIBLE * moments.diagonal().mean().clamp(min=1e-300))
-    return moments

@@ -7,9 +7,10 @@ from torch import Tensor
 from pyg_basis.align import LeastSquares, MomentPreserving
 from pyg_basis.align.fit_affine import Aligner
 from pyg_basis.align.moment_preserving import canonical_correlations
-from pyg_basis.loader.anchor_reference import WEAK, AnchorReference
+from pyg_basis.loader.anchor_reference import AnchorReference
 from pyg_basis.loader.choose_anchors import choose_anchors
 from pyg_basis.loader.exact_embedding import ExactEmbedding
+from pyg_basis.loader.fixing_anchors import fixing_anchors
 from pyg_basis.loader.movement import Movement
 from pyg_basis.loader.warm_start import WarmStart, with_guards
 
@@ -60,6 +61,9 @@ class MovingReference:
     ) -> "MovingReference":
         r"""Draws and embeds the reference set (Algorithm 1, step 1).
 
+        Anchors that leave a direction of its embedding open, as where a small group of
+        nodes has none, are exchanged for others of the set, one a direction.
+
         Args:
             x (Tensor): The nodes' features, :obj:`[n, d]`.
             num_anchors (int): Number of anchors :math:`l`.
@@ -105,6 +109,9 @@ class MovingReference:
         nodes = torch.cat([anchor_index, others[: size - num_anchors]]).to(x.device)
         points = x[nodes]
         rows, start, _ = _embed(points, embedding, num_oversamples)
+        order = fixing_anchors(rows[:, embedding.num_constant :], num_anchors)
+        nodes, points, rows = nodes[order], points[order], rows[order]
+        start = replace(start, rows=start.rows[order])
         if batch_size is not None and batch_size < size:
             _, start, _ = _embed(points[:batch_size], embedding, num_oversamples)
         reference = AnchorReference(
@@ -169,14 +176,16 @@ class MovingReference:
         # What is lost, least squares flattens, and in all references to come.
         aligner = MomentPreserving() if num_lost or aligner is None else aligner
         alignment = aligner.fit(mapped, target)
-        rows = torch.cat([vectors[:, :constant], alignment.apply(mapped)], dim=1)
+        aligned = alignment.apply(mapped)
+        rows = torch.cat([vectors[:, :constant], aligned], dim=1)
         change = (rows - self.rows).norm() / self.rows.norm()
 
         order = torch.arange(len(rows), device=rows.device)
-        reanchored = _are_weak(rows[:num_anchors, constant:], rows[:, constant:])
+        reanchored = not bool((fixing_anchors(aligned, num_anchors) == order).all())
         if reanchored:
             chosen = choose_anchors(points, num_anchors).to(order)
             order = torch.cat([chosen, order[~torch.isin(order, chosen)]])
+            order = order[fixing_anchors(aligned[order], num_anchors)]
         _warn(num_lost, reanchored)
 
         anchors = order[:num_anchors]
@@ -232,16 +241,6 @@ def _averaged(before: Tensor, rows: Tensor, momentum: float) -> Tensor:
         return rows
     mean = momentum * before + (1 - momentum) * rows
     return MomentPreserving().fit(mean, rows).apply(mean)
-
-
-def _are_weak(anchors: Tensor, rows: Tensor) -> bool:
-    r"""Whether there is a direction in which the anchors hardly spread, while the
-    nodes do."""
-    of_anchors, of_all = (
-        torch.linalg.svdvals((part - part.mean(dim=0)).double())[-1] / len(part) ** 0.5
-        for part in (anchors, rows)
-    )
-    return bool(of_anchors < WEAK * of_all)
 
 
 def _warn(num_lost: int, reanchored: bool) -> None:

@@ -150,7 +150,8 @@ class BASiSLayer(ReferenceSpace):
                 better the degrees are known; 10,000 are used at most.
             anchor_index (Tensor, optional): Rows of the anchors in :obj:`x`,
                 :obj:`[num_anchors]`; by default chosen by
-                :func:`~pyg_basis.loader.choose_anchors`.
+                :func:`~pyg_basis.loader.choose_anchors`. Some are exchanged where
+                they leave a direction open; :obj:`nodes` begins with those in use.
             reference_size (int, optional): Nodes of the reference set, anchors
                 included. The more, the closer the reference is to the eigenvectors of
                 a large set; use :obj:`num_oversamples` then. (default: :obj:`512`)

@@ -29,7 +29,7 @@ def alignment(
         linear=linear,
         shift=shift,
         residual=torch.tensor(residual),
-        inlier_share=torch.tensor(inlier_share),
+        inliers=torch.arange(10) < round(10 * inlier_share),
         rank=torch.tensor(rank),
         method=method,
     )
@@ -101,6 +101,12 @@ def test_compose_keeps_the_worse_diagnostics() -> None:
         assert composed.rank == 2
         assert composed.method == "composed"
     assert one.compose(one).method == "ransac"
+
+
+def test_inlier_share() -> None:
+    found = alignment(torch.eye(3), torch.zeros(3), inlier_share=0.7)
+    assert found.inlier_share.dtype == torch.float32
+    assert float(found.inlier_share) == pytest.approx(0.7)
 
 
 def test_inverse_keeps_the_diagnostics() -> None:

@@ -38,13 +38,14 @@ def with_outliers(
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("k", [3, 10])
 def test_recovers_a_known_map_from_gross_outliers(k, seed) -> None:
-    source, target, linear, shift, _ = with_outliers(seed, k)
+    source, target, linear, shift, good = with_outliers(seed, k)
     # Least squares is far off, or this would show nothing.
     assert (LeastSquares().fit(source, target).linear - linear).abs().max() > 0.1
     found = fit_affine(source, target, RANSAC(seed=seed))
     assert torch.allclose(found.linear, linear, rtol=0, atol=1e-6)
     assert torch.allclose(found.shift, shift, rtol=0, atol=1e-6)
     assert float(found.inlier_share) == pytest.approx(0.7)
+    assert torch.equal(found.inliers, good)
     assert found.residual < 1e-10
     assert found.method == "ransac"
 
@@ -126,6 +127,22 @@ def test_gross_outliers_within_the_tolerance_are_dropped(seed, size) -> None:
 def test_normal_errors_are_kept(k) -> None:
     source, target, *_ = with_outliers(9, k, num_anchors=1000, share=0.0, noise=0.01)
     assert RANSAC().fit(source, target).inlier_share > 0.985
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_anchors_that_alone_fix_a_direction_are_no_outliers(seed) -> None:
+    # Few draws hold all of them, and maps through few anchors carry much noise.
+    source, target, linear, *_ = with_outliers(
+        seed, k=10, num_anchors=100, share=0.0, noise=0.15
+    )
+    target -= source[:, 5:] @ linear[5:]
+    source[:, 5:] *= 1e-6
+    source[:5, 5:] = 10 * torch.eye(5)
+    target += source[:, 5:] @ linear[5:]
+    found = RANSAC(seed=seed).fit(source, target)
+    assert found.method == "ransac" and found.inliers[:5].all()
+    assert (found.linear - linear).norm() < 0.1 * linear.norm()
+    assert found.rank == 10
 
 
 @pytest.mark.parametrize("method", ["ransac", RANSAC(num_trials=20, tolerance=1e-9)])

@@ -214,6 +214,33 @@ def test_anchors_that_miss_a_new_cluster_are_chosen_anew() -> None:
     assert change(again.rows, moved.rows) < 1e-3
 
 
+@pytest.mark.parametrize("batch_size", [None, 80])
+def test_a_group_without_an_anchor_gets_one(batch_size: int | None) -> None:
+    x = blobs(TRIANGLE)
+    group = torch.arange(200, 208)
+    x[group] = 50 + 0.1 * normal(8, 2)
+    embedding = ExactEmbedding(3, 6, laplacian="rw", drop_trivial=True)
+    moving = make(
+        x,
+        embedding,
+        anchor_index=torch.arange(40),
+        reference_size=240,
+        batch_size=batch_size,
+    )
+    anchors = moving.nodes[:40]
+    assert int(torch.isin(anchors, group).sum()) == 1
+    assert int(torch.isin(anchors, torch.arange(40)).sum()) == 39
+    assert torch.equal(moving.nodes.sort().values, torch.arange(240))
+    torch.testing.assert_close(moving.reference.anchors, x[anchors])
+    torch.testing.assert_close(moving.reference.rows, moving.rows[:40])
+    exact = embedding(x[moving.nodes]).vectors
+    assert grassmann_distance(moving.rows, exact) < 1e-3
+    # The batches' targets tell the group from all others, which they could not.
+    batch = moving.reference.targets(x[moving.nodes[40:]])
+    assert int(batch.rank) == 3
+    assert grassmann_distance(batch.y, exact) < 0.05
+
+
 @pytest.mark.parametrize("x", [torch.ones(240, 2), torch.arange(240).repeat(2, 1).T])
 def test_features_that_collapse_leave_a_finite_reference(x: Tensor) -> None:
     first = make(blobs(TRIANGLE))

@@ -1,0 +1,69 @@
+import pytest
+import torch
+from torch import Tensor
+
+from pyg_basis.align.fixed_part import directions
+from pyg_basis.loader.fixing_anchors import fixing_anchors
+
+
+def rows_with_islands(num_islands: int, num_nodes: int = 300) -> Tensor:
+    """Two columns of noise, and one for each island: six nodes far from the rest, the
+    last ones."""
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(num_nodes, 2 + num_islands, generator=generator)
+    rows[:, 2:] *= 1e-6
+    for island in range(num_islands):
+        end = num_nodes - 6 * island
+        rows[end - 6 : end, 2 + island] += 7
+    return rows
+
+
+def is_fixed(rows: Tensor, num_anchors: int) -> Tensor:
+    return directions(rows, torch.ones(num_anchors, dtype=torch.bool)).is_fixed
+
+
+@pytest.mark.parametrize("num_islands", [1, 3])
+@pytest.mark.parametrize("num_anchors", [20, 100])
+def test_each_island_gets_an_anchor(num_islands, num_anchors) -> None:
+    rows = rows_with_islands(num_islands)
+    assert int(is_fixed(rows, num_anchors).sum()) == 2
+    order = fixing_anchors(rows, num_anchors)
+    assert torch.equal(order.sort().values, torch.arange(300))
+    assert is_fixed(rows[order], num_anchors).all()
+    anchors = order[:num_anchors]
+    in_islands = (300 - 1 - anchors).div(6, rounding_mode="floor")
+    assert sorted(in_islands[in_islands < num_islands]) == list(range(num_islands))
+    # All others stay in their places.
+    assert int((order != torch.arange(300)).sum()) == 2 * num_islands
+
+
+def test_in_whatever_basis() -> None:
+    rows = rows_with_islands(3)
+    generator = torch.Generator().manual_seed(1)
+    order = fixing_anchors(rows @ torch.randn(5, 5, generator=generator), 20)
+    assert is_fixed(rows[order], 20).all()
+
+
+def test_anchors_that_alone_fix_a_direction_stay() -> None:
+    rows = rows_with_islands(2)
+    order = torch.arange(300)
+    order[4], order[295] = 295, 4  # the one anchor of the first island
+    exchanged = order[fixing_anchors(rows[order], 20)]
+    assert 295 in exchanged[:20]
+    assert is_fixed(rows[exchanged], 20).all()
+
+
+def test_anchors_that_fix_everything_stay() -> None:
+    rows = rows_with_islands(0)
+    assert torch.equal(fixing_anchors(rows, 20), torch.arange(300))
+    assert torch.equal(fixing_anchors(torch.ones(30, 3), 5), torch.arange(30))
+    assert torch.equal(fixing_anchors(torch.ones(30, 0), 5), torch.arange(30))
+
+
+def test_fewer_others_than_directions() -> None:
+    rows = torch.zeros(12, 3)
+    rows[10, 0] = rows[11, 1] = 1.0
+    rows[:10, 2] = torch.arange(10.0)
+    assert is_fixed(rows[fixing_anchors(rows, 10)], 10).all()
+    # As many as there are.
+    assert torch.equal(fixing_anchors(rows[:11], 10).sort().values, torch.arange(11))
