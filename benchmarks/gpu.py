@@ -6,62 +6,38 @@
 The second command leaves out MNIST's features. A step draws a batch from points in the
 host's memory, makes its targets and descends the gradient; the CPU in one thread, the
 CPU in all of its threads and the GPU take turns, round by round, and a round is over
-when the device has done its work. There are no worker processes, which could make the
-CPU's targets beside its gradient steps. Before that, targets of the same batches (of
-the random walk's form) are made on both devices and compared. Fits have the default
-settings, but the sphere the random walk's Laplacian, and the CPU all threads; a
-transform takes a million points from the host's memory and puts their rows there.
-Writes gpu.json and gpu.md. Without a GPU there is nothing to compare, and it ends at
-once.
+when the device has done its work. Steps have no worker processes. Before that, targets
+of the same batches (of the random walk's form) are made on both devices and compared.
+Fits have the default settings, but the sphere the random walk's Laplacian: on the CPU
+in all threads, there with a worker process a core that makes targets ahead, too, and
+on the GPU. A transform takes a million points from the host's memory and puts their
+rows there. Writes gpu.json and gpu.md. Without a GPU there is nothing to compare, and
+it ends at once.
 
-About four minutes; `--quick` takes a minute and writes no figures of worth.
+About five minutes; `--quick` takes a minute and writes no figures of worth.
 """
 
 import argparse
-import copy
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from feature_sets import FeatureSet, feature_set
+from feature_sets import feature_set
+from gpu_steps import NUM_ANCHORS, compared
 from image_features import exact_rows, load_features
 from results import make_output_folder, markdown_table, mean_std, write_results
-from threadpoolctl import threadpool_limits
-from torch import Tensor
 
-from pyg_basis import BASiS, BASiSLayer
+from pyg_basis import BASiS
 from pyg_basis.datasets import sphere, sphere_eigenfunctions
-from pyg_basis.loader import AnchorLoader
 from pyg_basis.metrics import grassmann_distance
 
 SETS = ("mnist", "sphere")
 BATCH_SIZES = (512, 2048, 8192)
-NUM_ANCHORS = 250
 NUM_HELD_OUT = 10_000
 MILLION = 1_000_000
-# Nodes of a round, but for the steps there are at least.
-NODES_OF_A_ROUND = 20_000
-LEAST_STEPS = 2
-
-
-class Place(NamedTuple):
-    """Where a step is done: the name of the device, and the host's threads."""
-
-    device: str
-    threads: int
-
-    def __str__(self) -> str:
-        return (
-            self.device
-            if self.device != "cpu"
-            else f"cpu, {self.threads} thread" + "s" * (self.threads > 1)
-        )
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -69,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not (torch.cuda.is_available() or options.device == "cpu"):
         raise SystemExit("torch finds no CUDA device: nothing to compare")
     names = [name for name in SETS if name != "mnist" or options.data_root is not None]
-    steps, fits = [], []
+    steps, fits, cores = [], [], torch.get_num_threads()
     for name in names:
         points = feature_set(name, options.data_root, options.cache_dir)
         for size in options.batch_sizes:
@@ -78,9 +54,10 @@ def main(arguments: list[str] | None = None) -> None:
             print(row, flush=True)
     for name in names:
         for seed in range(options.seeds):
-            for device in ("cpu", options.device):
-                fits.append({"set": name, **fitted(name, device, seed, options)})
-                print(fits[-1], flush=True)
+            for device, workers in (("cpu", 0), ("cpu", cores), (options.device, 0)):
+                fit = fitted(name, device, workers, seed, options)
+                fits.append({"set": name, **fit})
+                print(fit, flush=True)
     settings = {
         "num_anchors": NUM_ANCHORS,
         "rounds": options.rounds,
@@ -119,92 +96,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def compared(
-    points: FeatureSet, size: int, options: argparse.Namespace
-) -> dict[str, Any]:
-    """Milliseconds of a step in each place, and what the targets differ by."""
-    x, num_eigenvectors, num_neighbors = points
-    layer = BASiSLayer(
-        x.size(1),
-        num_eigenvectors,
-        num_anchors=NUM_ANCHORS,
-        num_neighbors=num_neighbors,
-    )
-    layer.init_reference(x[:NUM_HELD_OUT], reference_size=min(size, NUM_HELD_OUT))
-    threads = torch.get_num_threads()
-    places = dict.fromkeys(
-        (Place("cpu", 1), Place("cpu", threads), Place(options.device, threads))
-    )
-    layers = {place: copy.deepcopy(layer).to(place.device) for place in places}
-    found = agreement(
-        points.x, size, layer, layers[Place(options.device, threads)], options.check
-    )
-    num_steps = max(NODES_OF_A_ROUND // size, LEAST_STEPS)
-    training = {
-        place: steps_of(layers[place], x, size, (options.rounds + 1) * num_steps)
-        for place in places
-    }
-    taken = defaultdict(list)
-    for number in range(options.rounds + 1):
-        for place, losses in training.items():
-            with limited(place.threads):
-                start = time.perf_counter()
-                last = list(islice(losses, num_steps))[-1]
-                float(last)  # waits for the device
-                seconds = time.perf_counter() - start
-            if number > 0:  # the first round warms up
-                taken[str(place)].append(1e3 * seconds / num_steps)
-    return {
-        **found,
-        "steps_of_a_round": num_steps,
-        "ms": {place: statistics.median(times) for place, times in taken.items()},
-        "range": {place: [min(times), max(times)] for place, times in taken.items()},
-    }
-
-
-def agreement(
-    x: Tensor, size: int, here: BASiSLayer, there: BASiSLayer, num_batches: int
-) -> dict[str, float]:
-    """The largest relative difference of targets, and how many did not converge on
-    the GPU."""
-    generator = torch.Generator().manual_seed(1)
-    largest, unconverged = 0.0, 0
-    for _ in range(num_batches):
-        others = torch.randperm(len(x), generator=generator)[: size - NUM_ANCHORS]
-        expected, found = here.targets(x[others]), there.targets(x[others])
-        unconverged += not bool(found.converged)
-        error = (found.y.cpu() - expected.y).norm() / expected.y.norm()
-        largest = max(largest, float(error))
-    return {"largest_difference": largest, "unconverged": unconverged}
-
-
-def steps_of(
-    layer: BASiSLayer, x: Tensor, size: int, num_steps: int
-) -> Iterator[Tensor]:
-    """Training as BASiS does it, step by step."""
-    optimizer = torch.optim.Adam(layer.parameters(), lr=1e-3)
-    layer.train()
-    for batch in AnchorLoader(x, layer.anchor_reference(), size, num_steps):
-        loss = layer.loss(batch)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        yield loss.detach()
-
-
-@contextmanager
-def limited(threads: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with threadpool_limits(threads):
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def fitted(
-    name: str, device: str, seed: int, options: argparse.Namespace
+    name: str, device: str, workers: int, seed: int, options: argparse.Namespace
 ) -> dict[str, Any]:
     """A fit with default settings: how long it takes, and how close it comes."""
     changes: dict[str, Any] = {"max_iter": 20} if options.quick else {}
@@ -217,7 +110,9 @@ def fitted(
         held_out = sphere(NUM_HELD_OUT, seed=10**6)
         exact = sphere_eigenfunctions(held_out, 2)
         changes["laplacian"] = "rw"
-    model = BASiS(exact.size(1), device=device, random_state=seed, **changes)
+    model = BASiS(
+        exact.size(1), device=device, n_workers=workers, random_state=seed, **changes
+    )
     start = time.perf_counter()
     model.fit(x)
     fit_seconds = time.perf_counter() - start
@@ -228,7 +123,7 @@ def fitted(
     model.transform(many)
     transform_seconds = (time.perf_counter() - start) * MILLION / len(many)
     return {
-        "device": device,
+        "device": f"{device}, {workers} workers" if workers else device,
         "seed": seed,
         "fit_seconds": fit_seconds,
         "iterations": model.n_iter_,
