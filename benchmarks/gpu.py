@@ -9,8 +9,8 @@ CPU in all of its threads and the GPU take turns, round by round, and a round is
 when the device has done its work. Steps have no worker processes. Before that, targets
 of the same batches (of the random walk's form) are made on both devices and compared.
 Fits have the default settings, but the sphere the random walk's Laplacian: on the CPU
-in all threads, there with a worker process a core that makes targets ahead, too, and
-on the GPU. A transform takes a million points from the host's memory and puts their
+in all threads, there with worker processes that make targets ahead, too, and on the
+GPU. A transform takes a million points from the host's memory and puts their
 rows there. Writes gpu.json and gpu.md. Without a GPU there is nothing to compare, and
 it ends at once.
 
@@ -45,19 +45,30 @@ def main(arguments: list[str] | None = None) -> None:
     if not (torch.cuda.is_available() or options.device == "cpu"):
         raise SystemExit("torch finds no CUDA device: nothing to compare")
     names = [name for name in SETS if name != "mnist" or options.data_root is not None]
-    steps, fits, cores = [], [], torch.get_num_threads()
+    steps: list[dict[str, Any]] = []
+    fits: list[dict[str, Any]] = []
     for name in names:
         points = feature_set(name, options.data_root, options.cache_dir)
         for size in options.batch_sizes:
-            row = {"set": name, "m": size, **compared(points, size, options)}
-            steps.append(row)
-            print(row, flush=True)
-    for name in names:
-        for seed in range(options.seeds):
-            for device, workers in (("cpu", 0), ("cpu", cores), (options.device, 0)):
+            steps.append({"set": name, "m": size, **compared(points, size, options)})
+            record(options, steps, fits)
+    places = [("cpu", 0), ("cpu", options.workers), (options.device, 0)]
+    for seed in range(options.seeds):
+        for name in names:
+            for device, workers in places:
                 fit = fitted(name, device, workers, seed, options)
                 fits.append({"set": name, **fit})
-                print(fit, flush=True)
+                record(options, steps, fits)
+    print(f"\n{tables(steps, fits)}")
+
+
+def record(
+    options: argparse.Namespace,
+    steps: list[dict[str, Any]],
+    fits: list[dict[str, Any]],
+) -> None:
+    """Writes what there is, so that a run that is cut off loses one row at most."""
+    print((fits or steps)[-1], flush=True)
     settings = {
         "num_anchors": NUM_ANCHORS,
         "rounds": options.rounds,
@@ -66,12 +77,12 @@ def main(arguments: list[str] | None = None) -> None:
         "quick": options.quick,
     }
     path = options.output / "gpu.json"
-    record = write_results(
-        path, settings, {"steps": steps, "fits": fits}, range(options.seeds)
+    results = {"steps": steps, "fits": fits}
+    written = write_results(
+        path, settings, results, sorted({fit["seed"] for fit in fits})
     )
-    text = tables(record["results"]["steps"], record["results"]["fits"])
+    text = tables(**written["results"])
     path.with_suffix(".md").write_text(text, encoding="utf-8")
-    print(f"\n{text}")
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -86,6 +97,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--rounds", type=int, default=3, help="of the steps (default: 3)")
     add("--check", type=int, default=10, help="batches compared (default: 10)")
     add("--seeds", type=int, default=3, help="fits of each (default: 3)")
+    cores = torch.get_num_threads()
+    add(
+        "--workers", type=int, default=max(cores // 2, 1), help="(default: %(default)s)"
+    )
     add("--device", default="cuda", help="the GPU (default: cuda)")
     add("--quick", action="store_true", help="a smoke run; by default to runs/quick")
     options = parser.parse_args(arguments)
@@ -147,6 +162,8 @@ def tables(steps: list[dict[str, Any]], fits: list[dict[str, Any]]) -> str:
             }
         )
     text = markdown_table(rows, list(rows[0]))
+    if not fits:
+        return text
     runs = defaultdict(list)
     for fit in fits:
         runs[fit["set"], fit["device"]].append(fit)
