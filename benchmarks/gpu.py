@@ -74,6 +74,7 @@ def record(
         "rounds": options.rounds,
         "batches_compared": options.check,
         "device": options.device,
+        "workers": options.workers,
         "quick": options.quick,
     }
     path = options.output / "gpu.json"
@@ -99,7 +100,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--seeds", type=int, default=3, help="fits of each (default: 3)")
     cores = torch.get_num_threads()
     add(
-        "--workers", type=int, default=max(cores // 2, 1), help="(default: %(default)s)"
+        "--workers", type=int, default=max(cores // 2, 2), help="(default: %(default)s)"
     )
     add("--device", default="cuda", help="the GPU (default: cuda)")
     add("--quick", action="store_true", help="a smoke run; by default to runs/quick")
@@ -138,7 +139,7 @@ def fitted(
     model.transform(many)
     transform_seconds = (time.perf_counter() - start) * MILLION / len(many)
     return {
-        "device": f"{device}, {workers} workers" if workers else device,
+        "device": device + (f", {workers} workers" if workers else ""),
         "seed": seed,
         "fit_seconds": fit_seconds,
         "iterations": model.n_iter_,

@@ -6,7 +6,7 @@ from torch import Tensor
 # Anchors that spread less in some direction than this share of all nodes do not fix
 # it. One anchor in the smallest of ten equal clusters gives a fifth.
 WEAK = 0.1
-# A share of the second moments that is rounding.
+# A share of the mean square that is rounding.
 NEGLIGIBLE = 1e-10
 
 
@@ -17,12 +17,13 @@ class Directions(NamedTuple):
         coordinates (Tensor): The nodes' coordinates along them about the anchors'
             mean, with mean square 1 over all nodes, :obj:`[m, p]`.
         shares (Tensor): Mean squares over the anchors, ascending, :obj:`[p]`.
-        back (Tensor): Takes coordinates back to columns, :obj:`[p, p]`.
+        basis (Tensor): The directions themselves: the product of the coordinates with
+            it is the rows about the anchors' mean, :obj:`[p, p]`.
     """
 
     coordinates: Tensor
     shares: Tensor
-    back: Tensor
+    basis: Tensor
 
     @property
     def is_fixed(self) -> Tensor:
@@ -41,7 +42,7 @@ def fixed_part(rows: Tensor, inliers: Tensor) -> tuple[Tensor, Tensor]:
     reaches them, and throw those nodes off by as much as that is little.
     """
     found = directions(rows, inliers)
-    lost = (found.coordinates * ~found.is_fixed) @ found.back
+    lost = (found.coordinates * ~found.is_fixed) @ found.basis
     # The same bits where nothing is left out.
     kept = torch.where(found.is_fixed.all(), rows, rows - lost.to(rows))
     return kept, found.is_fixed.sum()
@@ -53,19 +54,16 @@ def directions(rows: Tensor, inliers: Tensor) -> Directions:
     weights = inliers.double() / inliers.sum()
     num_anchors = len(inliers)
     centred = rows.double() - weights @ rows[:num_anchors].double()
-    of_inliers = _moments(centred[:num_anchors] * weights.sqrt()[:, None])
-    of_all = _moments(centred / len(centred) ** 0.5)
+    # What may be rounding counts as spread, of all alike.
+    rounding = NEGLIGIBLE * rows.double().square().mean().clamp(min=1e-290)
+    rounding = rounding * torch.eye(rows.size(1), device=rows.device).double()
+    anchors = centred[:num_anchors]
+    of_inliers = (anchors * weights[:, None]).t() @ anchors + rounding
+    of_all = centred.t() @ centred / len(centred) + rounding
     # In coordinates in which all nodes spread equally in every direction.
     root = torch.linalg.cholesky_ex(of_all).L
     whitened = torch.linalg.solve_triangular(root, of_inliers, upper=False)
     whitened = torch.linalg.solve_triangular(root, whitened.t(), upper=False)
-    shares, basis = torch.linalg.eigh((whitened + whitened.t()) / 2)
-    whitening = torch.linalg.solve_triangular(root.t(), basis, upper=True)
-    return Directions(centred @ whitening, shares, basis.t() @ root.t())
-
-
-def _moments(rows: Tensor) -> Tensor:
-    r"""Second moments, in which no direction is quite without any."""
-    moments = rows.t() @ rows
-    moments.diagonal().add_(NEGLIGIBLE * moments.diagonal().mean().clamp(min=1e-300))
-    return moments
+    shares, vectors = torch.linalg.eigh((whitened + whitened.t()) / 2)
+    whitening = torch.linalg.solve_triangular(root.t(), vectors, upper=True)
+    return Directions(centred @ whitening, shares, vectors.t() @ root.t())

@@ -64,7 +64,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             global bandwidth itself, in units of the features.
             (default: :obj:`"self_tuning"`)
         anchors (str): How anchors are chosen, see
-            :func:`~pyg_basis.loader.choose_anchors`. Labels are used for
+            :func:`~pyg_basis.loader.choose_anchors`; some are exchanged where they
+            leave a direction of the reference space open. Labels are used for
             :obj:`"per_class"` only. (default: :obj:`"poisson_disk"`)
         alignment (str): :obj:`"lstsq"`, :obj:`"ransac"`, :obj:`"orthogonal"` or
             :obj:`"moments"`, see :func:`~pyg_basis.align.fit_affine`.

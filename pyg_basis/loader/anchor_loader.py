@@ -42,7 +42,8 @@ class AnchorLoader(DataLoader[Any]):
         num_batches (int, optional): Batches of one pass. (default: :obj:`1000`)
         anchor_index (Tensor, optional): Indices of the anchors in
             :obj:`source`, which are then not drawn a second time as random
-            nodes, :obj:`[l]`. (default: :obj:`None`)
+            nodes, :obj:`[l]`; of a :class:`~pyg_basis.BASiSLayer`, the first of
+            its :obj:`nodes`. (default: :obj:`None`)
         seed (int, optional): Seed of the draws; every pass continues the
             sequence after the last batch that was yielded. (default: :obj:`0`)
         **kwargs (optional): Arguments of :class:`torch.utils.data.DataLoader`,

@@ -50,7 +50,9 @@ class AnchorReference:
         aligner: Aligner | None = None,
     ) -> "AnchorReference":
         r"""Embeds the reference set, the :obj:`anchors [l, d]` and
-        :obj:`others [m - l, d]`, and keeps the anchors' rows.
+        :obj:`others [m - l, d]`, and keeps the anchors' rows. The anchors remain what
+        they are, also where they leave a direction open, which then is learned as zero
+        (see :meth:`MovingReference.from_sample`).
 
         Raises:
             ValueError: If there are no other nodes, fewer anchors than an

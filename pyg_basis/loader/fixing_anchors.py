@@ -1,33 +1,49 @@
 import torch
-from scipy.linalg import qr
 from torch import Tensor
 
 from pyg_basis.align.fixed_part import directions
 
+# Keeps the moments of anchors that leave a direction open from being singular.
+RIDGE = 1e-9
+
 
 def fixing_anchors(rows: Tensor, num_anchors: int) -> Tensor:
     r"""An order of the nodes, of which the first are to be anchors: the order they
-    have, but for as many exchanges as it takes for the anchors to spread in every
-    direction of their rows :obj:`[m, K]` in which the nodes do, :obj:`[m]`.
+    have, but for exchanges until the anchors spread in every direction of their rows
+    :obj:`[m, K]` in which the nodes do, or no exchange helps, :obj:`[m]`.
 
-    An eigenvector may live on a small group of nodes of which none is an anchor, and
-    then nothing would bring that column of a batch into the reference basis. Pivoted
-    QR takes a node out of each such group, and they stand in for the anchors of the
-    least leverage (`Hoaglin and Welsch 1978
-    <https://doi.org/10.1080/00031305.1978.10479237>`_), which fix the least.
+    Without an anchor in a group of nodes that an eigenvector lives on, nothing would
+    bring that column of a batch into the reference basis. Each exchange adds the node
+    that the anchors tell least of and drops the anchor that the others tell most of,
+    by their variances in the affine regression on the anchors, so that it raises the
+    determinant of the moments (`Mitchell 1974
+    <https://doi.org/10.1080/00401706.1974.10489175>`_).
     """
-    is_anchor = torch.arange(len(rows), device=rows.device) < num_anchors
-    found = directions(rows, is_anchor[:num_anchors])
-    open_coordinates = found.coordinates[:, ~found.is_fixed] * ~is_anchor[:, None]
-    num_exchanged = min(open_coordinates.size(1), len(rows) - num_anchors)
     order = torch.arange(len(rows), device=rows.device)
-    if num_exchanged == 0:
+    is_inlier = torch.ones(num_anchors, dtype=torch.bool, device=rows.device)
+    found = directions(rows, is_inlier)
+    if bool(found.is_fixed.all()):
         return order
-    transposed = open_coordinates.t().cpu().numpy()
-    pivots = qr(transposed, mode="r", pivoting=True)[1][:num_exchanged]
-    incoming = torch.from_numpy(pivots).to(order)
-    scaled = found.coordinates[:num_anchors, found.is_fixed].square()
-    leverage = (scaled / found.shares[found.is_fixed]).sum(dim=1)
-    outgoing = leverage.argsort(stable=True)[:num_exchanged]
-    order[outgoing], order[incoming] = incoming, outgoing
+    coordinates = torch.nn.functional.pad(found.coordinates, (1, 0), value=1.0)
+    for _ in range(num_anchors):
+        anchors, others = order[:num_anchors], order[num_anchors:]
+        variances = _variances(coordinates[anchors], coordinates[others])
+        added = num_anchors + variances.argmax()
+        candidates = coordinates[torch.cat([anchors, order[added, None]])]
+        dropped = _variances(candidates, candidates).argmin()
+        if dropped == num_anchors:
+            break
+        order[added], order[dropped] = order[dropped].clone(), order[added].clone()
+        if bool(directions(rows[order], is_inlier).is_fixed.all()):
+            break
     return order
+
+
+def _variances(anchors: Tensor, nodes: Tensor) -> Tensor:
+    r"""Of predictions at :obj:`nodes [m, p]` by a regression on :obj:`anchors [l, p]`,
+    in units of that of an observation, :obj:`[m]`."""
+    moments = anchors.t() @ anchors
+    moments.diagonal().add_(RIDGE * len(anchors))
+    root = torch.linalg.cholesky(moments)
+    scaled = torch.linalg.solve_triangular(root, nodes.t(), upper=False)
+    return scaled.square().sum(dim=0)

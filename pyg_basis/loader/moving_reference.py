@@ -61,8 +61,8 @@ class MovingReference:
     ) -> "MovingReference":
         r"""Draws and embeds the reference set (Algorithm 1, step 1).
 
-        Anchors that leave a direction of its embedding open, as where a small group of
-        nodes has none, are exchanged for others of the set, one a direction.
+        Where the anchors leave a direction of its embedding open, as where a group of
+        nodes has none, some are exchanged for others of the set.
 
         Args:
             x (Tensor): The nodes' features, :obj:`[n, d]`.
@@ -73,7 +73,8 @@ class MovingReference:
                 (default: :class:`~pyg_basis.align.LeastSquares`)
             anchor_index (Tensor, optional): The anchors' rows in :obj:`x`,
                 :obj:`[num_anchors]`; by default chosen by
-                :func:`~pyg_basis.loader.choose_anchors`.
+                :func:`~pyg_basis.loader.choose_anchors`. Those in use, after
+                exchanges, are the first of :obj:`nodes`.
             reference_size (int, optional): Nodes of the reference set :math:`m`,
                 anchors included. (default: :obj:`512`)
             batch_size (int, optional): Nodes that batches will have, anchors
@@ -104,8 +105,8 @@ class MovingReference:
             num_anchors, min(size, batch_size or size), num_oversamples
         )
         generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(x.size(0), generator=generator)
-        others = order[~torch.isin(order, anchor_index)]
+        others = torch.randperm(x.size(0), generator=generator)
+        others = others[~torch.isin(others, anchor_index)]
         nodes = torch.cat([anchor_index, others[: size - num_anchors]]).to(x.device)
         points = x[nodes]
         rows, start, _ = _embed(points, embedding, num_oversamples)

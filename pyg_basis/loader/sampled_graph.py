@@ -12,6 +12,7 @@ from pyg_basis.eigen._solver_chain import DENSE_UP_TO
 from pyg_basis.graph import GivenGraph, coarsened, nearest_seeds
 from pyg_basis.loader.anchor_reference import aligned_to
 from pyg_basis.loader.exact_embedding import ExactEmbedding, SpectralRows
+from pyg_basis.loader.fixing_anchors import fixing_anchors
 
 BatchOperator = Literal["coarsened", "induced"]
 
@@ -95,10 +96,14 @@ class SampledGraph:
                 f"not converge, as those of long chains do not: lower reference_size, "
                 f"to {DENSE_UP_TO} at most, or ask for fewer eigenvectors"
             )
+        order = fixing_anchors(
+            reference.vectors[:, embedding.num_constant :], num_anchors
+        )
+        anchors = order[:num_anchors]
         return cls(
             graph,
-            drawn[:num_anchors],
-            reference.vectors[:num_anchors],
+            drawn[anchors.numpy()],
+            reference.vectors[anchors],
             embedding,
             aligner,
             batch_operator,

@@ -68,7 +68,7 @@ def test_directions_are_coordinates_of_mean_square_one(seed, width, scale) -> No
     rows = scale * torch.randn(100, width, generator=generator).double()
     found = directions(rows, ALL)
     centred = rows - rows[:40].mean(dim=0)
-    torch.testing.assert_close(found.coordinates @ found.back, centred)
+    torch.testing.assert_close(found.coordinates @ found.basis, centred)
     moments = found.coordinates.T @ found.coordinates / 100
     torch.testing.assert_close(
         moments, torch.eye(width).double(), rtol=0, atol=1e-6 * width

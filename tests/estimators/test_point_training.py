@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 from pyg_basis import BASiS
 from pyg_basis.estimators import _point_training
 from pyg_basis.estimators._point_training import Training, point_training
-from pyg_basis.loader import FeatureSource
+from pyg_basis.loader import FeatureSource, choose_anchors
 
 
 def points(num_points: int = 200) -> Tensor:
@@ -42,6 +42,27 @@ class Recorded(Dataset[Tensor]):
 
 def rows(x: Tensor) -> set[tuple[float, ...]]:
     return {tuple(row) for row in x.tolist()}
+
+
+def test_anchors_that_were_exchanged_are_not_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x = points(200)
+    x[190:] = 300 + points(10)  # a group by itself
+    chosen = []
+
+    def choose(*arguments: Any, **settings: Any) -> Tensor:
+        chosen.append(choose_anchors(*arguments, **settings))
+        return chosen[0]
+
+    monkeypatch.setattr(_point_training, "choose_anchors", choose)
+    layer, batches, *_ = training(x, anchors="random", batch_size=190, seed=0)
+    anchors = rows(layer.anchors)
+    assert len(anchors & rows(x[190:])) == 1
+    assert layer.nodes[:20].tolist() != chosen[0].tolist()
+    for batch in batches:
+        others = rows(batch.x[20:])
+        assert len(others) == 170 and not others & anchors
 
 
 def test_batches_are_the_anchors_and_other_points() -> None:

@@ -60,6 +60,46 @@ def test_anchors_that_fix_everything_stay() -> None:
     assert torch.equal(fixing_anchors(torch.ones(30, 0), 5), torch.arange(30))
 
 
+@pytest.mark.parametrize(("num_anchors", "size"), [(250, 4500), (2000, 1000)])
+def test_as_many_as_a_large_group_needs(num_anchors, size) -> None:
+    rows = rows_with_islands(1, 10_000)
+    rows[-size:, 2] = 7
+    order = fixing_anchors(rows, num_anchors)
+    assert is_fixed(rows[order], num_anchors).all()
+    in_group = int((order[:num_anchors] >= 10_000 - size).sum())
+    assert 1 < in_group < 10
+
+
+@pytest.mark.parametrize("num_islands", [2, 4, 6])
+def test_no_more_anchors_than_a_map_needs(num_islands) -> None:
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        shuffled = torch.randperm(294 - 6 * num_islands, generator=generator)
+        rows = rows_with_islands(num_islands)
+        rows[: len(shuffled)] = rows[shuffled]
+        order = fixing_anchors(rows, 3 + num_islands)
+        assert torch.equal(order.sort().values, torch.arange(300))
+        assert is_fixed(rows[order], 3 + num_islands).all()
+
+
+def test_what_cannot_be_fixed_is_left() -> None:
+    # One node of another column, which is an anchor; and nothing for the last.
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        rows = torch.zeros(30, 3)
+        rows[-1, 1] = 1000
+        rows[:20, 2] = torch.randn(20, generator=generator)
+        rows[20:, 2] = rows[:20, 2].mean()
+        order = fixing_anchors(rows, 20)
+        assert torch.equal(order.sort().values, torch.arange(30))
+
+
+def test_rounding_is_no_direction() -> None:
+    rows = torch.ones(200, 1)
+    rows[-3:] += 1.2e-7
+    assert torch.equal(fixing_anchors(rows, 20), torch.arange(200))
+
+
 def test_fewer_others_than_directions() -> None:
     rows = torch.zeros(12, 3)
     rows[10, 0] = rows[11, 1] = 1.0

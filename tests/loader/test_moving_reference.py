@@ -6,7 +6,12 @@ import torch
 from torch import Tensor
 
 from pyg_basis.align import LeastSquares
-from pyg_basis.loader import AnchorReference, ExactEmbedding, MovingReference
+from pyg_basis.loader import (
+    AnchorReference,
+    ExactEmbedding,
+    MovingReference,
+    choose_anchors,
+)
 from pyg_basis.metrics import grassmann_distance
 
 SPACES = [
@@ -233,12 +238,32 @@ def test_a_group_without_an_anchor_gets_one(batch_size: int | None) -> None:
     assert torch.equal(moving.nodes.sort().values, torch.arange(240))
     torch.testing.assert_close(moving.reference.anchors, x[anchors])
     torch.testing.assert_close(moving.reference.rows, moving.rows[:40])
+    start = moving.reference.start
+    assert start is not None
+    if batch_size is None:
+        torch.testing.assert_close(start.rows[:, 1:4], moving.rows[:40])
     exact = embedding(x[moving.nodes]).vectors
     assert grassmann_distance(moving.rows, exact) < 1e-3
     # The batches' targets tell the group from all others, which they could not.
     batch = moving.reference.targets(x[moving.nodes[40:]])
     assert int(batch.rank) == 3
     assert grassmann_distance(batch.y, exact) < 0.05
+
+
+def test_anchors_chosen_anew_are_exchanged_where_they_miss_a_group() -> None:
+    x = blobs(TRIANGLE)
+    embedding = ExactEmbedding(3, 3, laplacian="rw", drop_trivial=True)
+    first = MovingReference.from_sample(x, 5, embedding, reference_size=240)
+    parted = x.clone()
+    group = first.nodes[-5:]
+    parted[group] = 50 + 0.1 * normal(5, 2)
+    chosen = choose_anchors(parted[first.nodes], 5)
+    assert not torch.isin(first.nodes[chosen], group).any()
+    with pytest.warns(RuntimeWarning, match="anchors did not spread"):
+        moved, movement = first.updated(parted)
+    assert movement.reanchored
+    assert torch.isin(moved.nodes[:5], group).any()
+    torch.testing.assert_close(moved.reference.anchors, parted[moved.nodes[:5]])
 
 
 @pytest.mark.parametrize("x", [torch.ones(240, 2), torch.arange(240).repeat(2, 1).T])
