@@ -306,6 +306,32 @@ def test_anchors_of_induced_samples_fix_the_map(
     assert sampled(blocks(), **settings).rows.shape == (180, 3)
 
 
+def test_a_block_without_an_anchor_gets_one() -> None:
+    # 150 nodes, and 8 that two edges join to them.
+    graph = nx.disjoint_union(
+        nx.gnp_random_graph(150, 0.5, seed=0), nx.complete_graph(8)
+    )
+    graph.add_edges_from([(0, 150), (1, 151)])
+    given, num_exchanged = given_graph(graph), 0
+    embedding = ExactEmbedding(2, laplacian="rw", drop_trivial=True)
+    for seed in range(5):
+        sampler = sampled(
+            given,
+            operator="induced",
+            embedding=embedding,
+            num_anchors=10,
+            reference_size=158,
+            seed=seed,
+        )
+        drawn = np.random.default_rng(seed).choice(158, 158, replace=False)[:10]
+        assert (sampler.anchors >= 150).any()
+        assert len(np.unique(sampler.anchors)) == 10
+        num_exchanged += not (drawn >= 150).any()
+        rows = exact(given, embedding)[torch.from_numpy(sampler.anchors)]
+        assert in_one_basis(sampler.rows, rows) < 1e-8
+    assert num_exchanged > 0
+
+
 def test_repr() -> None:
     assert repr(sampled(given_graph(nx.complete_graph(40)))) == (
         "SampledGraph(GivenGraph(num_nodes=40, num_edges=1560), num_anchors=40, "
