@@ -105,12 +105,9 @@ orthonormalisation: BASiS on all points, up to 100,000, the others on the graph 
 of their papers. Diffusion Net and the regressions do not.
 
 The two rows of published settings differ from the publications where
-`pyg_basis.estimators.preset` says so. The large d_perp of some of their seeds comes of
-RANSAC: it takes the anchors of a small group for outliers, nothing fixes the
-eigenvectors that live there any more, and such points' rows are far too large (one
-global bandwidth makes many such groups; with least squares they are not). SpectralNet
-here passes gradients through its orthogonalisation, which makes it stronger than the
-published alternation (see its docstring).
+`pyg_basis.estimators.preset` says so. SpectralNet here passes gradients through its
+orthogonalisation, which makes it stronger than the published alternation (see its
+docstring).
 
 BASiS learns the eigenvectors of a graph of 10,000 sampled points. "Reference of one
 batch" learns the coarser ones of 2,048, as `BASiSClustering` does: where no gap follows
