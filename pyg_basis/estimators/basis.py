@@ -94,9 +94,10 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             less) is not this much below that of as many before, in units of
             the targets' mean square; :obj:`None` never does.
             (default: :obj:`1e-4`)
-        n_workers (int): Processes that compute targets ahead of the training,
-            two batches each at most. The result does not depend on it.
-            (default: :obj:`0`)
+        n_workers (int): Processes that read points and compute targets ahead of
+            the training, two batches each at most. They pay where points are slow
+            to read, or where the training is held to one thread. The result does
+            not depend on it. (default: :obj:`0`)
         device (str): Where the network is trained. (default: :obj:`"cpu"`)
         random_state (int, RandomState or None): Source of all randomness.
             (default: :obj:`None`)
