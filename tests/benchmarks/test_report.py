@@ -2,7 +2,6 @@ import json
 
 import pytest
 import report
-from evaluation import MEASURES
 
 
 def run(method, seed, distance, nmi):
@@ -39,16 +38,10 @@ def test_the_page(results):
     assert "95.8 %" in text  # 0.91 of 0.95
     assert "BASiS is the best (0.1500; next SpectralNet, 0.4000)" in text
     assert "SpectralNet is the best (0.9200); BASiS (0.9100) is within one" in text
+    assert "deviation of it. The exact eigenvectors themselves have 0.9500." in text
     assert "exact plus regression, with the whole graph, is better by 0.1000" in text
     assert "Fig. 4" not in text
     short = (results / "table1.md").read_text()
     assert "MNIST" in short
     assert "SpectralNet" in short
     assert short.count("\n") == 2 + 3
-
-
-def test_every_measure_has_a_direction_and_a_published_value():
-    assert set(report.LOW_IS_GOOD) < set(MEASURES)
-    for name in report.DATASETS:
-        assert len(report.PAPER[name]) == len(MEASURES)
-        assert name in report.NAMES

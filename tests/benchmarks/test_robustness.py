@@ -1,7 +1,7 @@
 import json
 
-import report
 import robustness
+from robustness_section import robustness_section
 
 
 def test_a_quick_run_and_its_figure(data_root, tmp_path):
@@ -19,6 +19,6 @@ def test_a_quick_run_and_its_figure(data_root, tmp_path):
     again = json.loads((output / "robustness.json").read_text())["results"]["runs"]
     assert again == runs
 
-    text = report.robustness_section(output)
+    text = robustness_section(output)
     assert "SpectralNet" in text
     assert (output / "robustness.png").stat().st_size > 10_000
