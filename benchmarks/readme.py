@@ -1,14 +1,15 @@
-"""Puts the tables of benchmarks/results/ into the README, between their marks.
+"""Puts the tables of benchmarks/results/ into the README and docs/benchmarks.md.
 
     python benchmarks/readme.py
 
-The table of results/NAME.md goes between <!-- NAME --> and <!-- end -->.
+There the table of results/NAME.md goes between <!-- NAME --> and <!-- end -->.
 """
 
 import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", ROOT / "docs/benchmarks.md")
 MARKED = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -22,5 +23,5 @@ def with_tables(text: str, results: Path) -> str:
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(with_tables(readme.read_text(), ROOT / "benchmarks/results"))
+    for page in PAGES:
+        page.write_text(with_tables(page.read_text(), ROOT / "benchmarks/results"))

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pytest
 import readme
 
 ROOT = Path(__file__).parents[2]
@@ -13,6 +14,8 @@ def test_tables_go_between_their_marks(tmp_path):
     assert readme.with_tables(filled, tmp_path) == filled
 
 
-def test_readme_shows_the_committed_results():
-    text = (ROOT / "README.md").read_text()
+@pytest.mark.parametrize("page", readme.PAGES, ids=lambda page: page.name)
+def test_pages_show_the_committed_results(page):
+    text = page.read_text()
+    assert "<!-- end -->" in text
     assert readme.with_tables(text, ROOT / "benchmarks" / "results") == text
