@@ -6,7 +6,7 @@ from torch import Tensor
 # Anchors that spread less in some direction than this share of all nodes do not fix
 # it. One anchor in the smallest of ten equal clusters gives a fifth.
 WEAK = 0.1
-# A share of the mean square that is rounding.
+# A share of the second moments that is rounding.
 NEGLIGIBLE = 1e-10
 
 
@@ -54,12 +54,11 @@ def directions(rows: Tensor, inliers: Tensor) -> Directions:
     weights = inliers.double() / inliers.sum()
     num_anchors = len(inliers)
     centred = rows.double() - weights @ rows[:num_anchors].double()
-    # What may be rounding counts as spread, of all alike.
-    rounding = NEGLIGIBLE * rows.double().square().mean().clamp(min=1e-290)
-    rounding = rounding * torch.eye(rows.size(1), device=rows.device).double()
-    anchors = centred[:num_anchors]
-    of_inliers = (anchors * weights[:, None]).t() @ anchors + rounding
-    of_all = centred.t() @ centred / len(centred) + rounding
+    # A direction in which hardly any node spreads is not fixed either: a single node of
+    # hardly any degree can outweigh all others in all columns, and a map that is fitted
+    # on what is left of these would magnify the rounding of that node.
+    of_inliers = _moments(centred[:num_anchors] * weights.sqrt()[:, None])
+    of_all = _moments(centred / len(centred) ** 0.5)
     # In coordinates in which all nodes spread equally in every direction.
     root = torch.linalg.cholesky_ex(of_all).L
     whitened = torch.linalg.solve_triangular(root, of_inliers, upper=False)
@@ -67,3 +66,10 @@ def directions(rows: Tensor, inliers: Tensor) -> Directions:
     shares, vectors = torch.linalg.eigh((whitened + whitened.t()) / 2)
     whitening = torch.linalg.solve_triangular(root.t(), vectors, upper=True)
     return Directions(centred @ whitening, shares, vectors.t() @ root.t())
+
+
+def _moments(rows: Tensor) -> Tensor:
+    r"""Second moments, in which no direction is quite without any."""
+    moments = rows.t() @ rows
+    moments.diagonal().add_(NEGLIGIBLE * moments.diagonal().mean().clamp(min=1e-300))
+    return moments

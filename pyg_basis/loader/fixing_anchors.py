@@ -5,6 +5,8 @@ from pyg_basis.align.fixed_part import directions
 
 # Keeps the moments of anchors that leave a direction open from being singular.
 RIDGE = 1e-9
+# Rows that vary by less than this share of their norm are constant in single precision.
+ROUNDING = 1e-6
 
 
 def fixing_anchors(rows: Tensor, num_anchors: int) -> Tensor:
@@ -20,6 +22,8 @@ def fixing_anchors(rows: Tensor, num_anchors: int) -> Tensor:
     <https://doi.org/10.1080/00401706.1974.10489175>`_).
     """
     order = torch.arange(len(rows), device=rows.device)
+    if float((rows - rows.mean(dim=0)).norm()) <= ROUNDING * float(rows.norm()):
+        return order
     is_inlier = torch.ones(num_anchors, dtype=torch.bool, device=rows.device)
     found = directions(rows, is_inlier)
     if bool(found.is_fixed.all()):
