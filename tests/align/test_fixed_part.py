@@ -78,6 +78,17 @@ def test_directions_are_coordinates_of_mean_square_one(seed, width, scale) -> No
     assert torch.equal(found.shares, found.shares.sort().values)
 
 
+def test_one_node_that_outweighs_all_others() -> None:
+    # As a node of hardly any degree does in all eigenvectors of the random walk.
+    generator = torch.Generator().manual_seed(0)
+    rows = 1e-7 * torch.randn(400, 3, generator=generator).double()
+    rows[-1] = torch.tensor([20.0, 19.0, -20.0])
+    assert not directions(rows, ALL).is_fixed.any()
+    kept, rank = fixed_part(rows, ALL)
+    assert rank == 0
+    assert (kept - rows[:40].mean(dim=0)).abs().max() < 1e-6
+
+
 def test_columns_without_any_spread() -> None:
     kept, rank = fixed_part(torch.ones(50, 3), ALL[:20])
     assert torch.equal(kept, torch.ones(50, 3)) and rank == 3
