@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor
 
-from pyg_basis.align.fixed_part import directions
+from pyg_basis.align.fixed_part import Directions, directions
 
 # Keeps the moments of anchors that leave a direction open from being singular.
 RIDGE = 1e-9
@@ -22,14 +22,11 @@ def fixing_anchors(rows: Tensor, num_anchors: int) -> Tensor:
     <https://doi.org/10.1080/00401706.1974.10489175>`_).
     """
     order = torch.arange(len(rows), device=rows.device)
-    if float((rows - rows.mean(dim=0)).norm()) <= ROUNDING * float(rows.norm()):
-        return order
-    is_inlier = torch.ones(num_anchors, dtype=torch.bool, device=rows.device)
-    found = directions(rows, is_inlier)
-    if bool(found.is_fixed.all()):
-        return order
-    coordinates = torch.nn.functional.pad(found.coordinates, (1, 0), value=1.0)
+    coordinates = _directions(rows, num_anchors).coordinates
+    coordinates = torch.nn.functional.pad(coordinates, (1, 0), value=1.0)
     for _ in range(num_anchors):
+        if are_fixing(rows[order], num_anchors):
+            break
         anchors, others = order[:num_anchors], order[num_anchors:]
         variances = _variances(coordinates[anchors], coordinates[others])
         added = num_anchors + variances.argmax()
@@ -38,9 +35,20 @@ def fixing_anchors(rows: Tensor, num_anchors: int) -> Tensor:
         if dropped == num_anchors:
             break
         order[added], order[dropped] = order[dropped].clone(), order[added].clone()
-        if bool(directions(rows[order], is_inlier).is_fixed.all()):
-            break
     return order
+
+
+def are_fixing(rows: Tensor, num_anchors: int) -> bool:
+    r"""Whether the first nodes, the anchors, spread in every direction of the rows
+    :obj:`[m, K]` in which the nodes do."""
+    if float((rows - rows.mean(dim=0)).norm()) <= ROUNDING * float(rows.norm()):
+        return True
+    return bool(_directions(rows, num_anchors).is_fixed.all())
+
+
+def _directions(rows: Tensor, num_anchors: int) -> Directions:
+    anchors = torch.ones(num_anchors, dtype=torch.bool, device=rows.device)
+    return directions(rows, anchors)
 
 
 def _variances(anchors: Tensor, nodes: Tensor) -> Tensor:

@@ -1,4 +1,3 @@
-import warnings
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,8 +9,8 @@ from pyg_basis.align.moment_preserving import canonical_correlations
 from pyg_basis.loader.anchor_reference import AnchorReference
 from pyg_basis.loader.choose_anchors import choose_anchors
 from pyg_basis.loader.exact_embedding import ExactEmbedding
-from pyg_basis.loader.fixing_anchors import fixing_anchors
-from pyg_basis.loader.movement import Movement
+from pyg_basis.loader.fixing_anchors import are_fixing, fixing_anchors
+from pyg_basis.loader.movement import Movement, warn_about_movement
 from pyg_basis.loader.warm_start import WarmStart, with_guards
 
 # A direction with a smaller cosine is not in the new space: at 84 degrees and more
@@ -182,12 +181,12 @@ class MovingReference:
         change = (rows - self.rows).norm() / self.rows.norm()
 
         order = torch.arange(len(rows), device=rows.device)
-        reanchored = not bool((fixing_anchors(aligned, num_anchors) == order).all())
+        reanchored = not are_fixing(aligned, num_anchors)
         if reanchored:
             chosen = choose_anchors(points, num_anchors).to(order)
             order = torch.cat([chosen, order[~torch.isin(order, chosen)]])
             order = order[fixing_anchors(aligned[order], num_anchors)]
-        _warn(num_lost, reanchored)
+        warn_about_movement(num_lost, reanchored)
 
         anchors = order[:num_anchors]
         moved = replace(
@@ -242,23 +241,3 @@ def _averaged(before: Tensor, rows: Tensor, momentum: float) -> Tensor:
         return rows
     mean = momentum * before + (1 - momentum) * rows
     return MomentPreserving().fit(mean, rows).apply(mean)
-
-
-def _warn(num_lost: int, reanchored: bool) -> None:
-    # No numbers: the same words are shown once.
-    if num_lost:
-        warnings.warn(
-            "the features moved so far that a direction of the reference space is not "
-            "among the first eigenvectors any more, and another took its place "
-            "(Movement.num_lost tells how many): update more often, or ask for as many "
-            "eigenvectors as there are clusters, so that a gap follows",
-            RuntimeWarning,
-            stacklevel=4,  # torch.no_grad stands between
-        )
-    if reanchored:
-        warnings.warn(
-            "the anchors did not spread in every direction of the new space, and were "
-            "chosen anew from the reference set: use more anchors if this goes on",
-            RuntimeWarning,
-            stacklevel=4,  # torch.no_grad stands between
-        )
