@@ -22,6 +22,12 @@ def is_fixed(rows: Tensor, num_anchors: int) -> Tensor:
     return directions(rows, torch.ones(num_anchors, dtype=torch.bool)).is_fixed
 
 
+def islands(anchors: Tensor, num_islands: int) -> list[int]:
+    """The islands that the anchors lie in."""
+    numbers = (300 - 1 - anchors).div(6, rounding_mode="floor")
+    return sorted(numbers[numbers < num_islands].tolist())
+
+
 @pytest.mark.parametrize("num_islands", [1, 3])
 @pytest.mark.parametrize("num_anchors", [20, 100])
 def test_each_island_gets_an_anchor(num_islands, num_anchors) -> None:
@@ -30,9 +36,7 @@ def test_each_island_gets_an_anchor(num_islands, num_anchors) -> None:
     order = fixing_anchors(rows, num_anchors)
     assert torch.equal(order.sort().values, torch.arange(300))
     assert is_fixed(rows[order], num_anchors).all()
-    anchors = order[:num_anchors]
-    in_islands = (300 - 1 - anchors).div(6, rounding_mode="floor")
-    assert sorted(in_islands[in_islands < num_islands]) == list(range(num_islands))
+    assert islands(order[:num_anchors], num_islands) == list(range(num_islands))
     # All others stay in their places.
     assert int((order != torch.arange(300)).sum()) == 2 * num_islands
 
@@ -107,3 +111,14 @@ def test_fewer_others_than_directions() -> None:
     assert is_fixed(rows[fixing_anchors(rows, 10)], 10).all()
     # As many as there are.
     assert torch.equal(fixing_anchors(rows[:11], 10).sort().values, torch.arange(11))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("num_islands", [0, 3])
+def test_cuda_equals_cpu(num_islands) -> None:
+    rows = rows_with_islands(num_islands)
+    order = fixing_anchors(rows.cuda(), 20)
+    assert order.is_cuda
+    # Nodes of one island tell nearly the same: which of them is taken may differ.
+    expected = islands(fixing_anchors(rows, 20)[:20], num_islands)
+    assert islands(order[:20].cpu(), num_islands) == expected
