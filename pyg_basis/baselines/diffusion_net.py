@@ -56,6 +56,8 @@ class DiffusionNet(Baseline):
         verbose (bool): Show a progress bar. (default: :obj:`False`)
     """
 
+    module_: EmbeddingNetwork
+
     _rules: ClassVar[dict[str, Rule]] = {
         "laplacian": one_of("sym", "rw"),
         "sample_size": (
@@ -118,10 +120,9 @@ class DiffusionNet(Baseline):
                 f"X has {rows.size(1)} columns, but the embedding has "
                 f"n_components={self.n_components}: pass rows of the embedding"
             )
-        scaling = self.module_.get_submodule("standardization")
         with torch.no_grad():
-            points = self.module_.get_submodule("decoder")(rows)
-            points = points * scaling.scale + scaling.mean
+            scaled = self.module_.get_submodule("decoder")(rows)
+            points = self.module_.standardization.inverse(scaled)
         return points if isinstance(X, Tensor) else points.numpy()
 
     def _num_in_graph(self, num_points: int) -> int:

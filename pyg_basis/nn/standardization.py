@@ -1,10 +1,23 @@
 import torch
 from torch import Tensor, nn
 
+# Standard deviations within which features are passed on as they are.
+LINEAR_RANGE = 10.0
+
 
 class Standardization(nn.Module):
     r"""Subtracts the mean of a sample from the features and divides by its
-    standard deviation; the identity until fitted.
+    standard deviation; the identity until fitted, up to what lies far out:
+
+    .. math::
+        z = \frac{x - \mu}{\sigma}, \qquad
+        y = z \, \frac{10}{|z|} \Bigl(1 + \ln \frac{|z|}{10}\Bigr)
+        \quad \text{where } |z| > 10, \text{ else } z
+
+    A feature that is zero for all but a few nodes of the sample, as those of a layer
+    with ReLU are, has a scale that means nothing for other nodes: they would lie
+    thousands of standard deviations out, and so would the network's outputs. The
+    logarithm keeps their order, and distinct values distinct.
 
     Args:
         in_channels (int): Width of the features.
@@ -32,8 +45,18 @@ class Standardization(nn.Module):
         self.scale.copy_(torch.where(constant, 1.0, scale))
 
     def forward(self, x: Tensor) -> Tensor:
-        r"""Rows :obj:`[n, d]` of mean 0 and standard deviation 1."""
-        return (x - self.mean) / self.scale
+        r"""Rows :obj:`[n, d]` of mean 0 and standard deviation 1 over the sample, but
+        for what lies far out."""
+        rows = (x - self.mean) / self.scale
+        # Exactly 1, and so are the factors, within the linear range.
+        excess = rows.abs().clamp(min=LINEAR_RANGE) / LINEAR_RANGE
+        return rows * ((1 + excess.log()) / excess)
+
+    def inverse(self, rows: Tensor) -> Tensor:
+        r"""The features :obj:`[n, d]` that :meth:`forward` makes :obj:`rows [n, d]`
+        of."""
+        excess = rows.abs().clamp(min=LINEAR_RANGE) / LINEAR_RANGE
+        return rows * ((excess - 1).exp() / excess) * self.scale + self.mean
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}({self.mean.numel()})"

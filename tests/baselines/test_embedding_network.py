@@ -14,7 +14,7 @@ def points(num_points: int = 20) -> torch.Tensor:
 def test_is_the_network_on_standardised_points_times_a_matrix() -> None:
     network = nn.Linear(3, 2)
     module = EmbeddingNetwork(3, 2, network)
-    x = 5 * points() + 3
+    x = 2 * points() + 1
     # Until something is fitted: the network alone.
     torch.testing.assert_close(module(x), network(x))
     module.standardization.fit(x)

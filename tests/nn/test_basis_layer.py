@@ -110,6 +110,19 @@ def test_forward_formula() -> None:
         torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_feature_that_hardly_any_node_has() -> None:
+    x = F.pad(three_blobs(), (0, 1))
+    x[0, 2] = 1e-4
+    layer = BASiSLayer(
+        3, 3, num_anchors=60, num_neighbors=20, network=small_network(3, width=3)
+    )
+    layer.init_reference(x, reference_size=200, seed=3)
+    train(layer, x, num_steps=100, num_new=100)
+    new = F.pad(three_blobs(100, seed=1), (0, 1))
+    new[:5, 2] = 0.1  # little beside the blobs, but 20,000 standard deviations
+    assert layer.loss(new).item() < 0.5  # without the logarithm 7,500
+
+
 def test_default_network_has_five_linear_layers() -> None:
     layer = BASiSLayer(7, 4)
     linears = [m for m in layer.network.modules() if hasattr(m, "in_channels")]

@@ -1,4 +1,5 @@
 import copy
+import math
 
 import pytest
 import torch
@@ -60,6 +61,47 @@ def test_constant_feature_is_not_divided_by_rounding(constant: float) -> None:
     assert new == pytest.approx(2.0, abs=max(1e-4, abs(constant) * 1e-5))
 
 
+def fitted(mean: float, scale: float, width: int = 1) -> Standardization:
+    standardization = Standardization(width).double()
+    standardization.mean.fill_(mean)
+    standardization.scale.fill_(scale)
+    return standardization
+
+
+def test_far_out_only_the_logarithm_grows() -> None:
+    standardization = fitted(mean=3.0, scale=2.0)
+    z = torch.tensor([0.0, 9.99, 10.0, 10 * math.e, 10 * math.e**2, 1e30]).double()
+    expected = torch.tensor([0.0, 9.99, 10.0, 20.0, 30.0, 10 + 290 * math.log(10)])
+    for sign in (1, -1):
+        rows = standardization((3 + 2 * sign * z)[:, None])[:, 0]
+        torch.testing.assert_close(rows, sign * expected.double())
+
+
+def test_the_same_bits_within_the_linear_range() -> None:
+    x = torch.randn(500, 4, generator=torch.Generator().manual_seed(0))
+    standardization = Standardization(4)
+    standardization.fit(x)
+    plain = (x - standardization.mean) / standardization.scale
+    assert torch.equal(standardization(x), plain)
+
+
+def test_gradients_have_no_jump_and_are_finite() -> None:
+    x = torch.tensor([[0.0], [9.999], [10.001], [1e6]]).double().requires_grad_()
+    fitted(mean=0.0, scale=1.0)(x).sum().backward()
+    expected = torch.tensor([[1.0], [1.0], [1.0], [1e-5]]).double()
+    torch.testing.assert_close(x.grad, expected, rtol=1e-3, atol=0)
+
+
+@given(st.floats(-1e4, 1e4), st.floats(-1e4, 1e4))
+def test_keeps_the_order_and_has_an_inverse(first: float, second: float) -> None:
+    standardization = fitted(mean=1.5, scale=0.2)
+    x = torch.tensor([[first], [second]]).double()
+    rows = standardization(x)
+    torch.testing.assert_close(standardization.inverse(rows), x)
+    if abs(first - second) > 1e-6:
+        assert (rows[0] < rows[1]) == (first < second)
+
+
 def test_one_row() -> None:
     standardization = Standardization(2)
     standardization.fit(torch.tensor([[3.0, -1.0]]))
@@ -67,12 +109,12 @@ def test_one_row() -> None:
 
 
 def test_state_dict_holds_the_fit() -> None:
-    fitted = Standardization(2)
-    fitted.fit(torch.tensor([[1.0, 10.0], [3.0, 30.0]]))
+    saved = Standardization(2)
+    saved.fit(torch.tensor([[1.0, 10.0], [3.0, 30.0]]))
     fresh = Standardization(2)
-    fresh.load_state_dict(copy.deepcopy(fitted.state_dict()))
+    fresh.load_state_dict(copy.deepcopy(saved.state_dict()))
     x = torch.tensor([[0.5, 7.0]])
-    assert torch.equal(fresh(x), fitted(x))
+    assert torch.equal(fresh(x), saved(x))
 
 
 def test_repr() -> None:
