@@ -48,15 +48,20 @@ class Standardization(nn.Module):
         r"""Rows :obj:`[n, d]` of mean 0 and standard deviation 1 over the sample, but
         for what lies far out."""
         rows = (x - self.mean) / self.scale
-        # Exactly 1, and so are the factors, within the linear range.
-        excess = rows.abs().clamp(min=LINEAR_RANGE) / LINEAR_RANGE
+        excess = _excess(rows)
         return rows * ((1 + excess.log()) / excess)
 
     def inverse(self, rows: Tensor) -> Tensor:
         r"""The features :obj:`[n, d]` that :meth:`forward` makes :obj:`rows [n, d]`
         of."""
-        excess = rows.abs().clamp(min=LINEAR_RANGE) / LINEAR_RANGE
+        excess = _excess(rows)
         return rows * ((excess - 1).exp() / excess) * self.scale + self.mean
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}({self.mean.numel()})"
+
+
+def _excess(rows: Tensor) -> Tensor:
+    """How many times as far out as the linear range ends; exactly 1 within it, and so
+    are the factors that come of it."""
+    return rows.abs().clamp(min=LINEAR_RANGE) / LINEAR_RANGE

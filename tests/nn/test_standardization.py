@@ -61,8 +61,8 @@ def test_constant_feature_is_not_divided_by_rounding(constant: float) -> None:
     assert new == pytest.approx(2.0, abs=max(1e-4, abs(constant) * 1e-5))
 
 
-def fitted(mean: float, scale: float, width: int = 1) -> Standardization:
-    standardization = Standardization(width).double()
+def fitted(mean: float, scale: float) -> Standardization:
+    standardization = Standardization(1).double()
     standardization.mean.fill_(mean)
     standardization.scale.fill_(scale)
     return standardization
