@@ -5,10 +5,11 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from typing import Any
 
 import torch
@@ -33,20 +34,24 @@ def run_tasks(
                 progress.update()
             return
         others = active_children()
-        pool = ProcessPoolExecutor(processes, get_context("spawn"), _init_worker)
-        try:
-            futures = {pool.submit(function, *task): task for task in tasks}
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-                progress.update()
-        except BaseException:
-            # Else they would finish what they are at. Killed, they are not waited for,
-            # so that a second Ctrl-C finds nothing to break into.
+
+        def end_workers() -> None:
             for worker in set(active_children()).difference(others):
                 worker.kill()
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
+
+        pool = ProcessPoolExecutor(processes, get_context("spawn"), _init_worker)
+        with _interrupts_deferred(end_workers) as interrupts, pool:
+            try:
+                futures = {pool.submit(function, *task): task for task in tasks}
+                if interrupts:  # perhaps before the last worker was started
+                    end_workers()
+                for future in as_completed(futures):
+                    yield futures[future], future.result()
+                    progress.update()
+            except BaseException:
+                # Else the pool would wait until they have finished what they are at.
+                end_workers()
+                raise
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +87,30 @@ def num_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@contextmanager
+def _interrupts_deferred(meanwhile: Callable[[], None]) -> Iterator[list[int]]:
+    """Ctrl-C calls the function at once and is raised when the block is left. In the
+    midst of a pool it could leave a lock held, and all would wait for that for ever."""
+    interrupts: list[int] = []
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or (
+        current_thread() is not main_thread()
+    ):
+        yield interrupts  # there are none
+        return
+
+    def note(number: int, _: object) -> None:
+        interrupts.append(number)
+        meanwhile()
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupts
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if interrupts:
+            raise KeyboardInterrupt from None  # not from the workers' end
 
 
 def _init_worker() -> None:

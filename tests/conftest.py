@@ -12,7 +12,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import numpy as np
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # One thread adds up in one order: the same seed gives the same bits.
 torch.set_num_threads(1)
@@ -22,6 +22,7 @@ settings.register_profile(
     "pyg_basis",
     parent=settings.get_profile("ci" if os.environ.get("CI") else "default"),
     deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],  # it judges the machine
     max_examples=25,
 )
 settings.load_profile("pyg_basis")

@@ -16,7 +16,7 @@ def run(code: str) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=300,
         cwd=Path(pyg_basis.__file__).parents[1],
     ).stdout.strip()
 

@@ -1,5 +1,6 @@
 import mmap
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -41,7 +42,9 @@ def test_own_memory_counts_what_is_allocated_and_no_file(tmp_path):
         block = np.frombuffer(mmap.mmap(-1, 64 << 20, flags=PRIVATE), dtype=np.float64)
         block[:] = 1
         assert scaling.anonymous_memory() - before > 60
-        scaling.time.sleep(0.25)
+        deadline = time.monotonic() + 300
+        while memory.peak - before <= 60 and time.monotonic() < deadline:
+            time.sleep(0.01)
     assert memory.peak - before > 60
     assert len(block) == 8 << 20
 
@@ -51,7 +54,7 @@ def test_a_run_that_takes_too_long_or_fails_says_so(tmp_path):
     options.limit = 0.01
     run = scaling.in_process("exact", 10, tmp_path / "no.npy", options)
     assert run["gave_up"] == "not done in 0.01 s"
-    options.limit = 60
+    options.limit = 300
     run = scaling.in_process("exact", 10, tmp_path / "no.npy", options)
     assert "No such file" in run["gave_up"]
 

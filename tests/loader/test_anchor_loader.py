@@ -194,11 +194,10 @@ class Rows(Dataset):
         return features()[index % NUM_NODES] + index / self.length
 
 
-def test_a_hundred_million_rows(reference) -> None:
-    start = time.perf_counter()
-    index = torch.arange(10) * 10**7
-    batches = list(loader(reference, Rows(10**8), anchor_index=index))
-    assert time.perf_counter() - start < 5  # one permutation takes longer
+def test_more_rows_than_memory_has_room_to_count(reference) -> None:
+    # No permutation of them could be made.
+    index = torch.arange(10) * 10**13
+    batches = list(loader(reference, Rows(10**14), anchor_index=index))
     assert [batch.num_nodes for batch in batches] == [30] * 4
 
 
@@ -299,10 +298,10 @@ def test_batches_ahead_of_the_training_are_bounded(reference) -> None:
     for num_used in range(1, 4):
         next(batches)
         expected = before + 20 * (num_used + 2 * 3)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 300
         while rows.count.value < expected and time.monotonic() < deadline:
             time.sleep(0.01)
-        time.sleep(0.2)  # one batch takes a hundredth of it
+        time.sleep(0.2)  # for rows beyond the bound: one batch takes a hundredth of it
         assert rows.count.value == expected
 
 

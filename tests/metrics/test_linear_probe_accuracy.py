@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 import torch
@@ -68,11 +66,18 @@ def test_deterministic_and_leaves_the_global_generator_alone():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_sixty_thousand_rows_take_seconds():
+def test_sixty_thousand_rows_take_few_passes(monkeypatch):
+    passes = []
+    cross_entropy = torch.nn.functional.cross_entropy
+
+    def counted(*arguments):
+        passes.append(None)
+        return cross_entropy(*arguments)
+
+    monkeypatch.setattr(torch.nn.functional, "cross_entropy", counted)
     z, y = overlapping(60_000, 0, num_classes=10, width=10)
-    start = time.perf_counter()
     linear_probe_accuracy(z, y, z[:1000], y[:1000])
-    assert time.perf_counter() - start < 30
+    assert 0 < len(passes) < 100
 
 
 def test_bad_input():
