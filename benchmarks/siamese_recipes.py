@@ -14,7 +14,8 @@ class Recipe(NamedTuple):
         mirror: Whether images are mirrored at random, and features are the mean over
             an image and its mirror image. A mirrored digit is no digit.
         bfloat16: Whether training computes in bfloat16 and with the channels last:
-            2.5 times as fast on CPUs that have such arithmetic.
+            2.5 times as fast on CPUs that have such arithmetic. Others compute in
+            single precision.
         deep: Whether the network has seven layers of convolution, not three.
         distort: Whether images are also inverted and put into another light at random,
             and partly covered. A house number may be bright or dark, a shirt or a

@@ -341,7 +341,7 @@ print(f"batches to cos and sin, mean of 20:       {np.mean(of_batches):.4f}")
 #
 # `BASiS` is this algorithm under scikit-learn's contract, with refinements that
 # [docs/design.md](../docs/design.md) explains: eigenvectors from a warm start, a
-# learning rate that falls, outputs made orthonormal at the end. `BASiSClustering` adds
+# Rayleigh-Ritz step that reads the eigenvectors out at the end. `BASiSClustering` adds
 # k-means in the embedding. Both take points that come later, without a graph.
 #
 # Here each set has 6,000 points to learn from and 3,000 to predict. Since any point has

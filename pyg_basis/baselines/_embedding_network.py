@@ -1,9 +1,10 @@
 import torch
 from torch import Tensor, nn
+from torch_geometric.nn import MLP
 
 from pyg_basis.baselines._rayleigh_ritz import rayleigh_ritz
 from pyg_basis.graph import Laplacian
-from pyg_basis.nn._default_network import default_network
+from pyg_basis.nn._default_network import HIDDEN_CHANNELS
 from pyg_basis.nn.standardization import Standardization
 
 
@@ -21,7 +22,8 @@ class EmbeddingNetwork(nn.Module):
         num_eigenvectors (int): Columns of the embedding :math:`K`.
         network (torch.nn.Module, optional): Any module that maps standardised
             features :obj:`[n, in_channels]` to :obj:`[n, num_eigenvectors]`; by
-            default that of :class:`~pyg_basis.BASiSLayer`. (default: :obj:`None`)
+            default with the layers of :class:`~pyg_basis.BASiSLayer`.
+            (default: :obj:`None`)
     """
 
     matrix: Tensor
@@ -33,7 +35,8 @@ class EmbeddingNetwork(nn.Module):
         super().__init__()
         self.standardization = Standardization(in_channels)
         if network is None:
-            network = default_network(in_channels, num_eigenvectors)
+            widths = [in_channels, *HIDDEN_CHANNELS, num_eigenvectors]
+            network = MLP(widths, norm=None)
         self.network = network
         self.register_buffer("matrix", torch.eye(num_eigenvectors))
         self.register_buffer("eigenvalues", torch.zeros(num_eigenvectors))

@@ -1,6 +1,7 @@
 import torch
 from torch import Tensor
 
+from pyg_basis.eigen._ritz_of_moments import ritz_of_moments
 from pyg_basis.graph import Laplacian
 
 # Directions below this share of the largest are rounding, not learned.
@@ -25,12 +26,12 @@ def rayleigh_ritz(rows: Tensor, operator: Laplacian) -> tuple[Tensor, Tensor]:
         and the Ritz values ascending, :obj:`[K]`.
     """
     z = rows.double()
-    scale, directions = torch.linalg.eigh(z.T @ z / len(z))
-    is_kept = scale > NEGLIGIBLE * scale[-1]
-    whitening = directions * torch.where(is_kept, scale, torch.inf).rsqrt()
-    z = z @ whitening
-    projected = z.T @ (operator.matrix.double() @ z) / len(z)
+    stiffness = z.T @ (operator.matrix.double() @ z) / len(z)
+    found, directions = ritz_of_moments(stiffness, z.T @ z / len(z), NEGLIGIBLE)
+    num_columns, rank = directions.shape
     # A direction that is not there comes last.
-    projected.diagonal().add_(torch.where(is_kept, 0.0, 2 * operator.degree.max() + 2))
-    values, rotation = torch.linalg.eigh((projected + projected.T) / 2)
-    return (whitening @ rotation).to(rows), values.to(rows)
+    matrix = directions.new_zeros(num_columns, num_columns)
+    matrix[:, :rank] = directions
+    values = (2 * operator.degree.max() + 2).double().expand(num_columns).clone()
+    values[:rank] = found
+    return matrix.to(rows), values.to(rows)

@@ -26,6 +26,7 @@ def facts_of_model(model: Model) -> dict[str, Any]:
         "n_iter": basis.n_iter_,
         "last_loss": basis.history_["loss"][-1],
         "eigenvalues": basis.eigenvalues_.tolist(),
+        "quality": basis.quality_,
         # As they were lowered, where there were fewer points.
         "used": {
             "batch_size": sizes.batch_size,

@@ -16,7 +16,7 @@ from pyg_basis.estimators._estimator_file import (
 from pyg_basis.estimators._training import new_layer
 
 # Raised when files of an older layout can no longer be read.
-FORMAT = 3
+FORMAT = 4
 
 
 def write_checkpoint(estimator: Any, path: str | Path) -> None:
@@ -27,6 +27,7 @@ def write_checkpoint(estimator: Any, path: str | Path) -> None:
         "state_dict": estimator.layer_.state_dict(),
         "history": estimator.history_,
         "eigenvalues": estimator.eigenvalues_.tolist(),
+        "quality": estimator.quality_,
     }
     write_file({**content, **described(estimator)}, path)
 
@@ -59,5 +60,6 @@ def _restore(cls: type[Any], saved: dict[str, Any], network: nn.Module | None) -
     estimator.layer_, estimator._sizes = layer.eval(), sizes
     estimator.history_ = saved["history"]
     estimator.n_iter_ = len(saved["history"]["loss"])
+    estimator.quality_ = saved["quality"]
     estimator.eigenvalues_ = np.array(saved["eigenvalues"])
     return estimator

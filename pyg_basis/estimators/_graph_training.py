@@ -1,5 +1,6 @@
 import logging
 import warnings
+from collections.abc import Callable, Iterator
 from math import floor
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch_geometric.data import Data
 
 from pyg_basis.align.fit_affine import get_aligner
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._parameters import least_anchors
-from pyg_basis.estimators._point_training import Training, last_sample
-from pyg_basis.estimators._source import single_precision
+from pyg_basis.estimators._point_training import LEAST_HELD_OUT, Training
+from pyg_basis.estimators._quality import HeldOut
+from pyg_basis.estimators._read_out import TrainingReadOut
+from pyg_basis.estimators._source import BLOCK_ROWS, single_precision
 from pyg_basis.estimators._training import new_layer
 from pyg_basis.graph import GivenGraph
 from pyg_basis.loader import (
@@ -36,6 +40,8 @@ WHOLE_UP_TO = 1_000_000
 # Components of less than this share of the nodes tell the network nothing about the
 # others, while each would take one of the first eigenvectors for itself.
 LEAST_COMPONENT = 0.01
+# Of the nodes whose exact rows are known, the share that the fit is measured at.
+HELD_OUT_SHARE = 0.1
 # More nodes than this outside the components that are learned are told.
 MOST_LEFT_OUT = 0.1
 
@@ -91,6 +97,9 @@ def graph_training(
     fixed = nodes[:0]
     if isinstance(targets, SampledGraph):
         fixed = targets.anchors[: targets.num_fixed]
+    known, exact = targets.known_rows()
+    rng = np.random.default_rng(seed)
+    held_out, exact_rows = _held_out(estimator, known, exact, fixed, rng)
     batches = GraphLoader(
         source,
         targets,
@@ -98,17 +107,57 @@ def graph_training(
         sizes.batch_size - len(fixed),
         estimator.max_iter,
         seed,
-        excluded=fixed,
+        excluded=np.concatenate([fixed, held_out]),
         num_workers=estimator.n_workers,
     )
-    rng = np.random.default_rng(seed)
     drawn = rng.choice(len(nodes), min(DEGREE_SAMPLE, len(nodes)), replace=False)
-    sample = single_precision(source.__getitems__(nodes[drawn])).to(estimator.device)
+
+    def points(index: NDArray[np.int64]) -> Tensor:
+        return single_precision(source.__getitems__(nodes[index])).to(estimator.device)
+
+    sample = points(drawn)
     layer.standardization.fit(sample)
-    if estimator.laplacian != "comb":
+    if layer.extend_degree:
         degree = torch.from_numpy(graph.degree[drawn]).to(sample)
         layer.degree.fit(sample, degree, torch.Generator().manual_seed(seed))
-    return Training(layer, batches, nodes[last_sample(len(nodes), rng)], sizes)
+    blocks = _Blocks(points, len(nodes))
+    whole = (blocks, graph.laplacian(layer.embedding.laplacian))
+    read_out = TrainingReadOut(layer, sample, whole, (), targets.eigenvalues, seed=seed)
+    took_part = len(held_out) == 0
+    measured = known if took_part else held_out
+    held = HeldOut(points(measured), exact_rows, took_part)
+    return Training(layer, batches, read_out, held, sizes)
+
+
+class _Blocks:
+    """The features of all nodes, some thousands at a time, as often as asked for."""
+
+    def __init__(
+        self, points: Callable[[NDArray[np.int64]], Tensor], num_nodes: int
+    ) -> None:
+        self.points = points
+        self.num_nodes = num_nodes
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for start in range(0, self.num_nodes, BLOCK_ROWS):
+            yield self.points(np.arange(start, min(start + BLOCK_ROWS, self.num_nodes)))
+
+
+def _held_out(
+    estimator: Any,
+    known: NDArray[np.int64],
+    exact: Tensor,
+    fixed: NDArray[np.int64],
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.int64], Tensor]:
+    """Some of the nodes whose exact rows are known, which take no part in the training,
+    and these rows; all rows, where the nodes are few."""
+    free = np.flatnonzero(~np.isin(known, fixed))
+    size = min(int(HELD_OUT_SHARE * len(free)), DEGREE_SAMPLE)
+    if not estimator.readout or size < LEAST_HELD_OUT * estimator.n_components:
+        return known[:0], exact
+    chosen = rng.choice(free, size, replace=False)
+    return known[chosen], exact[torch.from_numpy(chosen)]
 
 
 def _learned_nodes(graph: GivenGraph, most: int) -> NDArray[np.int64]:

@@ -127,7 +127,7 @@ RULES: dict[str, Rule] = {
     "alignment": one_of(*get_args(AlignmentMethod)),
     "extend_degree": switch(),
     "graph": one_of(*GRAPHS),
-    "orthonormalize": switch(),
+    "readout": switch(),
     "network": (
         lambda value: value is None or isinstance(value, nn.Module),
         "a torch.nn.Module or None",

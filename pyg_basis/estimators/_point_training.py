@@ -1,31 +1,46 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 from torch_geometric.data import Data
 
+from pyg_basis.align.fit_affine import get_aligner
 from pyg_basis.estimators._batch_sizes import BatchSizes
+from pyg_basis.estimators._quality import HeldOut, exact_embedding
+from pyg_basis.estimators._read_out import Graph, TrainingReadOut
 from pyg_basis.estimators._source import class_codes, single_precision
 from pyg_basis.estimators._training import new_layer
-from pyg_basis.loader import AnchorLoader, FeatureSource, choose_anchors
+from pyg_basis.loader import (
+    AnchorLoader,
+    FeatureSource,
+    MovingReference,
+    choose_anchors,
+)
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE
 
-# Points that the outputs are made orthonormal on, at most. It costs a pass of the
-# network and no graph, while second moments of fewer vary: on Fashion-MNIST those of
-# 10,000 left 0.015 of d_perp on the test split, those of all 60,000 left 0.003.
-ORTHONORMALIZATION_SAMPLE = 100_000
+# Graphs that the vectors are read out of, at most.
+MOST_GRAPHS = 8
+# Nodes that degrees are learned from, at most: the noise of single nodes averages out.
+DEGREE_NODES = 2 * DEGREE_SAMPLE
+# Of the nodes of the graph that a fit is measured on, those that took no part in it.
+HELD_OUT_SHARE = 0.25
+# Times the number of eigenvectors: fewer points are not held out, as a distance of
+# spaces would say little at them.
+LEAST_HELD_OUT = 20
 
 
 class Training(NamedTuple):
-    """What a training needs: a layer ready for it, the batches, and the numbers of the
-    points that its outputs are made orthonormal on."""
+    """What a training needs: a layer ready for it, the batches, what reads the
+    eigenvectors out, and the nodes that the fit is measured at."""
 
     layer: BASiSLayer
     batches: Iterable[Data]
-    sample: NDArray[np.int64]
+    read_out: TrainingReadOut
+    held_out: HeldOut
     sizes: BatchSizes
 
 
@@ -39,37 +54,103 @@ def point_training(
     """
     labels = class_codes(y, len(source)) if estimator.anchors == "per_class" else None
     sizes = BatchSizes.for_points(estimator, len(source))
-    # Anchors, degrees and scales come from a sample of bounded size.
-    num_sampled = min(max(sizes.reference_size, DEGREE_SAMPLE), len(source))
+    num_held_out = _num_held_out(estimator, len(source), sizes.reference_size)
+    # Anchors, degrees, scales and read-outs come from samples of bounded size.
+    num_sampled = max(sizes.reference_size, DEGREE_SAMPLE)
+    num_drawn = num_held_out + num_sampled + (MOST_GRAPHS - 1) * sizes.reference_size
     rng = np.random.default_rng(seed)
-    drawn = rng.choice(len(source), num_sampled, replace=False)
-    sample = single_precision(source.__getitems__(drawn)).to(estimator.device)
+    drawn = rng.choice(len(source), min(num_drawn, len(source)), replace=False)
+    held_out, drawn = drawn[:num_held_out], drawn[num_held_out:]
+
+    def points(index: NDArray[np.int64]) -> Tensor:
+        return single_precision(source.__getitems__(index)).to(estimator.device)
+
+    sampled = drawn[:num_sampled]
+    sample = points(sampled)
     anchors = choose_anchors(
         sample,
         sizes.num_anchors,
         estimator.anchors,
-        y=None if labels is None else torch.from_numpy(labels[drawn]),
+        y=None if labels is None else torch.from_numpy(labels[sampled]),
         seed=seed,
     )
     layer = new_layer(estimator, source.num_features, sizes, seed)
-    layer.init_reference(sample, anchors, sizes.reference_size, sizes.batch_size, seed)
+    moving = MovingReference.from_sample(
+        sample,
+        sizes.num_anchors,
+        layer.embedding,
+        get_aligner(estimator.alignment),
+        anchors,
+        sizes.reference_size,
+        sizes.batch_size,
+        sizes.num_oversamples,
+        seed,
+    )
+    layer.keep(moving)
+    layer.standardization.fit(sample)
+    graph = moving.graph
+    assert graph is not None
+
+    def other_graphs() -> Iterator[Graph]:
+        for index in _draws(drawn, sizes.reference_size, num_sampled, rng):
+            x = points(index)
+            yield [x], layer.embedding.operator(x)
+
+    read_out = TrainingReadOut(
+        layer,
+        sample,
+        ([graph.x], graph.laplacian),
+        other_graphs(),
+        graph.eigenvalues,
+        DEGREE_NODES,
+        seed,
+    )
     reference = layer.anchor_reference()
     n_workers = estimator.n_workers
+    anchored = sampled[layer.nodes[: sizes.num_anchors].cpu().numpy()]
     batches = AnchorLoader(
         source,
         reference.to("cpu") if n_workers > 0 else reference,
         batch_size=sizes.batch_size,
         num_batches=estimator.max_iter,
-        anchor_index=torch.from_numpy(drawn)[layer.nodes[: sizes.num_anchors].cpu()],
+        excluded=torch.from_numpy(np.concatenate([anchored, held_out])),
         seed=seed,
         num_workers=n_workers,
         pin_memory=n_workers > 0 and "cuda" in str(estimator.device),
     )
-    return Training(layer, batches, last_sample(len(source), rng), sizes)
+    measured = np.concatenate([held_out, drawn])[: sizes.reference_size]
+    held = _held_out(estimator, points(measured), num_held_out, sizes)
+    return Training(layer, batches, read_out, held, sizes)
 
 
-def last_sample(num_points: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """The numbers of the points that outputs are made orthonormal on, ascending, as
-    files are read fastest."""
-    size = min(ORTHONORMALIZATION_SAMPLE, num_points)
-    return np.sort(rng.choice(num_points, size, replace=False))
+def _num_held_out(estimator: Any, num_points: int, reference_size: int) -> int:
+    """Some of the points that the reference does not take, half of them at most."""
+    free = max(num_points - reference_size, 0)
+    num_held_out = min(free // 2, int(HELD_OUT_SHARE * reference_size))
+    is_enough = num_held_out >= LEAST_HELD_OUT * estimator.n_components
+    return num_held_out if estimator.readout and is_enough else 0
+
+
+def _draws(
+    drawn: NDArray[np.int64], size: int, first: int, rng: np.random.Generator
+) -> Iterator[NDArray[np.int64]]:
+    """Samples of some of the points drawn: disjoint ones that follow the first one as
+    far as there are so many, then others of the same points."""
+    num_samples = min(MOST_GRAPHS, 2 * len(drawn) // size)
+    if len(drawn) <= size:
+        return  # all others are the first one again
+    for _ in range(num_samples - 1):
+        if first + size > len(drawn):
+            drawn, first = rng.permutation(drawn), 0
+        yield drawn[first : first + size]
+        first += size
+
+
+def _held_out(
+    estimator: Any, x: Tensor, num_held_out: int, sizes: BatchSizes
+) -> HeldOut:
+    """The first points of a sample, and their rows of the exact eigenvectors of its
+    graph."""
+    exact = exact_embedding(estimator, sizes.num_neighbors)(x)
+    size = num_held_out or len(x)
+    return HeldOut(x[:size], exact.vectors[:size], took_part=num_held_out == 0)

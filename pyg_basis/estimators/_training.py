@@ -1,7 +1,7 @@
 import copy
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,9 +13,12 @@ from tqdm import tqdm
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.nn import BASiSLayer
 
-# Iterations over which the loss is averaged before it is compared, at most: single
-# losses vary by more than the progress between them. A sixth of a short training.
-WINDOW = 100
+# Batches before the first look at what could be read out; the later ones come after
+# twice as many batches each, so that looking takes a small share of the time.
+FIRST_LOOK = 10
+
+# Excess of each Ritz value that is no more than the noise of a sample.
+SAMPLING = 2e-3
 
 # Losses and diagnostics are read every so many iterations: a copy back from an
 # accelerator makes the host wait for it.
@@ -53,22 +56,24 @@ def train_layer(
     learning_rate: float,
     tol: float | None,
     verbose: bool,
+    excess: Callable[[], float] | None = None,
 ) -> tuple[History, Tensor]:
     r"""Regresses the layer on aligned batches (Algorithm 1, step 5) with Adam.
 
-    The learning rate is constant while the loss falls, at most for half of
-    :obj:`max_iter`, and then goes to zero linearly in as many iterations as it
-    was constant. The second half averages the batches: it is what brings the
-    network closer to the eigenvectors than any batch is.
+    With a read-out to follow, training ends as soon as it has nothing more to gain:
+    when :obj:`excess`, what is missing in the span of the hidden features, is not
+    smaller by the share :obj:`tol` than after half as many batches, or is as small as
+    what the sampling leaves. Without one, the learning rate goes to zero linearly over
+    the second half, which averages the batches.
 
     Returns:
         tuple: The history, one entry an iteration of the loss, the learning
-        rate and the diagnostics of the batch; and the mean eigenvalues of the
-        batches, :obj:`[K]`.
+        rate and the diagnostics of the batch, and one a look of the excess; and the
+        mean eigenvalues of the batches, :obj:`[K]`.
     """
     history: History = defaultdict(list)
     optimizer = torch.optim.Adam(layer.parameters(), lr=learning_rate)
-    decay_start, end = max_iter / 2, max_iter
+    half, look = max_iter / 2, FIRST_LOOK
     eigenvalues: list[Tensor] = []
     recent: list[dict[str, Any]] = []
     layer.train()
@@ -76,8 +81,9 @@ def train_layer(
         total=max_iter, desc="BASiS", disable=not verbose, mininterval=1
     ) as progress:
         for iteration, batch in enumerate(batches):
-            share = min(1, (end - iteration) / (end - decay_start))
-            rate = float(learning_rate) * share  # NumPy's floats are not saved
+            rate = float(learning_rate)  # NumPy's floats are not saved
+            if excess is None:
+                rate *= min(1, (max_iter - iteration) / half)
             optimizer.param_groups[0]["lr"] = rate
             loss = layer.loss(batch)
             optimizer.zero_grad()
@@ -90,19 +96,17 @@ def train_layer(
             )
             eigenvalues.append(batch.eigenvalues)
             done = iteration + 1
-            if done % READING == 0 or done >= end:
+            if done % READING == 0 or done >= max_iter:
                 _read(recent, history)
                 progress.set_postfix(loss=f"{history['loss'][-1]:.4f}", refresh=False)
             progress.update()
-            if (
-                tol is not None
-                and done < decay_start
-                and _stalls(history, tol, max_iter)
-            ):
-                decay_start, end = done, 2 * done
-                progress.total = end
-            if done >= end:
+            if done >= max_iter:
                 break
+            if excess is not None and tol is not None and done == look:
+                look *= 2
+                history["excess"].append(excess())
+                if _has_nothing_to_gain(history["excess"], tol, layer.num_searched):
+                    break
     _read(recent, history)
     layer.eval()
     return dict(history), torch.stack(eigenvalues).mean(dim=0).cpu()
@@ -131,13 +135,10 @@ def seeded_global_generator(seed: int, device: str = "cpu") -> Iterator[None]:
         yield
 
 
-def _stalls(history: History, tol: float, max_iter: int) -> bool:
-    losses = history["loss"]
-    window = max(min(WINDOW, max_iter // 6 // READING * READING), READING)
-    if len(losses) < 2 * window or len(losses) % window:
-        return False
-    before = sum(losses[-2 * window : -window]) / window
-    return before - sum(losses[-window:]) / window < tol
+def _has_nothing_to_gain(excesses: list[float], tol: float, k: int) -> bool:
+    *before, last = excesses
+    is_small = last <= SAMPLING * k
+    return is_small or (len(before) > 0 and last > (1 - tol) * before[-1])
 
 
 def warn_about_batches(

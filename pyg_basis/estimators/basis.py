@@ -20,7 +20,17 @@ from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
 from pyg_basis.estimators._graph_training import given_edges, graph_training
 from pyg_basis.estimators._parameters import check_parameters
 from pyg_basis.estimators._point_training import point_training
-from pyg_basis.estimators._source import feature_source, row_blocks, sampled_blocks
+from pyg_basis.estimators._quality import (
+    captured_shares,
+    exact_embedding,
+    quality,
+    warn_if_poor,
+)
+from pyg_basis.estimators._source import (
+    feature_source,
+    row_blocks,
+    single_precision,
+)
 from pyg_basis.estimators._training import (
     History,
     seeded_global_generator,
@@ -29,6 +39,7 @@ from pyg_basis.estimators._training import (
 )
 from pyg_basis.loader.choose_anchors import AnchorMethod
 from pyg_basis.nn import BASiSLayer
+from pyg_basis.nn.basis_layer import warn_about_span
 
 
 class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -55,7 +66,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             (default: :obj:`10_000`)
         n_neighbors (int): Neighbours of a node in a batch's graph.
             (default: :obj:`50`)
-        max_iter (int): Number of batches trained on. (default: :obj:`300`)
+        max_iter (int): Number of batches trained on, at most. (default: :obj:`300`)
         laplacian (str): :obj:`"sym"`, :obj:`"rw"` or :obj:`"comb"`.
             (default: :obj:`"sym"`)
         drop_trivial (bool): Leave out the trivial eigenvector.
@@ -83,17 +94,19 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             the edges between them alone, for dense graphs, see
             :class:`~pyg_basis.loader.SampledGraph`.
             (default: :obj:`"auto"`)
-        orthonormalize (bool): Make the columns orthonormal over the points, a sample
-            of 100,000 at most, once the network is trained. (default: :obj:`True`)
-        network (torch.nn.Module, optional): The network to train a copy of,
-            see :class:`~pyg_basis.BASiSLayer`. (default: :obj:`None`)
-        learning_rate (float): Of Adam, before it decays.
-            (default: :obj:`1e-3`)
-        tol (float, optional): The learning rate begins to decay early when the
-            mean loss of 100 iterations (of a sixth of :obj:`max_iter`, if that is
-            less) is not this much below that of as many before, in units of
-            the targets' mean square; :obj:`None` never does.
-            (default: :obj:`1e-4`)
+        readout (bool): Read the eigenvectors out of the hidden features once the
+            network is trained, by a Rayleigh-Ritz step over the graphs of several
+            samples, see :meth:`~pyg_basis.BASiSLayer.rayleigh_ritz`. Without it the
+            output is the regression of the batches, as published.
+            (default: :obj:`True`)
+        network (torch.nn.Module, optional): The network to train a copy of; it gives
+            hidden features, see :class:`~pyg_basis.BASiSLayer`. (default: :obj:`None`)
+        learning_rate (float): Of Adam. Without a read-out it decays over the second
+            half of the training. (default: :obj:`3e-3`)
+        tol (float, optional): With a read-out, training ends after 10, 20, 40, ...
+            batches, when what is missing in the span of the hidden features has not
+            become smaller by this share since half as many; :obj:`None` goes on to
+            :obj:`max_iter`. (default: :obj:`0.2`)
         n_workers (int): Processes that read points and compute targets ahead of
             the training, two batches each at most. They pay where points are slow
             to read, or where the training is held to one thread. The result does
@@ -107,10 +120,24 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         layer_ (BASiSLayer): The fitted layer.
         history_ (dict): Loss, learning rate, alignment residual and rank,
             number of connected components and solver convergence, a list with
-            one entry a batch each.
-        eigenvalues_ (numpy.ndarray): Mean eigenvalues of the batches, :obj:`[K]`. They
-            are the graph's own of :obj:`graph="whole"` only: fewer nodes have larger
-            ones.
+            one entry a batch each; and :obj:`excess`, with one for each time that
+            :obj:`tol` was looked at: by how much the eigenvalues in the span of the
+            hidden features exceed the exact ones, in units of the distance to the
+            (K + 5)-th.
+        eigenvalues_ (numpy.ndarray): Eigenvalues of the graph that was read out of, the
+            first K and up to five beyond, ascending. Without a read-out, the mean ones
+            of the batches, :obj:`[K]`: fewer nodes have larger ones.
+        eigengap_ (float): The distance from the K-th eigenvalue to the next. Where it
+            is small the last columns differ from sample to sample.
+        quality_ (dict): How good the fit is, measured at points that took no part in it
+            (where there are more points than :obj:`reference_size`, or at nodes of a
+            given graph): :obj:`grassmann_distance`, d_G to the exact eigenvectors of
+            a graph of them; :obj:`captured`, how much of each exact eigenvector the
+            embedding holds, from 0 to 1; :obj:`captured_by_more`, the mean of that with
+            five more learned columns, which is high also where no gap follows the
+            last eigenvalue; :obj:`eigengap`; :obj:`disconnected_batches`, the share of
+            batches whose graph fell apart; :obj:`num_nodes`, where it was measured;
+            :obj:`held_out`, whether these took no part. Only with a read-out.
         n_iter_ (int): Number of batches trained on.
         n_features_in_ (int): Width of the features.
 
@@ -129,6 +156,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     layer_: BASiSLayer
     history_: History
     eigenvalues_: NDArray[np.floating[Any]]
+    quality_: dict[str, Any] | None
     n_iter_: int
     _sizes: BatchSizes
 
@@ -148,10 +176,10 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         alignment: AlignmentMethod = "lstsq",
         extend_degree: bool = True,
         graph: Literal["auto", "neighbors", "whole", "coarsened", "induced"] = "auto",
-        orthonormalize: bool = True,
+        readout: bool = True,
         network: nn.Module | None = None,
-        learning_rate: float = 1e-3,
-        tol: float | None = 1e-4,
+        learning_rate: float = 3e-3,
+        tol: float | None = 0.2,
         n_workers: int = 0,
         device: str = "cpu",
         random_state: int | np.random.RandomState | None = None,
@@ -170,7 +198,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.alignment = alignment
         self.extend_degree = extend_degree
         self.graph = graph
-        self.orthonormalize = orthonormalize
+        self.readout = readout
         self.network = network
         self.learning_rate = learning_rate
         self.tol = tol
@@ -203,7 +231,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             training = point_training(self, source, y, seed)
         else:
             training = graph_training(self, graph, source, seed)
-        layer, batches, sample, sizes = training
+        layer, batches, read_out, held_out, sizes = training
         with seeded_global_generator(seed, self.device):  # for dropout, say
             history, eigenvalues = train_layer(
                 layer,
@@ -212,19 +240,34 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 self.learning_rate,
                 self.tol,
                 self.verbose,
+                read_out.excess if self.readout else None,
             )
-        if self.orthonormalize:
-            blocks = sampled_blocks(source, sample)
-            layer.orthonormalize(block.to(self.device) for block in blocks)
+        vectors = read_out.finish() if self.readout else None
         self.__dict__.pop("feature_names_in_", None)
         self.__dict__.update(vars(described))
         self.layer_, self.history_, self._sizes = layer, history, sizes
         self.n_iter_ = len(history["loss"])
-        self.eigenvalues_ = eigenvalues.numpy()
+        self.quality_ = None
+        if vectors is not None:
+            eigenvalues = vectors.values
+            self.quality_ = quality(layer, vectors, held_out, history)
+        self.eigenvalues_ = eigenvalues.cpu().numpy()
+        if self.readout and vectors is None:
+            warn_about_span(layer, stacklevel=3)
         warn_about_batches(
             history, self.n_components, self.drop_trivial, graph is not None
         )
+        if self.quality_ is not None:
+            warn_if_poor(self.quality_, self.eigenvalues_, self.max_iter)
         return self
+
+    @property
+    def eigengap_(self) -> float:
+        """The distance from the K-th eigenvalue to the next; NaN where that is not
+        known."""
+        check_is_fitted(self)
+        known = self.eigenvalues_[self.n_components - 1 : self.n_components + 1]
+        return float(known[1] - known[0]) if len(known) == 2 else float("nan")
 
     def transform(self, X: Any) -> Any:
         r"""The embedding :obj:`[n, n_components]` of the points :obj:`X
@@ -249,6 +292,26 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             for where, rows in row_blocks(source):
                 embedding[where] = layer(rows.to(self.device))
         return embedding if isinstance(X, Tensor) else embedding.numpy()
+
+    def score(self, X: Any, y: Any = None) -> float:
+        r"""How much of the exact eigenvectors of the graph of points :obj:`X [n, d]`
+        their embedding holds, from 0 to 1: :math:`1 - d_G / K`. Of more points than
+        :obj:`reference_size`, a sample of so many is taken.
+
+        Raises:
+            NotFittedError: Before :meth:`fit`.
+            ValueError: If the points are of another width, not finite, or too few for
+                the neighbours of a graph.
+        """
+        check_is_fitted(self)
+        source = feature_source(self, X, reset=False)
+        size = min(self._sizes.reference_size, len(source))
+        rng = np.random.default_rng(0)
+        drawn = rng.choice(len(source), size, replace=False)
+        x = single_precision(source.__getitems__(drawn)).to(self.device)
+        exact = exact_embedding(self, self._sizes.num_neighbors)(x)
+        with torch.inference_mode():
+            return float(captured_shares(self.layer_(x), exact.vectors).mean())
 
     def save(self, path: str | Path) -> None:
         r"""Writes the fitted estimator to a file, for :meth:`load`.

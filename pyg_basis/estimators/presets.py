@@ -10,7 +10,7 @@ PUBLISHED = {
     "alignment": "ransac",
     "tol": None,
     "extend_degree": False,
-    "orthonormalize": False,
+    "readout": False,
 }
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {

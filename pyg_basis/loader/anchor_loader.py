@@ -40,10 +40,10 @@ class AnchorLoader(DataLoader[Any]):
             included; at most the number of nodes there are.
             (default: :obj:`512`)
         num_batches (int, optional): Batches of one pass. (default: :obj:`1000`)
-        anchor_index (Tensor, optional): Indices of the anchors in
-            :obj:`source`, which are then not drawn a second time as random
-            nodes, :obj:`[l]`; of a :class:`~pyg_basis.BASiSLayer`, the first of
-            its :obj:`nodes`. (default: :obj:`None`)
+        excluded (Tensor, optional): Rows of :obj:`source` that are never drawn, such
+            as the anchors, which all batches have already: of a
+            :class:`~pyg_basis.BASiSLayer` the first of its :obj:`nodes`.
+            (default: :obj:`None`)
         seed (int, optional): Seed of the draws; every pass continues the
             sequence after the last batch that was yielded. (default: :obj:`0`)
         **kwargs (optional): Arguments of :class:`torch.utils.data.DataLoader`,
@@ -52,7 +52,7 @@ class AnchorLoader(DataLoader[Any]):
 
     Raises:
         ValueError: If the batch has no room beside the anchors, the source's
-            width is not the anchors', :obj:`anchor_index` is out of range, or
+            width is not the anchors', :obj:`excluded` is out of range, or
             no batch is asked for.
     """
 
@@ -62,7 +62,7 @@ class AnchorLoader(DataLoader[Any]):
         reference: AnchorReference,
         batch_size: int = 512,
         num_batches: int = 1000,
-        anchor_index: Tensor | None = None,
+        excluded: Tensor | None = None,
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
@@ -81,16 +81,16 @@ class AnchorLoader(DataLoader[Any]):
             )
         if num_batches < 1:
             raise ValueError(f"num_batches={num_batches} must be at least 1")
-        excluded = np.empty(0, np.int64)
-        if anchor_index is not None:
-            excluded = np.unique(anchor_index.cpu().numpy())
-        if np.any((excluded < 0) | (excluded >= len(source))):
+        left_out = np.empty(0, np.int64)
+        if excluded is not None:
+            left_out = np.unique(excluded.cpu().numpy())
+        if np.any((left_out < 0) | (left_out >= len(source))):
             raise ValueError(
-                f"anchor_index holds {excluded[0]} to {excluded[-1]}, but source has "
-                f"{len(source)} nodes: pass the anchors' row numbers in source"
+                f"excluded holds {left_out[0]} to {left_out[-1]}, but source has "
+                f"{len(source)} nodes: pass row numbers of source"
             )
         self._draws = _RandomNodes(
-            len(source), batch_size - num_anchors, num_batches, excluded, seed
+            len(source), batch_size - num_anchors, num_batches, left_out, seed
         )
         self.reference = reference
         if kwargs.get("num_workers", 0) > 0:
@@ -148,7 +148,7 @@ class _RandomNodes(Sampler[NDArray[np.int64]]):
         self.num_free = num_nodes - len(excluded)
         if self.num_free < 1:
             raise ValueError(
-                f"all {num_nodes} nodes are anchors: use fewer anchors than nodes"
+                f"all {num_nodes} nodes are excluded: leave some to be drawn"
             )
         self.num_drawn = min(num_drawn, self.num_free)
         self.num_batches = num_batches

@@ -20,6 +20,7 @@ class SpectralRows:
         vectors (Tensor): Laplacian eigenvectors, mean square 1 per column,
             :obj:`[m, K]`.
         values (Tensor): Eigenvalues of the Laplacian, ascending, :obj:`[K]`.
+        all_values (Tensor): Those, with the trivial one if it was left out.
         degree (Tensor): Weighted degrees of the graph, :obj:`[m]`.
         num_components (int): Number of connected components of the graph, as
             far as the eigenvalues show them: one more is computed than there
@@ -32,6 +33,7 @@ class SpectralRows:
 
     vectors: Tensor
     values: Tensor
+    all_values: Tensor
     degree: Tensor
     num_components: int | Tensor
     converged: bool | Tensor
@@ -156,6 +158,7 @@ class ExactEmbedding:
         return SpectralRows(
             vectors=vectors * (operator.num_nodes**0.5 / vectors.norm(dim=0)),
             values=pairs.values[kept],
+            all_values=pairs.values[: self.num_pairs],
             degree=operator.degree,
             num_components=int((pairs.values < ZERO_EIGENVALUE * scale).sum()),
             converged=pairs.converged,

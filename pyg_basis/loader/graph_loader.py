@@ -5,6 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torch_geometric.data import Data
 
@@ -17,6 +18,15 @@ class GraphTargets(Protocol):
 
     def targets(self, drawn: NDArray[np.int64], seed: int = 0) -> Data:
         r"""Nodes and their targets, see :meth:`SampledGraph.targets`."""
+        ...
+
+    def known_rows(self) -> tuple[NDArray[np.int64], Tensor]:
+        r"""The nodes of the reference, :obj:`[l]`, and their rows, :obj:`[l, K]`."""
+        ...
+
+    @property
+    def eigenvalues(self) -> Tensor:
+        r"""The first eigenvalues of the reference, the trivial one included."""
         ...
 
 

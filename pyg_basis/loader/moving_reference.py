@@ -1,4 +1,5 @@
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -6,6 +7,7 @@ from torch import Tensor
 from pyg_basis.align import LeastSquares, MomentPreserving
 from pyg_basis.align.fit_affine import Aligner
 from pyg_basis.align.moment_preserving import canonical_correlations
+from pyg_basis.graph import Laplacian
 from pyg_basis.loader.anchor_reference import AnchorReference
 from pyg_basis.loader.choose_anchors import choose_anchors
 from pyg_basis.loader.exact_embedding import ExactEmbedding
@@ -16,6 +18,20 @@ from pyg_basis.loader.warm_start import WarmStart, with_guards
 # A direction with a smaller cosine is not in the new space: at 84 degrees and more
 # there is nothing left to follow.
 LOST = 0.1
+
+
+class SampleGraph(NamedTuple):
+    r"""The graph of a sample of nodes.
+
+    Args:
+        x (Tensor): Features of the nodes, :obj:`[m, d]`.
+        laplacian (Laplacian): Of their graph, :obj:`[m, m]`.
+        eigenvalues (Tensor): Its first eigenvalues with the trivial one, ascending.
+    """
+
+    x: Tensor
+    laplacian: Laplacian
+    eigenvalues: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +53,15 @@ class MovingReference:
             are given, anchors first, :obj:`[m]`.
         rows (Tensor): Their rows, which the next map aims at, :obj:`[m, K]`.
         num_nodes (int): Number of nodes whose features are given.
+        graph (SampleGraph, optional): The graph that the rows were embedded by, as long
+            as it is known. (default: :obj:`None`)
     """
 
     reference: AnchorReference
     nodes: Tensor
     rows: Tensor
     num_nodes: int
+    graph: SampleGraph | None = None
 
     @classmethod
     @torch.no_grad()
@@ -108,7 +127,7 @@ class MovingReference:
         others = others[~torch.isin(others, anchor_index)]
         nodes = torch.cat([anchor_index, others[: size - num_anchors]]).to(x.device)
         points = x[nodes]
-        rows, start, _ = _embed(points, embedding, num_oversamples)
+        rows, start, graph = _embed(points, embedding, num_oversamples)
         order = fixing_anchors(rows[:, embedding.num_constant :], num_anchors)
         nodes, points, rows = nodes[order], points[order], rows[order]
         start = replace(start, rows=start.rows[order])
@@ -122,7 +141,7 @@ class MovingReference:
             replace(start, rows=start.rows[:num_anchors]),
             num_oversamples,
         )
-        return cls(reference, nodes, rows, x.size(0))
+        return cls(reference, nodes, rows, x.size(0), graph)
 
     @torch.no_grad()
     def updated(
@@ -165,9 +184,10 @@ class MovingReference:
             )
         embedding = self.reference.embedding
         points = x[self.nodes].to(self.reference.anchors)
-        vectors, start, values = _embed(
+        vectors, start, graph = _embed(
             points, embedding, self.reference.num_oversamples
         )
+        values = graph.eigenvalues
 
         constant = embedding.num_constant
         mapped, target = vectors[:, constant:], self.rows[:, constant:]
@@ -199,6 +219,7 @@ class MovingReference:
             ),
             nodes=self.nodes[order],
             rows=_averaged(self.rows, rows, momentum)[order],
+            graph=graph,
         )
         first, last = int(embedding.drop_trivial), embedding.num_pairs
         return moved, Movement(
@@ -221,17 +242,17 @@ class MovingReference:
 
 def _embed(
     points: Tensor, embedding: ExactEmbedding, num_oversamples: int
-) -> tuple[Tensor, WarmStart, Tensor]:
+) -> tuple[Tensor, WarmStart, SampleGraph]:
     r"""The first eigenvectors of the points' graph, mean square 1 per column,
     :obj:`[m, K]`; what batches that begin with the same points start from; and the
-    eigenvalues, with the trivial one and some beyond."""
+    graph, with the eigenvalues that are known."""
     operator = embedding.operator(points)
     num_pairs = embedding.num_pairs + num_oversamples
     pairs = with_guards(operator, num_pairs, embedding.solver)
     start = WarmStart.of_pairs(operator, pairs, num_pairs, len(points))
     start = replace(start, rows=start.rows.to(points))
     rows = start.rows[:, int(embedding.drop_trivial) : embedding.num_pairs]
-    return rows, start, pairs.values.to(points)
+    return rows, start, SampleGraph(points, operator, pairs.values.to(points))
 
 
 def _averaged(before: Tensor, rows: Tensor, momentum: float) -> Tensor:

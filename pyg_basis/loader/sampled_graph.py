@@ -32,6 +32,7 @@ class SampledGraph:
         graph (GivenGraph): The graph.
         anchors (numpy.ndarray): Node numbers, :obj:`[l]`.
         rows (Tensor): The anchors' rows of the reference embedding, :obj:`[l, K]`.
+        eigenvalues (Tensor): Of the reference embedding, the trivial one included.
         embedding (ExactEmbedding): How a sample is embedded.
         aligner (LeastSquares or RANSAC or Orthogonal): How the affine map is fitted.
         batch_operator (str): The graph of a sample. :obj:`"coarsened"`: every other
@@ -47,6 +48,7 @@ class SampledGraph:
     graph: GivenGraph
     anchors: NDArray[np.int64]
     rows: Tensor
+    eigenvalues: Tensor
     embedding: ExactEmbedding
     aligner: Aligner
     batch_operator: BatchOperator
@@ -104,6 +106,7 @@ class SampledGraph:
             graph,
             drawn[anchors.numpy()],
             reference.vectors[anchors],
+            reference.all_values,
             embedding,
             aligner,
             batch_operator,
@@ -114,6 +117,10 @@ class SampledGraph:
     def num_fixed(self) -> int:
         r"""Nodes that are in every batch, whatever is drawn: the first anchors."""
         return len(self.anchors) if self.batch_operator == "induced" else 0
+
+    def known_rows(self) -> tuple[NDArray[np.int64], Tensor]:
+        r"""The anchors, and their rows, :obj:`[l, K]`."""
+        return self.anchors, self.rows
 
     def targets(self, drawn: NDArray[np.int64], seed: int = 0) -> Data:
         r"""Embeds the nodes that were drawn, with the anchors, and aligns the result

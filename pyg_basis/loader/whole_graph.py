@@ -3,6 +3,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch_geometric.data import Data
 
 from pyg_basis.graph import GivenGraph
@@ -40,6 +41,15 @@ class WholeGraph:
             num_components=self.rows.num_components,
             converged=self.rows.converged,
         )
+
+    def known_rows(self) -> tuple[NDArray[np.int64], Tensor]:
+        r"""All nodes, and their rows, :obj:`[n, K]`."""
+        return np.arange(len(self.rows.vectors)), self.rows.vectors
+
+    @property
+    def eigenvalues(self) -> Tensor:
+        r"""The first eigenvalues, the trivial one included."""
+        return self.rows.all_values
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(str, self.rows.vectors.shape))})"

@@ -1,3 +1,4 @@
+import warnings
 from collections.abc import Iterable
 from typing import Literal
 
@@ -12,18 +13,28 @@ from pyg_basis.align.fit_affine import (
     get_aligner,
     keeps_width,
 )
+from pyg_basis.align.within_eigenspaces import within_eigenspaces
+from pyg_basis.graph import GivenGraph, Laplacian
 from pyg_basis.loader import (
     ExactEmbedding,
     Movement,
     MovingReference,
 )
-from pyg_basis.nn._default_network import default_network
+from pyg_basis.nn._default_network import HiddenLayers
+from pyg_basis.nn._evaluating import evaluating
 from pyg_basis.nn._full_precision import full_precision
 from pyg_basis.nn._uncompiled import uncompiled
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE, DegreeExtension
-from pyg_basis.nn.orthonormalization import Orthonormalization
+from pyg_basis.nn.rayleigh_ritz import RayleighRitz, RitzVectors
+from pyg_basis.nn.readout import ReadOut
 from pyg_basis.nn.reference_space import ReferenceSpace
 from pyg_basis.nn.standardization import Standardization
+
+# Ritz vectors beyond the first K whose eigenvalues are kept, to show the gap.
+NUM_BEYOND = 5
+# Graphs are added until what the next ones would change, as a share of K right angles,
+# is below this.
+SETTLED = 1.5e-4
 
 
 class BASiSLayer(ReferenceSpace):
@@ -32,17 +43,16 @@ class BASiSLayer(ReferenceSpace):
     <https://arxiv.org/abs/2211.16960>`_ (Algorithm 1).
 
     .. math::
-        f(x) = d(x)^{1/2} \, g(x) \, M
+        f(x) = d(x)^{1/2} \, (h(x) \, C + c)
 
-    The network :math:`g` regresses the eigenvectors of the random walk, which
-    vary smoothly with the features; for :obj:`laplacian="sym"` they are
-    multiplied by the square root of the learned degree (see
-    :class:`DegreeExtension`). The matrix :math:`M`, the identity until
-    :meth:`orthonormalize`, undoes the shrinkage of the regression (see
-    :class:`Orthonormalization`). Anchors, their reference rows and all else
-    that is fitted live in buffers: :meth:`state_dict` restores it, in a layer
-    built with the same arguments. Under :class:`torch.autocast` the network alone
-    runs in lower precision.
+    The network's hidden features :math:`h` and an output layer regress the eigenvectors
+    of the random walk, which vary smoothly with the features; for
+    :obj:`laplacian="sym"` they are multiplied by the square root of the learned degree
+    (see :class:`DegreeExtension`). Once the network is trained, :meth:`rayleigh_ritz`
+    replaces the output layer by the best approximation of the eigenvectors in the span
+    of the hidden features. Anchors, their reference rows and all else that is fitted
+    live in buffers: :meth:`state_dict` restores it, in a layer built with the same
+    arguments. Under :class:`torch.autocast` the network alone runs in lower precision.
 
     Args:
         in_channels (int): Width of the features :math:`d`.
@@ -50,9 +60,10 @@ class BASiSLayer(ReferenceSpace):
         num_anchors (int, optional): Number of anchors :math:`l`.
             (default: :obj:`250`)
         network (torch.nn.Module, optional): Any module that maps standardised
-            features :obj:`[n, in_channels]` to :obj:`[n, num_eigenvectors]`;
-            by default an :class:`~torch_geometric.nn.MLP` of five linear
-            layers with ReLU. (default: :obj:`None`)
+            features :obj:`[n, in_channels]` to hidden features :obj:`[n, h]` of any
+            width, or to a tuple of the outputs of several layers, of which the last
+            one is regressed and all are read out; the output layer is added here. By
+            default four linear layers with ReLU. (default: :obj:`None`)
         num_neighbors (int, optional): Neighbours of a node in a batch's graph.
             (default: :obj:`50`)
         bandwidth (str or float, optional): See
@@ -119,11 +130,12 @@ class BASiSLayer(ReferenceSpace):
         self.laplacian = laplacian
         self.extend_degree = extend_degree
         self.standardization = Standardization(in_channels)
-        if network is None:
-            network = default_network(in_channels, num_eigenvectors)
-        self.network = network
+        self.network = HiddenLayers(in_channels) if network is None else network
+        *earlier, last = _hidden_widths(self.network, in_channels)
+        self.readout = ReadOut(
+            sum(earlier), last, num_eigenvectors, num_eigenvectors + NUM_BEYOND
+        )
         self.degree = DegreeExtension(in_channels)
-        self.orthonormalization = Orthonormalization(num_eigenvectors)
 
     def reset_parameters(self) -> None:
         r"""Forgets everything learned, and draws the weights anew."""
@@ -178,7 +190,7 @@ class BASiSLayer(ReferenceSpace):
         self.fit_degree(x, seed)
         self.keep(moving)
         self.standardization.fit(x)
-        self.orthonormalization.reset_parameters()
+        self.readout.forget()
 
     @torch.no_grad()
     @uncompiled
@@ -243,10 +255,7 @@ class BASiSLayer(ReferenceSpace):
         r"""The embedding :obj:`[n, K]` of points :obj:`x [n, d]`, each by itself."""
         x = self._checked(x)
         rows = self._rows(x)
-        if self.extend_degree:
-            rows = self._times_degree(rows, x)
-        embedding: Tensor = self.orthonormalization(rows)
-        return embedding
+        return rows * self.degree(x).unsqueeze(1) if self.extend_degree else rows
 
     def loss(self, x: Tensor | Data) -> Tensor:
         r"""Mean squared error between the network and the aligned
@@ -266,33 +275,143 @@ class BASiSLayer(ReferenceSpace):
         return F.mse_loss(self._rows(self._checked(x)), y) * batch.converged
 
     @torch.no_grad()
-    def orthonormalize(self, x: Tensor | Iterable[Tensor]) -> None:
-        r"""Makes the columns orthonormal over a sample :obj:`x [n, d]` (weighted by
-        the degrees for :obj:`laplacian="rw"`), once the network is trained. A large
-        one may come as blocks of its rows, of which one is held at a time."""
-        blocks = [x] if isinstance(x, Tensor) else x
-        self.orthonormalization.fit(map(self._weighted_rows, blocks))
+    @uncompiled
+    @full_precision
+    def rayleigh_ritz(
+        self, x: Tensor | Data | Iterable[Tensor | Data], seed: int = 0
+    ) -> RitzVectors | None:
+        r"""Replaces the output layer by the Laplacian eigenvectors in the span of the
+        hidden features, once the network is trained: one Rayleigh-Ritz step, see
+        :class:`~pyg_basis.nn.rayleigh_ritz.RayleighRitz`.
 
-    def _weighted_rows(self, x: Tensor) -> Tensor:
-        """The rows that are orthonormal without further weights."""
+        The columns are ordered and nearly orthonormal, and their eigenvalues are in
+        :obj:`readout.eigenvalues`, with some beyond. Signs, and the bases of nearly
+        equal eigenvalues, follow the anchors' reference rows, or the present output of
+        a layer without a reference. The degrees stay as they are, see
+        :meth:`fit_degree`.
+
+        Args:
+            x (Tensor or Data or iterable): A sample of nodes :obj:`[n, d]`, whose graph
+                is made as that of batches, only larger; or a
+                :class:`~torch_geometric.data.Data` with features :obj:`x` and the
+                edges of a symmetric graph. The size of the sample sets which operator
+                is approximated. Several samples are taken one after another until the
+                vectors settle; their mean has less of the noise of each.
+            seed (int, optional): Seed of the random mixture of many hidden features.
+                (default: :obj:`0`)
+
+        Returns:
+            RitzVectors: The vectors and some beyond as functions of
+            :meth:`hidden`, or nothing where the output stays as it was.
+
+        Raises:
+            ValueError: If the features or the graph are not valid.
+
+        Warns:
+            UserWarning: If the hidden features do not span :math:`K` directions. The
+                output stays as it was.
+        """
+        samples = [x] if isinstance(x, (Tensor, Data)) else x
+        moments = None
+        with evaluating(self):
+            for rows, laplacian in map(self._graph_of, samples):
+                if moments is None:
+                    moments = self.new_moments(rows, len(rows), seed)
+                moments.add(rows, laplacian)
+                if moments.is_settled(self.num_searched, SETTLED):
+                    break
+            if moments is None:
+                raise ValueError(
+                    "x holds no sample: give a sample of the training features"
+                )
+            vectors = self.read_out(moments)
+        if vectors is None:
+            # The decorators stand between.
+            warn_about_span(self, stacklevel=6)
+        return vectors
+
+    @property
+    def num_searched(self) -> int:
+        r"""Eigenvectors that a read-out has to find, the trivial one included."""
+        return self.embedding.num_pairs
+
+    def new_moments(self, x: Tensor, num_nodes: int, seed: int = 0) -> RayleighRitz:
+        r"""Moments of the hidden features, to which graphs may be added, of
+        :obj:`num_nodes` each; their directions are those of the nodes
+        :obj:`x [n, d]`."""
+        generator = torch.Generator().manual_seed(seed)
+        num_vectors = self.num_searched + NUM_BEYOND
+        return RayleighRitz(self.hidden, x, num_nodes, num_vectors, generator)
+
+    def read_out(self, moments: RayleighRitz) -> RitzVectors | None:
+        r"""Takes the output layer from the moments of some graphs, see
+        :meth:`rayleigh_ritz`; nothing where the hidden features do not span enough."""
+        num_vectors = self.num_searched + NUM_BEYOND
+        values, coefficients = moments.solve(num_vectors)
+        if len(values) < self.num_searched:
+            return None
+        first = self.num_searched - self.num_eigenvectors
+        values, coefficients = values[first:], coefficients[:, first:]
+        vectors = moments.vectors(values, coefficients)
+        known, rows = self._followed(moments)
+        kept = slice(self.num_eigenvectors)
+        rotation = within_eigenspaces(
+            vectors.rows(self.hidden(known))[:, kept], rows, values[kept]
+        )
+        coefficients[:, kept] = coefficients[:, kept] @ rotation
+        vectors = moments.vectors(values, coefficients)
+        self.readout.fit(vectors)
+        return vectors
+
+    def _graph_of(self, sample: Tensor | Data) -> tuple[Tensor, Laplacian]:
+        """The nodes and the Laplacian of a sample's graph."""
+        if isinstance(sample, Tensor):
+            x = self._checked(sample).to(self.anchors.device)
+            return x, self.embedding.operator(x)
+        if not isinstance(sample, Data) or sample.x is None:
+            raise ValueError(
+                f"x holds a {type(sample).__name__}: give a tensor [n, "
+                f"{self.in_channels}], or a Data with x and edge_index"
+            )
+        graph = GivenGraph.from_data(sample)
+        x = self._checked(sample.x).to(self.anchors.device)
+        if len(x) != graph.num_nodes:
+            raise ValueError(
+                f"x has features of {len(x)} nodes and edges among "
+                f"num_nodes={graph.num_nodes}: give every node a row of x"
+            )
+        if graph.weight.nnz == 0:
+            raise ValueError(
+                "x has no edges of positive weight, and no eigenvectors to be read "
+                "out: give a graph with edges, or a tensor of points"
+            )
+        return x, graph.laplacian(self.embedding.laplacian)
+
+    def _followed(self, moments: RayleighRitz) -> tuple[Tensor, Tensor]:
+        """Nodes, and the rows there whose signs are taken over."""
+        if self.is_initialized:
+            return self.anchors, self.reference
+        return moments.x, self._rows(moments.x)
+
+    def hidden(self, x: Tensor) -> Tensor:
+        r"""The network's hidden features :obj:`[n, h]` of points :obj:`x [n, d]`, those
+        of all layers that it gives."""
         x = self._checked(x)
-        rows = self._rows(x)
-        is_weighted = self.extend_degree or self.laplacian == "rw"
-        return self._times_degree(rows, x) if is_weighted else rows
-
-    def _times_degree(self, rows: Tensor, x: Tensor) -> Tensor:
-        return rows * self.degree(x).unsqueeze(1)
+        # Autocast, where it is on, is for the network alone.
+        given = self.network(self.standardization(x))
+        layers = given if isinstance(given, tuple) else (given,)
+        hidden = torch.cat([layer.to(x.dtype) for layer in layers], dim=1)
+        width = self.readout.earlier.size(1) + self.readout.in_features
+        if hidden.shape != (x.size(0), width):
+            raise ValueError(
+                f"network gives shape {tuple(hidden.shape)} for {x.size(0)} nodes, "
+                f"expected ({x.size(0)}, {width}): its width must not change"
+            )
+        return hidden
 
     def _rows(self, x: Tensor) -> Tensor:
-        """The network's rows, in the form of the targets."""
-        # Autocast, where it is on, is for the network alone.
-        rows: Tensor = self.network(self.standardization(x)).to(x.dtype)
-        if rows.shape != (x.size(0), self.num_eigenvectors):
-            raise ValueError(
-                f"network gives shape {tuple(rows.shape)} for {x.size(0)} nodes, "
-                f"expected ({x.size(0)}, {self.num_eigenvectors}): it must end in "
-                f"num_eigenvectors columns"
-            )
+        """The rows in the form of the targets."""
+        rows: Tensor = self.readout(self.hidden(x))
         return rows
 
     def _checked(self, x: Tensor) -> Tensor:
@@ -310,3 +429,33 @@ class BASiSLayer(ReferenceSpace):
             f"{self.__class__.__name__}({self.in_channels}, {self.num_eigenvectors}, "
             f"num_anchors={self.num_anchors}, laplacian={self.laplacian!r})"
         )
+
+
+def _hidden_widths(network: nn.Module, in_channels: int) -> list[int]:
+    """The widths of the layers that a network gives, by a pass of two rows."""
+    like = next(network.parameters(), torch.zeros(()))
+    x = torch.zeros(2, in_channels, dtype=like.dtype, device=like.device)
+    with torch.no_grad(), evaluating(network):
+        given = network(x)
+    layers = given if isinstance(given, tuple) else (given,)
+    for layer in layers:
+        shape = tuple(getattr(layer, "shape", ()))
+        if len(shape) != 2 or shape[0] != 2 or shape[1] == 0:
+            raise ValueError(
+                f"network gives {shape or type(layer).__name__} for 2 nodes of "
+                f"{in_channels} features: it must give hidden features [2, h], or a "
+                f"tuple of several layers' outputs"
+            )
+    return [layer.size(1) for layer in layers]
+
+
+def warn_about_span(layer: BASiSLayer, stacklevel: int) -> None:
+    r"""Warns that the hidden features do not span as many directions as are to be read
+    out."""
+    warnings.warn(
+        f"the hidden features do not span the num_eigenvectors="
+        f"{layer.num_eigenvectors} directions that are to be read out of them, so the "
+        f"output layer stays as it was trained: use a wider network, or more nodes",
+        UserWarning,
+        stacklevel=stacklevel,
+    )

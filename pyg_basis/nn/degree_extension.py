@@ -9,6 +9,10 @@ DEGREE_SAMPLE = 10_000
 # Ridge of the normal equations, relative to their mean diagonal: small enough
 # to follow the degrees, large enough to average the noise of single nodes.
 RIDGE = 1e-4
+# The least bandwidth: the inverse of its square is finite in single precision.
+NARROWEST = 1e-15
+# Rows whose kernels are held at once.
+BLOCK_ROWS = 4096
 # A centre's bandwidth is the distance to this nearest other centre.
 BANDWIDTH_NEIGHBOR = 7
 
@@ -31,7 +35,7 @@ class DegreeExtension(nn.Module):
     Args:
         in_channels (int): Width of the features :math:`d`.
         num_centers (int, optional): Number of centres :math:`z_j`.
-            (default: :obj:`1000`)
+            (default: :obj:`2000`)
     """
 
     centers: Tensor
@@ -39,7 +43,7 @@ class DegreeExtension(nn.Module):
     coefficients: Tensor
     intercept: Tensor
 
-    def __init__(self, in_channels: int, num_centers: int = 1000) -> None:
+    def __init__(self, in_channels: int, num_centers: int = 2000) -> None:
         super().__init__()
         self.register_buffer("centers", torch.zeros(num_centers, in_channels))
         self.register_buffer("bandwidths", torch.ones(num_centers))
@@ -53,6 +57,7 @@ class DegreeExtension(nn.Module):
         self.coefficients.zero_()
         self.intercept.zero_()
 
+    @full_precision
     def fit(self, x: Tensor, degree: Tensor, generator: torch.Generator) -> None:
         r"""Fits to the degrees :obj:`[n]` of the nodes :obj:`x [n, d]`; the
         centres are drawn from the nodes with a CPU :obj:`generator`."""
@@ -63,10 +68,11 @@ class DegreeExtension(nn.Module):
         self.centers[:num_centers] = x[drawn.to(x.device)]
         centers = self.centers[:num_centers]
         neighbor = min(BANDWIDTH_NEIGHBOR, num_centers - 1)
-        distance = self._distance(centers)[:, :num_centers]
-        distance = distance.kthvalue(neighbor + 1, dim=1).values
-        # Duplicated centres would have no width; any positive one is finite.
-        floor = distance.mean().clamp(min=torch.finfo(x.dtype).tiny) * 1e-3
+        # From a near origin, as in the kernel.
+        near = centers - centers[0]
+        distance = torch.cdist(near, near).kthvalue(neighbor + 1, dim=1).values
+        # Duplicated centers would have no width; any positive one is finite.
+        floor = (distance.mean() * 1e-3).clamp(min=NARROWEST)
         self.bandwidths[:num_centers] = distance.maximum(floor)
 
         # An isolated node has no logarithm; it counts as the least connected one.
@@ -78,11 +84,19 @@ class DegreeExtension(nn.Module):
         log_root = log_root - 0.5 * (2 * log_root).exp().mean().log()
         # The intercept is what points far from all centres get. It comes out
         # below the mean, as sparse regions have low degrees.
-        kernel = self._kernel(x)[:, :num_centers].double()
-        design = torch.cat([kernel, torch.ones_like(kernel[:, :1])], dim=1)
-        gram = design.T @ design
+        size = num_centers + 1
+        gram, moments = (log_root.new_zeros(size, n) for n in (size, 1))
+        for rows, roots in zip(
+            x.split(BLOCK_ROWS), log_root.split(BLOCK_ROWS), strict=True
+        ):
+            kernel = self._kernel(rows)[:, :num_centers]
+            design = torch.cat([kernel, torch.ones_like(kernel[:, :1])], dim=1)
+            # Products of a block in single precision, in half the time: what rounding
+            # leaves is far below the ridge. Blocks add up in double precision.
+            gram += design.T @ design
+            moments += design.double().T @ roots.unsqueeze(1)
         gram.diagonal().add_(RIDGE * gram.diagonal().mean())
-        solution = torch.linalg.solve(gram, design.T @ log_root)
+        solution = torch.linalg.solve(gram, moments).squeeze(1)
         self.coefficients[:num_centers] = solution[:-1].to(self.coefficients)
         self.intercept.copy_(solution[-1])
 
@@ -93,19 +107,16 @@ class DegreeExtension(nn.Module):
         return (self._kernel(x) @ self.coefficients + self.intercept).exp()
 
     def _kernel(self, x: Tensor) -> Tensor:
-        return torch.exp(-((self._distance(x) / self.bandwidths) ** 2))
-
-    def _distance(self, x: Tensor) -> Tensor:
-        # cdist squares by a matrix product, which loses the digits of distances
-        # that are small beside the distance to the origin: take a near one.
-        origin = self.centers[0]
-        # The mode is named, as the automatic one depends on the number of points:
-        # an exported or compiled module would be bound to more than 25 of them.
-        return torch.cdist(
-            x - origin,
-            self.centers - origin,
-            compute_mode="use_mm_for_euclid_dist",
-        )
+        # One matrix product gives the exponents, -(|x|^2 - 2 x z + |z|^2) / s^2. It
+        # loses the digits of distances that are small beside those to the origin: take
+        # a near one.
+        x, centers = x - self.centers[0], self.centers - self.centers[0]
+        precision = self.bandwidths.square().reciprocal()
+        rows = torch.cat([2 * x, -x.square().sum(dim=1, keepdim=True)], dim=1)
+        columns = torch.cat([centers, torch.ones_like(centers[:, :1])], dim=1)
+        offset = -precision * centers.square().sum(dim=1)
+        exponent = torch.addmm(offset, rows, (columns * precision.unsqueeze(1)).T)
+        return exponent.clamp(max=0).exp()
 
     def __repr__(self) -> str:
         num_centers, in_channels = self.centers.shape

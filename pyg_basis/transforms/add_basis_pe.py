@@ -7,6 +7,7 @@ from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
 from pyg_basis.nn import BASiSLayer
+from pyg_basis.nn._evaluating import evaluating
 from pyg_basis.transforms._node_attribute import add_node_attribute, checked_graph
 
 # Enough rows to keep the matrix products busy.
@@ -62,13 +63,8 @@ class AddBASiSPE(BaseTransform):
                 f"to the features it was trained on, or name them by input_name"
             )
         device = self.layer.anchors.device
-        modes = [(module, module.training) for module in self.layer.modules()]
-        self.layer.eval()
-        try:
+        with evaluating(self.layer):
             rows = [self.layer(part.to(device)) for part in x.split(BLOCK_ROWS)]
-        finally:
-            for module, is_training in modes:  # parts of it may be frozen
-                module.training = is_training
         of_all = torch.cat(rows).to(x.device)
         is_finite = of_all.isfinite().all(dim=1)
         if not bool(is_finite.all()):

@@ -28,7 +28,8 @@ def test_a_quick_run_of_every_method(quick, tmp_path):
         assert 0 <= run["nmi"] <= 1
         assert run["linear_accuracy"] > 0.5
     iterations = {run["method"]: run.get("iterations") for run in runs}
-    assert iterations["basis"] == iterations["spectralnet"] == 20
+    # BASiS ends where more batches have nothing to gain.
+    assert iterations["basis"] in (10, 20) and iterations["spectralnet"] == 20
     distances = {run["method"]: run["grassmann_distance"] for run in runs}
     assert distances["exact"] == 0 < distances["basis"]
     assert str(tmp_path) not in json.dumps(record)

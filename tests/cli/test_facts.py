@@ -13,6 +13,8 @@ from pyg_basis.cli._facts import facts_of_model, facts_of_points
 from pyg_basis.cli._model_file import Model
 from pyg_basis.cli._points import Points
 
+from .conftest import SMALL
+
 
 def test_facts_of_an_embedding(fitted: BASiS) -> None:
     facts = facts_of_model(Model(fitted, None))
@@ -23,12 +25,29 @@ def test_facts_of_an_embedding(fitted: BASiS) -> None:
     assert facts["n_iter"] == 5
     assert facts["last_loss"] == fitted.history_["loss"][-1]
     assert facts["eigenvalues"] == fitted.eigenvalues_.tolist()
+    assert facts["quality"] == fitted.quality_
     assert facts["parameters"]["laplacian"] == "rw"
     assert facts["parameters"]["n_anchors"] == 16
     # Ten thousand were asked for, of 300 points.
     assert facts["parameters"]["reference_size"] == 10_000
     assert facts["used"]["reference_size"] == 300
     assert facts["used"]["n_anchors"] == 16
+
+
+def test_facts_without_an_eigengap(blobs: np.ndarray) -> None:
+    # One feature and the constant: no further eigenvalue is known.
+    settings: dict[str, Any] = {**SMALL, "network": torch.nn.Linear(3, 1)}
+    narrow = BASiS(2, random_state=0, **settings).fit(blobs)
+    facts = facts_of_model(Model(narrow, None))
+    assert len(facts["eigenvalues"]) == 2
+    assert json.loads(json.dumps(facts, allow_nan=False)) == facts
+
+
+def test_facts_without_a_read_out(blobs: np.ndarray) -> None:
+    fitted = BASiS(2, readout=False, random_state=0, **SMALL).fit(blobs)
+    facts = facts_of_model(Model(fitted, None))
+    assert json.loads(json.dumps(facts, allow_nan=False)) == facts
+    assert facts["quality"] is None and facts["parameters"]["readout"] is False
 
 
 def test_facts_of_a_clustering(fitted: BASiS, blobs: np.ndarray) -> None:

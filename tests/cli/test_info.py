@@ -14,6 +14,7 @@ def test_a_model(run: Run, model: Path, fitted: BASiS) -> None:
     facts = json.loads(run("info", model, "--json").stdout)
     assert facts["eigenvalues"] == fitted.eigenvalues_.tolist()
     assert facts["parameters"]["batch_size"] == 64
+    assert facts["quality"] == fitted.quality_
     result = run("info", model)
     assert result.exit_code == 0 and result.stderr == ""
     lines = dict(
@@ -25,6 +26,11 @@ def test_a_model(run: Run, model: Path, fitted: BASiS) -> None:
     assert lines["laplacian"] == "rw"
     values = [float(value) for value in lines["eigenvalues"].split(", ")]
     np.testing.assert_allclose(values, fitted.eigenvalues_, rtol=1e-5)
+    quality = fitted.quality_
+    assert quality is not None and "quality" in result.stdout.splitlines()
+    assert lines["grassmann_distance"] == f"{quality['grassmann_distance']:.6g}"
+    assert len(lines["captured"].split(", ")) == 3
+    assert lines["held_out"].strip() == "False" and lines["num_nodes"] == "300"
 
 
 def test_a_clustering(run: Run, model: Path, points: Path) -> None:

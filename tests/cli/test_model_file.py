@@ -30,7 +30,9 @@ def test_clusters_there_and_back(
     centers = again.kmeans_.cluster_centers_
     assert np.array_equal(centers, kmeans.cluster_centers_)
     assert centers.dtype == kmeans.cluster_centers_.dtype
-    assert np.array_equal(again.predict(blobs), kmeans.labels_)
+    # Not kmeans.labels_, which are of centered rows: seven clusters of three blobs have
+    # borders where rounding decides.
+    assert np.array_equal(again.predict(blobs), kmeans.predict(embedding))
     new = blobs[::-1] + np.float32(0.25)
     assert np.array_equal(again.predict(new), clustering.predict(new))
     # What reads an embedding reads this file too.

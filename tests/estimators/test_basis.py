@@ -19,7 +19,7 @@ from torch.utils.data import Dataset, TensorDataset
 
 from pyg_basis import BASiS
 from pyg_basis.datasets import two_moons
-from pyg_basis.estimators import _point_training, _source
+from pyg_basis.estimators import _point_training
 from pyg_basis.loader import ExactEmbedding
 from pyg_basis.metrics import grassmann_distance
 
@@ -44,10 +44,10 @@ def three_blobs(num_points: int = 300, seed: int = 0) -> Points:
     return x + corners[np.arange(num_points) % 3]
 
 
-def network(num_columns: int = 2) -> nn.Module:
+def network() -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return nn.Sequential(nn.Linear(3, 64), nn.ReLU(), nn.Linear(64, num_columns))
+        return nn.Sequential(nn.Linear(3, 64), nn.ReLU())
 
 
 class Rows(Dataset[Any]):
@@ -76,16 +76,16 @@ def test_learns_the_eigenvectors(laplacian: Any) -> None:
     x = three_blobs()
     basis = quick(
         n_components=3, n_anchors=60, batch_size=300, n_neighbors=20, max_iter=150,
-        laplacian=laplacian, network=network(3), learning_rate=1e-2,
+        laplacian=laplacian, network=network(), learning_rate=1e-2,
     ).fit(x)  # fmt: skip
     exact = ExactEmbedding(3, 20, laplacian=laplacian)(torch.from_numpy(x))
     assert grassmann_distance(basis.transform(x), exact.vectors) < 0.1
-    assert basis.eigenvalues_ == pytest.approx(
-        ExactEmbedding(3, 20, laplacian="rw" if laplacian == "sym" else laplacian)(
-            torch.from_numpy(x)
-        ).values.numpy(),
-        abs=1e-3,
-    )
+    # Those of the random walk are the same values. They are approached from above: what
+    # is missing of a vector counts with the later eigenvalues.
+    kind = "rw" if laplacian == "sym" else laplacian
+    values = ExactEmbedding(4, 20, laplacian=kind)(torch.from_numpy(x)).values.numpy()
+    assert (basis.eigenvalues_[:3] >= values[:3] - 1e-6).all()
+    assert basis.eigenvalues_[:3] == pytest.approx(values[:3], abs=0.1 * values[3])
 
 
 def test_drop_trivial() -> None:
@@ -94,7 +94,7 @@ def test_drop_trivial() -> None:
         "n_anchors": 60, "batch_size": 300, "n_neighbors": 20, "max_iter": 150,
         "laplacian": "rw", "learning_rate": 1e-2,
     }  # fmt: skip
-    kept = quick(n_components=3, network=network(3), **settings).fit(x)
+    kept = quick(n_components=3, network=network(), **settings).fit(x)
     dropped = quick(drop_trivial=True, network=network(), **settings).fit(x)
     exact = ExactEmbedding(2, 20, laplacian="rw", drop_trivial=True)
     vectors = exact(torch.from_numpy(x)).vectors
@@ -108,19 +108,16 @@ def test_drop_trivial() -> None:
 
 def test_embedding_has_mean_square_1() -> None:
     x = three_blobs()
-    embedding = quick(max_iter=50).fit_transform(x)
-    assert (embedding**2).mean(axis=0) == pytest.approx([1, 1], rel=0.01)
+    for readout in (True, False):
+        embedding = quick(max_iter=50, readout=readout).fit_transform(x)
+        assert (embedding**2).mean(axis=0) == pytest.approx([1, 1], rel=0.1)
 
 
-def test_orthonormal_over_all_points_not_over_the_sample_alone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(_point_training, "DEGREE_SAMPLE", 100)
-    monkeypatch.setattr(_source, "BLOCK_ROWS", 70)
-    x = three_blobs()
-    settings: dict[str, Any] = {"n_components": 3, "reference_size": None}
-    embedding = quick(max_iter=50, **settings).fit_transform(x)
-    assert embedding.T @ embedding / 300 == pytest.approx(np.eye(3), abs=1e-4)
+def test_columns_are_nearly_orthonormal_at_new_points() -> None:
+    x = three_blobs(3000)
+    settings: dict[str, Any] = {"n_components": 3, "reference_size": 500}
+    embedding = quick(max_iter=50, **settings).fit(x[:2000]).transform(x[2000:])
+    assert embedding.T @ embedding / 1000 == pytest.approx(np.eye(3), abs=0.1)
 
 
 def test_per_class_anchors_of_string_labels() -> None:
@@ -238,7 +235,7 @@ def test_memory_mapped_array_is_not_read_whole(
     tmp_path: Path, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_point_training, "DEGREE_SAMPLE", 1000)
-    monkeypatch.setattr(_point_training, "ORTHONORMALIZATION_SAMPLE", 1000)
+    monkeypatch.setattr(_point_training, "DEGREE_NODES", 1000)
     # A reference and degrees of bounded size, whatever the number of points.
     settings = {"reference_size": None}
     x = 50 + 10 * three_blobs(300_000)
@@ -331,23 +328,23 @@ def test_history() -> None:
     }  # fmt: skip
     assert set(basis.history_) == names
     assert {len(values) for values in basis.history_.values()} == {12}
-    assert basis.history_["learning_rate"][:6] == [1e-3] * 6
-    assert basis.history_["learning_rate"][-1] == pytest.approx(1e-3 / 6)
+    assert basis.history_["learning_rate"] == [3e-3] * 12
     assert all(basis.history_["converged"])
-    assert basis.eigenvalues_.shape == (2,)
+    assert basis.eigenvalues_.shape == (2 + 5,)
+    # With one entry a look.
+    history = quick(max_iter=12).fit(three_blobs()).history_
+    assert set(history) == names | {"excess"} and len(history["excess"]) == 1
 
 
 def test_early_stop() -> None:
     # Far apart: the targets are constants on each blob, the same in every batch.
     x = three_blobs() + 100 * np.eye(3)[np.arange(300) % 3]
     easy: dict[str, Any] = {
-        "n_components": 3, "network": network(3), "learning_rate": 1e-2,
+        "n_components": 3, "network": network(), "learning_rate": 1e-2,
     }  # fmt: skip
     stopped = quick(max_iter=2500, **easy).fit(x)
-    assert stopped.n_iter_ < 1500
+    assert stopped.n_iter_ in (10, 20, 40)
     assert len(stopped.history_["loss"]) == stopped.n_iter_
-    rates = stopped.history_["learning_rate"]
-    assert rates[-1] < 0.01 * rates[0]  # it has decayed all the way
     assert quick(max_iter=stopped.n_iter_ + 50, tol=None, **easy).fit(x).n_iter_ == (
         stopped.n_iter_ + 50
     )
@@ -381,9 +378,18 @@ def test_network_with_dropout_is_switched_to_evaluation() -> None:
     assert np.array_equal(basis.transform(x), basis.transform(x))
 
 
-def test_network_of_a_wrong_width() -> None:
-    with pytest.raises(ValueError, match=r"network gives shape .*num_eigenvectors"):
-        quick(network=nn.Linear(3, 5)).fit(three_blobs())
+@pytest.mark.parametrize("width", [1, 2, 5, 40])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_network_of_any_width(width: int) -> None:
+    basis = quick(network=nn.Linear(3, width)).fit(three_blobs())
+    assert basis.transform(three_blobs()).shape == (300, 2)
+
+
+def test_network_that_gives_no_features_of_nodes() -> None:
+    with pytest.raises(
+        ValueError, match=r"network gives \(6,\) .*hidden features \[2,"
+    ):
+        quick(network=nn.Flatten(0)).fit(three_blobs())
 
 
 # --- warnings
@@ -544,6 +550,8 @@ BAD_PARAMETERS = [
         ("bandwidth", value, "'self_tuning', 'global' or a positive number")
         for value in (0, -1.0, np.nan, np.inf, "wide", None, True, np.ones(2), [1.0])
     ],
+    ("readout", 0, "True or False"),
+    ("readout", None, "True or False"),
     ("anchors", "best", "'random'"),
     ("anchors", 5, "'per_class'"),
     ("alignment", "affine", "'lstsq', 'ransac', 'orthogonal'"),
@@ -603,7 +611,7 @@ def failing_fits() -> dict[str, Any]:
         "nan": lambda b: b.fit(np.full((300, 6), np.nan)),
         "too few points": lambda b: b.fit(wide[:2]),
         "no labels": lambda b: b.set_params(anchors="per_class").fit(wide),
-        "network": lambda b: b.set_params(network=nn.Linear(6, 5)).fit(wide),
+        "network": lambda b: b.set_params(network=nn.Flatten(0)).fit(wide),
         "dataset": lambda b: b.fit(Rows(np.full((300, 6), np.nan))),
         "random_state": lambda b: b.set_params(random_state="x").fit(wide),
     }

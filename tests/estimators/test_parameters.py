@@ -29,7 +29,7 @@ def test_every_parameter_but_the_free_ones_has_a_rule() -> None:
         {"laplacian": "rw", "alignment": "ransac", "anchors": "kmeans++"},
         {"bandwidth": "global"},
         {"bandwidth": np.float32(0.5), "learning_rate": 1, "tol": 0},
-        {"tol": None, "network": torch.nn.Identity()},
+        {"tol": None, "network": torch.nn.Identity(), "readout": False},
         {"device": torch.device("cpu")},
         *[{"graph": graph} for graph in GRAPHS],
     ],

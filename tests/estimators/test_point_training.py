@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 from pyg_basis import BASiS
 from pyg_basis.estimators import _point_training
 from pyg_basis.estimators._point_training import Training, point_training
-from pyg_basis.loader import FeatureSource, choose_anchors
+from pyg_basis.loader import ExactEmbedding, FeatureSource, choose_anchors
 
 
 def points(num_points: int = 200) -> Tensor:
@@ -66,7 +66,7 @@ def test_anchors_that_were_exchanged_are_not_drawn(
 
 
 def test_batches_are_the_anchors_and_other_points() -> None:
-    layer, batches, sample, sizes = training()
+    layer, batches, _, held_out, sizes = training()
     assert sizes == (60, 20, 8, 200, 6)
     batches = list(batches)
     assert len(batches) == 4
@@ -79,11 +79,12 @@ def test_batches_are_the_anchors_and_other_points() -> None:
         # No anchor is drawn a second time.
         assert len(others) == 40 and not others & anchors
         assert others <= rows(points())
-    assert sample.tolist() == list(range(200))
+    # All points are in the reference: there is none to be held out.
+    assert held_out.took_part and rows(held_out.x) == rows(points())
 
 
 def test_targets_are_those_of_the_layer() -> None:
-    layer, batches, _, _ = training()
+    layer, batches, *_ = training()
     for batch in batches:
         expected = layer.targets(batch.x[20:])
         assert torch.equal(batch.y, expected.y)
@@ -104,12 +105,15 @@ def test_reference_has_the_size_asked_for() -> None:
 
 
 def test_layer_is_ready() -> None:
-    layer = training().layer
+    made = training()
+    layer = made.layer
     standardized = layer.standardization(points())
     mean, spread = standardized.mean(dim=0), standardized.std(dim=0, correction=0)
     torch.testing.assert_close(mean, torch.zeros(3), rtol=0, atol=1e-5)
     torch.testing.assert_close(spread, torch.ones(3), rtol=1e-4, atol=0)
-    # Degrees vary, and have mean square 1 over the sample: all points.
+    made.read_out.finish()
+    # Degrees are learned with the read-out. They vary, and have mean square 1 over the
+    # sample: all points.
     degree = layer.degree(points())
     assert degree.std() > 0.01
     assert degree.square().mean() == pytest.approx(1, abs=0.05)
@@ -118,8 +122,8 @@ def test_layer_is_ready() -> None:
 def test_sample_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_point_training, "DEGREE_SAMPLE", 90)
     source = Recorded(points())
-    layer, batches, _, _ = training(source, reference_size=None)
-    _, sample = source.asked  # the first is asked for its width
+    layer, batches, *_ = training(source, reference_size=None)
+    sample = source.asked[1]  # the first is asked for its width
     assert len(set(sample)) == 90
     assert rows(layer.anchors) < rows(points()[sample])
     # All points are drawn for batches, all the same.
@@ -131,21 +135,93 @@ def test_sample_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(set(source.asked[1])) == 150
 
 
-def test_the_last_sample_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_point_training, "ORTHONORMALIZATION_SAMPLE", 70)
-    sample, again, other = (training(seed=seed).sample.tolist() for seed in (0, 0, 1))
-    assert sample == sorted(set(sample)) and len(sample) == 70
-    assert sample == again != other
-    # Nothing else hangs on its size.
-    bounded = training().layer.state_dict()
-    monkeypatch.undo()
-    for name, value in training().layer.state_dict().items():
-        assert torch.equal(value, bounded[name]), name
+def held_out_training(
+    monkeypatch: pytest.MonkeyPatch, num_points: int = 2500, **settings: Any
+) -> tuple[Training, list[list[int]]]:
+    """A reference of 200 points, and 50 that are held out; and the row numbers that
+    were asked for: the sample, and what the fit is measured on."""
+    monkeypatch.setattr(_point_training, "DEGREE_SAMPLE", 300)
+    source = Recorded(points(num_points))
+    made = training(source, reference_size=200, **settings)
+    _, *source.asked = source.asked  # its width
+    return made, source.asked
+
+
+def test_held_out_points_take_no_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, asked = held_out_training(monkeypatch, max_iter=60)
+    held_out = rows(made.held_out.x)
+    assert not made.held_out.took_part and len(held_out) == 50
+    sample, measured = asked
+    assert rows(points(2500)[measured[:50]]) == held_out
+    assert len(sample) == 300 and not set(measured[:50]) & set(sample)
+    drawn = set().union(*[rows(batch.x) for batch in made.batches])
+    assert len(drawn) > 1500 and not drawn & held_out
+    made.read_out.finish()
+    assert len(asked) > 2  # it took further graphs
+    assert not set().union(*asked[2:]) & set(measured[:50])
+
+
+def test_held_out_points_have_exact_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, (_, measured) = held_out_training(monkeypatch)
+    # The exact embedding of a set as large as the reference, which they are among.
+    assert len(set(measured)) == 200
+    expected = ExactEmbedding(2, 8)(points(2500)[measured]).vectors[:50]
+    torch.testing.assert_close(made.held_out.exact, expected)
+
+
+@pytest.mark.parametrize(
+    ("num_points", "settings", "num_held_out"),
+    [
+        (200, {}, 0),  # all are in the reference
+        (279, {}, 0),  # half of those beyond it are fewer than 20 an eigenvector
+        (280, {}, 40),
+        (2500, {}, 50),  # a quarter of the reference
+        (2500, {"n_components": 3}, 0),
+        (2500, {"readout": False}, 0),
+    ],
+)
+def test_how_many_are_held_out(
+    monkeypatch: pytest.MonkeyPatch,
+    num_points: int,
+    settings: dict[str, Any],
+    num_held_out: int,
+) -> None:
+    monkeypatch.setattr(_point_training, "DEGREE_SAMPLE", 200)
+    basis = BASiS(2, n_anchors=20, batch_size=60, n_neighbors=8, reference_size=200)
+    source = FeatureSource(points(num_points))
+    held_out = point_training(basis.set_params(**settings), source, None, 0).held_out
+    assert held_out.took_part == (num_held_out == 0)
+    assert len(held_out.x) == len(held_out.exact) == (num_held_out or 200)
+
+
+def test_further_graphs_are_of_other_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, asked = held_out_training(monkeypatch)
+    graphs = list(made.read_out.others)
+    assert len(graphs) == 7  # eight with the first
+    sample, _, *others = asked
+    assert [len(index) for index in others] == [200] * 7
+    # None comes twice.
+    assert len(set().union(sample, *others)) == 300 + 7 * 200
+    for (x,), laplacian in graphs:
+        assert laplacian.num_nodes == 200 and laplacian.kind == "rw"
+        expected = made.layer.embedding.operator(x).degree
+        torch.testing.assert_close(laplacian.degree, expected)
+
+
+def test_further_graphs_of_few_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 750 points beside those held out: as many graphs as fill them twice.
+    made, asked = held_out_training(monkeypatch, num_points=800)
+    assert len(list(made.read_out.others)) == 6
+    sample, measured, *others = asked
+    assert not set(measured[:50]) & set().union(*others)
+    assert len(set().union(sample, *others)) > 700
+    # Of the reference alone there is no other graph.
+    assert not list(training().read_out.others)
 
 
 def test_few_points_lower_the_sizes() -> None:
     with pytest.warns(UserWarning, match="n_samples = 30 is below batch_size=60"):
-        layer, batches, _, sizes = training(points(30))
+        layer, batches, _, _, sizes = training(points(30))
     assert sizes == (30, 15, 7, 30, 0)
     assert layer.num_anchors == 15
     assert {batch.num_nodes for batch in batches} == {30}

@@ -1,5 +1,5 @@
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -8,7 +8,12 @@ from torch import nn
 from torch_geometric.data import Data
 
 from pyg_basis import BASiS, BASiSLayer
-from pyg_basis.estimators._training import WINDOW, train_layer, warn_about_batches
+from pyg_basis.estimators._training import (
+    FIRST_LOOK,
+    SAMPLING,
+    train_layer,
+    warn_about_batches,
+)
 
 
 def constant_batches(noise: float = 0.0) -> Iterator[Data]:
@@ -29,9 +34,9 @@ def constant_batches(noise: float = 0.0) -> Iterator[Data]:
 
 
 def linear_layer() -> BASiSLayer:
-    network = nn.Linear(2, 2, bias=False)
-    nn.init.zeros_(network.weight)
-    return BASiSLayer(2, 2, num_anchors=5, network=network)
+    layer = BASiSLayer(2, 2, num_anchors=5, network=nn.Identity())
+    nn.init.zeros_(layer.readout.weight)
+    return layer
 
 
 def train(**kwargs: Any) -> tuple[BASiSLayer, dict[str, list[float]], torch.Tensor]:
@@ -46,19 +51,25 @@ def train(**kwargs: Any) -> tuple[BASiSLayer, dict[str, list[float]], torch.Tens
 def test_regression_is_solved() -> None:
     layer, history, eigenvalues = train(max_iter=2000)
     expected = torch.tensor([[1.0, -0.5], [0.5, 2.0]])
-    torch.testing.assert_close(layer.network.weight.data, expected, rtol=0, atol=1e-3)
+    torch.testing.assert_close(layer.readout.weight.data, expected, rtol=0, atol=1e-3)
     assert history["loss"][-1] < 1e-5 < history["loss"][0]
     assert eigenvalues.tolist() == [0.0, 0.5]
 
 
 @pytest.mark.parametrize("max_iter", [1, 2, 7, 10])
-def test_rate_is_constant_and_then_falls_to_zero(max_iter: int) -> None:
+def test_rate_falls_to_zero_without_a_read_out(max_iter: int) -> None:
     _, history, _ = train(max_iter=max_iter)
     half = max_iter / 2
     expected = [
         1e-2 if i <= half else 1e-2 * (max_iter - i) / half for i in range(max_iter)
     ]
     assert history["learning_rate"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("max_iter", [1, 2, 7, 10, 25])
+def test_rate_is_constant_before_a_read_out(max_iter: int) -> None:
+    _, history, _ = train(max_iter=max_iter, excess=lambda: 1.0)
+    assert history["learning_rate"] == [1e-2] * max_iter
 
 
 def test_history_holds_the_diagnostics() -> None:
@@ -78,38 +89,56 @@ def test_layer_ends_in_evaluation_mode() -> None:
     assert not train(max_iter=2)[0].training
 
 
-def test_stops_early_when_the_loss_stalls() -> None:
-    # Solved within the first window; the second one sees nothing, the third stalls.
-    _, history, _ = train(max_iter=5000, learning_rate=0.3, tol=1e-3)
-    count = len(history["loss"])
-    assert count % (2 * WINDOW) == 0 and 4 * WINDOW <= count <= 8 * WINDOW
-    rates = history["learning_rate"]
-    assert rates[count // 2 - 1] == rates[0] and rates[-1] < 0.01 * rates[0]
-
-
-def test_does_not_stop_while_the_loss_falls() -> None:
-    _, history, _ = train(max_iter=600, learning_rate=1e-4, tol=1e-4)
-    assert len(history["loss"]) == 600
-
-
-def test_without_tol_it_never_stops_early() -> None:
-    _, history, _ = train(max_iter=900, learning_rate=0.3, tol=None)
-    assert len(history["loss"]) == 900
+def looks(*values: float) -> Callable[[], float]:
+    """What is found missing, one value a look; a further look fails."""
+    found = iter(values)
+    return lambda: next(found)
 
 
 @pytest.mark.parametrize(
-    ("max_iter", "expected"),
+    ("excesses", "num_batches"),
     [
-        (6 * WINDOW, 4 * WINDOW),  # as many again as the first two windows
-        (60 * WINDOW, 4 * WINDOW),
-        (300, 200),  # the default: windows of 50
-        (20, 20),  # two windows of 10 are no first half
-        (45, 40),
+        ([1.0, 0.95], 20),  # less than a tenth smaller
+        ([1.0, 2.0], 20),
+        ([1.0, 0.8, 0.75], 40),
+        ([1.0, 0.8, 0.6, 0.6], 80),
+        # Features that do not span all directions yet may come to do so.
+        ([float("inf"), float("inf"), 1.0, 0.95], 80),
+        ([2 * SAMPLING], 10),  # what the sampling leaves, for both vectors
+        ([1.0, 2 * SAMPLING], 20),
+        ([1.0, 0.8, 0.6, 0.4], 100),  # max_iter
     ],
 )
-def test_early_stop_comes_in_the_first_half_only(max_iter, expected) -> None:
-    _, history, _ = train(max_iter=max_iter, learning_rate=0.3, tol=1e9)
-    assert len(history["loss"]) == expected
+def test_ends_when_there_is_nothing_to_gain(
+    excesses: list[float], num_batches: int
+) -> None:
+    _, history, _ = train(max_iter=100, tol=0.1, excess=looks(*excesses))
+    assert FIRST_LOOK == 10
+    assert history["excess"] == excesses
+    assert len(history["loss"]) == len(history["rank"]) == num_batches
+
+
+def test_a_share_that_is_asked_for() -> None:
+    excesses = [1.0, 0.8]
+    assert len(train(tol=0.5, max_iter=30, excess=looks(*excesses))[1]["loss"]) == 20
+    excesses = [1.0, 0.999, 0.998]  # with 0, any gain will do
+    assert len(train(tol=0, max_iter=60, excess=looks(*excesses))[1]["loss"]) == 60
+    assert len(train(tol=0, max_iter=60, excess=looks(1.0, 1.001))[1]["loss"]) == 20
+
+
+def test_without_tol_nobody_looks() -> None:
+    _, history, _ = train(max_iter=45, tol=None, excess=looks())
+    assert len(history["loss"]) == 45 and "excess" not in history
+
+
+def test_nobody_looks_after_the_last_batch() -> None:
+    _, history, _ = train(max_iter=20, tol=0.1, excess=looks(1.0))
+    assert len(history["loss"]) == 20 and history["excess"] == [1.0]
+
+
+def test_without_a_read_out_training_never_ends_early() -> None:
+    _, history, _ = train(max_iter=300, learning_rate=0.3, tol=1e9)
+    assert len(history["loss"]) == 300 and "excess" not in history
 
 
 def history_of(num_batches: int = 20, **kwargs: list[Any]) -> dict[str, list[Any]]:
@@ -164,7 +193,6 @@ def test_as_many_components_as_null_vectors_is_no_cause() -> None:
 
 def test_dropout_draws_from_the_seed_and_leaves_the_generator_alone() -> None:
     network = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Dropout(0.5))
-    network.append(torch.nn.Linear(8, 2))
     x = torch.randn(80, 2, generator=torch.Generator().manual_seed(0))
     before = torch.get_rng_state()
     first, second = (

@@ -44,7 +44,7 @@ def loader(reference: AnchorReference, source=None, **settings) -> AnchorLoader:
     settings = {
         "batch_size": 30,
         "num_batches": 4,
-        "anchor_index": ANCHORS,
+        "excluded": ANCHORS,
         **settings,
     }
     return AnchorLoader(features() if source is None else source, reference, **settings)
@@ -98,9 +98,9 @@ def test_is_a_data_loader(reference) -> None:
     assert isinstance(loader(reference), DataLoader)
 
 
-def test_without_anchor_index_all_rows_are_drawn(reference) -> None:
+def test_without_excluded_all_rows_are_drawn(reference) -> None:
     nodes = set()
-    for batch in loader(reference, anchor_index=None, num_batches=40):
+    for batch in loader(reference, excluded=None, num_batches=40):
         nodes |= set(drawn(batch))
     assert nodes == set(range(NUM_NODES))
 
@@ -197,7 +197,7 @@ class Rows(Dataset):
 def test_more_rows_than_memory_has_room_to_count(reference) -> None:
     # No permutation of them could be made.
     index = torch.arange(10) * 10**13
-    batches = list(loader(reference, Rows(10**14), anchor_index=index))
+    batches = list(loader(reference, Rows(10**14), excluded=index))
     assert [batch.num_nodes for batch in batches] == [30] * 4
 
 
@@ -263,18 +263,18 @@ def test_no_batches(reference, num_batches) -> None:
 
 
 def test_nothing_but_anchors(reference) -> None:
-    match = "all 10 nodes are anchors: use fewer anchors than nodes"
+    match = "all 10 nodes are excluded: leave some to be drawn"
     with pytest.raises(ValueError, match=match):
-        loader(reference, features()[ANCHORS], anchor_index=torch.arange(10))
+        loader(reference, features()[ANCHORS], excluded=torch.arange(10))
 
 
 @pytest.mark.parametrize("index", [[-1, 5], [5, NUM_NODES]])
-def test_anchor_index_out_of_range(reference, index) -> None:
+def test_excluded_out_of_range(reference, index) -> None:
     match = (
-        f"anchor_index holds {index[0]} to {index[1]}, but source has 100 nodes: pass"
+        f"excluded holds {index[0]} to {index[1]}, but source has 100 nodes: pass row "
     )
     with pytest.raises(ValueError, match=match):
-        loader(reference, anchor_index=torch.tensor(index))
+        loader(reference, excluded=torch.tensor(index))
 
 
 class CountedRows(Rows):

@@ -63,6 +63,8 @@ def test_agrees_with_a_dense_decomposition_by_hand(kind, drop_trivial) -> None:
     assert np.diff(values[: 5 + drop_trivial]).min() > 1e-3, "vectors are not unique"
     found = ExactEmbedding(4, 8, laplacian=kind, drop_trivial=drop_trivial)(x)
     assert np.allclose(found.values, values[kept], rtol=0, atol=1e-8)
+    every = values[: 4 + drop_trivial]  # the trivial one as well
+    assert np.allclose(found.all_values, every, rtol=0, atol=1e-8)
     expected = one_sign(vectors[:, kept])
     assert np.allclose(one_sign(found.vectors.numpy()), expected, rtol=0, atol=1e-6)
     assert np.allclose(found.degree, weights.sum(axis=1))

@@ -46,6 +46,27 @@ def make(x: Tensor, embedding: ExactEmbedding = RANDOM_WALK, **settings: Any) ->
     )
 
 
+@pytest.mark.parametrize("embedding", SPACES)
+def test_knows_the_graph_that_it_was_embedded_by(embedding: Any) -> None:
+    x = blobs(TRIANGLE)
+    moving = make(x, embedding)
+    for known, features in ((moving, x), (moving.updated(2 * x)[0], 2 * x)):
+        graph = known.graph
+        assert graph is not None
+        # The same nodes, in an order of its own.
+        points = features[known.nodes]
+        assert sorted(graph.x.tolist()) == sorted(points.tolist())
+        operator = embedding.operator(graph.x)
+        assert graph.laplacian.kind == operator.kind
+        torch.testing.assert_close(
+            graph.laplacian.matrix.to_dense(), operator.matrix.to_dense()
+        )
+        values = embedding(graph.x).all_values
+        assert len(values) == embedding.num_pairs
+        found = graph.eigenvalues[: len(values)]
+        torch.testing.assert_close(found, values, atol=1e-4, rtol=1e-3)
+
+
 def change(now: Tensor, before: Tensor) -> float:
     return float((now - before).norm() / before.norm())
 

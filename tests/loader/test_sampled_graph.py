@@ -70,6 +70,13 @@ def test_all_nodes_sampled_give_the_exact_rows(kind, operator, drop_trivial) -> 
     torch.testing.assert_close(batch.y.square().mean(dim=0), torch.ones(3))
     values = WholeGraph.from_graph(graph, embedding).rows.values.float()
     torch.testing.assert_close(batch.eigenvalues, values, rtol=0, atol=1e-6)
+    # The reference set is the whole graph as well, and has the trivial one too.
+    every = WholeGraph.from_graph(graph, embedding).eigenvalues
+    assert len(every) == 3 + drop_trivial
+    torch.testing.assert_close(targets.eigenvalues, every, rtol=0, atol=1e-6)
+    nodes, known = targets.known_rows()
+    assert len(nodes) == (180 if operator == "coarsened" else 30)
+    assert in_one_basis(known, exact(graph, embedding)[nodes]) < 1e-10
 
 
 def test_rows_of_sym_have_the_root_of_the_degree_as_a_factor() -> None:

@@ -40,6 +40,11 @@ def test_targets_are_rows_of_a_dense_decomposition(kind, drop_trivial) -> None:
     expected = one_sign(vectors[:, kept])
     np.testing.assert_allclose(one_sign(everything.numpy()), expected, atol=1e-5)
     np.testing.assert_allclose(batch.eigenvalues, values[kept], atol=1e-6)
+    every = values[: 3 + drop_trivial]  # the trivial one as well
+    np.testing.assert_allclose(whole.eigenvalues, every, atol=1e-6)
+    nodes, rows = whole.known_rows()
+    assert nodes.tolist() == list(range(40))
+    torch.testing.assert_close(rows.float(), everything)
 
 
 @given(seed=st.integers(0, 2**31), n=st.integers(8, 30))

@@ -9,5 +9,5 @@ from tests.nn.test_basis_layer import ready_layer, three_blobs
 
 def fitted_layer(**kwargs: Any) -> BASiSLayer:
     layer = ready_layer(**kwargs)
-    layer.orthonormalize(three_blobs())
+    layer.rayleigh_ritz(three_blobs())
     return layer

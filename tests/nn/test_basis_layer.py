@@ -12,8 +12,9 @@ from torch_geometric.data import Data
 from pyg_basis import BASiSLayer
 from pyg_basis.align import RANSAC
 from pyg_basis.eigen.filter_window import MOST_GUARDS
+from pyg_basis.graph import affinity, knn_graph, laplacian
 from pyg_basis.loader import AnchorLoader, ExactEmbedding
-from pyg_basis.metrics import grassmann_distance, orthogonality
+from pyg_basis.metrics import grassmann_distance
 
 LAPLACIANS = ("sym", "rw", "comb")
 
@@ -29,7 +30,7 @@ def three_blobs(num_points: int = 400, seed: int = 0) -> Tensor:
     return x + corners[torch.arange(num_points) % 3]
 
 
-def small_network(num_columns: int, width: int = 2, seed: int = 0) -> nn.Module:
+def small_network(num_columns: int = 64, width: int = 2, seed: int = 0) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return nn.Sequential(
@@ -41,13 +42,18 @@ def small_network(num_columns: int, width: int = 2, seed: int = 0) -> nn.Module:
         )
 
 
-def make_layer(num_columns: int = 3, **kwargs: Any) -> BASiSLayer:
+def make_layer(
+    num_columns: int = 3, width: int = 2, seed: int = 0, **kwargs: Any
+) -> BASiSLayer:
     settings: dict[str, Any] = {
         "num_anchors": 60,
         "num_neighbors": 20,
-        "network": small_network(max(num_columns, 1)),
+        "network": small_network(width=width, seed=seed),
     }
-    return BASiSLayer(2, num_columns, **(settings | kwargs))
+    # The output layer is drawn from the global generator, as those of torch are.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return BASiSLayer(width, num_columns, **(settings | kwargs))
 
 
 def ready_layer(num_columns: int = 3, **kwargs: Any) -> BASiSLayer:
@@ -90,32 +96,60 @@ def test_forward_of_any_number_of_nodes(laplacian: Any, num_nodes: int) -> None:
 def test_forward_of_a_point_does_not_depend_on_the_others(laplacian: Any) -> None:
     layer = ready_layer(laplacian=laplacian).double()
     x = three_blobs(50).double()
-    layer.orthonormalize(x)
+    layer.rayleigh_ritz(x)
     together = layer(x)
     alone = torch.cat([layer(row.unsqueeze(0)) for row in x])
     torch.testing.assert_close(together, alone, rtol=1e-9, atol=1e-9)
 
 
-def test_forward_formula() -> None:
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+def test_forward_formula(laplacian: Any) -> None:
     x = three_blobs(30, seed=1)
-    for laplacian in LAPLACIANS:
-        layer = ready_layer(laplacian=laplacian)
-        layer.orthonormalize(three_blobs())
-        rows = layer.network(
-            (x - three_blobs().mean(dim=0)) / layer.standardization.scale
-        )
-        if laplacian == "sym":
-            rows = rows * layer.degree(x)[:, None]
-        expected = rows @ layer.orthonormalization.matrix
-        torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
+    layer = ready_layer(laplacian=laplacian)
+    layer.rayleigh_ritz(three_blobs())
+    hidden = layer.network(
+        (x - three_blobs().mean(dim=0)) / layer.standardization.scale
+    )
+    expected = hidden @ layer.readout.weight.T + layer.readout.bias
+    if laplacian == "sym":
+        expected = expected * layer.degree(x)[:, None]
+    torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
+
+
+class TwoLayers(nn.Module):
+    """Gives the outputs of both of its layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.first, self.last = nn.Linear(2, 24), nn.Linear(24, 8)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        first = self.first(x).relu()
+        return first, self.last(first).relu()
+
+
+def test_the_last_of_several_layers_is_regressed_and_all_are_read_out() -> None:
+    layer = ready_layer(laplacian="rw", network=TwoLayers())
+    x = three_blobs(30, seed=1)
+    first, last = layer.network(layer.standardization(x))
+    assert torch.equal(layer.hidden(x), torch.cat([first, last], dim=1))
+    before = last @ layer.readout.weight.T + layer.readout.bias
+    torch.testing.assert_close(layer(x), before)
+    layer.rayleigh_ritz(three_blobs())
+    assert layer.readout.earlier.shape == (3, 24) and layer.readout.earlier.any()
+    after = (
+        layer.hidden(x)
+        @ torch.cat([layer.readout.earlier, layer.readout.weight], dim=1).T
+    )
+    torch.testing.assert_close(layer(x), after + layer.readout.bias)
 
 
 def test_a_feature_that_hardly_any_node_has() -> None:
     x = F.pad(three_blobs(), (0, 1))
     x[0, 2] = 1e-4
-    layer = BASiSLayer(
-        3, 3, num_anchors=60, num_neighbors=20, network=small_network(3, width=3)
-    )
+    layer = make_layer(width=3)
     layer.init_reference(x, reference_size=200, seed=3)
     train(layer, x, num_steps=100, num_new=100)
     new = F.pad(three_blobs(100, seed=1), (0, 1))
@@ -125,33 +159,90 @@ def test_a_feature_that_hardly_any_node_has() -> None:
 
 def test_default_network_has_five_linear_layers() -> None:
     layer = BASiSLayer(7, 4)
-    linears = [m for m in layer.network.modules() if hasattr(m, "in_channels")]
-    widths = [tuple(p.shape) for p in layer.network.parameters() if p.dim() == 2]
+    widths = [tuple(p.shape) for p in layer.parameters() if p.dim() == 2]
     assert widths == [(256, 7), (512, 256), (512, 512), (256, 512), (4, 256)]
-    assert linears  # torch_geometric's own
+    assert layer.hidden(random_rows(5, 7)).shape == (5, 256 + 512 + 512 + 256)
 
 
 def test_an_empty_network_is_the_identity() -> None:
     # An empty nn.Sequential is false in a condition, and a network all the same.
     layer = make_layer(2, network=nn.Sequential())
     x = random_rows(5, 2)
-    assert torch.equal(layer._rows(x), x)
+    assert torch.equal(layer.hidden(x), x)
 
 
 def test_custom_network_is_used() -> None:
-    network = small_network(3)
+    network = small_network(5)
     layer = make_layer(network=network)
     assert layer.network is network
-    assert sum(p.numel() for p in layer.parameters()) == sum(
-        p.numel() for p in network.parameters()
-    )
+    assert list(layer.parameters()) == [
+        *network.parameters(),
+        layer.readout.weight,
+        layer.readout.bias,
+    ]
+    assert layer.readout.weight.shape == (3, 5)
 
 
-@pytest.mark.parametrize("method", ["forward", "loss", "orthonormalize"])
-def test_custom_network_of_a_wrong_width(method: str) -> None:
-    layer = ready_layer(network=small_network(5))
-    with pytest.raises(ValueError, match=r"network gives shape \(\d+, 5\).*num_eigenv"):
-        getattr(layer, method)(random_rows(10, 2))
+class Given(nn.Module):
+    """A network that is a function."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(x, self.training)
+
+
+@pytest.mark.parametrize(
+    ("function", "given"),
+    [
+        (lambda x, _: x[:, 0], r"\(2,\)"),
+        (lambda x, _: x.unsqueeze(1), r"\(2, 1, 2\)"),
+        (lambda x, _: x.mean(dim=0, keepdim=True), r"\(1, 2\)"),
+        (lambda x, _: (x, x[:, 0]), r"\(2,\)"),
+        (lambda x, _: [x, x], "list"),
+        (lambda x, _: None, "NoneType"),
+    ],
+)
+def test_custom_network_that_gives_no_hidden_features(
+    function: Any, given: str
+) -> None:
+    match = rf"network gives {given} for 2 nodes of 2 features.*\[2, h\]"
+    with pytest.raises(ValueError, match=match):
+        make_layer(network=Given(function))
+
+
+@pytest.mark.parametrize("method", ["forward", "loss"])  # a read-out evaluates
+def test_custom_network_whose_width_changes(method: str) -> None:
+    widened = Given(lambda x, training: torch.cat([x, x], 1) if training else x)
+    layer = ready_layer(network=widened)
+    with pytest.raises(ValueError, match=r"network gives shape \(\d+, 4\).*, 2\)"):
+        getattr(layer, method)(three_blobs(100))
+
+
+def test_the_pass_of_a_new_network_leaves_no_trace() -> None:
+    network = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Dropout())
+    before = copy.deepcopy(network.state_dict())
+    make_layer(network=network)
+    assert network.training
+    assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
+    make_layer(network=network.eval())
+    assert not any(module.training for module in network.modules())
+
+
+def test_the_pass_of_a_new_network_leaves_frozen_parts_frozen() -> None:
+    network = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4))
+    network[1].eval()
+    make_layer(network=network)
+    assert network.training and not network[1].training
+
+
+def test_a_network_that_fails_stays_in_training() -> None:
+    network = nn.Linear(3, 4)
+    with pytest.raises(RuntimeError):
+        make_layer(network=network)
+    assert network.training
 
 
 # --- targets and loss: Algorithm 1
@@ -221,7 +312,7 @@ def test_loss_is_the_mean_over_nodes_and_columns(laplacian: Any) -> None:
     layer = ready_layer(laplacian=laplacian)
     new = three_blobs(100, seed=1)
     batch = layer.targets(new)
-    rows = layer.network(layer.standardization(batch.x)).detach()
+    rows = layer.readout(layer.network(layer.standardization(batch.x))).detach()
     total = sum(
         float((rows[i, k] - batch.y[i, k]) ** 2) for i in range(160) for k in range(3)
     )
@@ -254,7 +345,7 @@ def test_gradients_reach_x_through_the_network_only() -> None:
     assert new.grad is not None
     # The gradient of the network's rows against constant targets, by hand.
     again = new.detach().clone().requires_grad_()
-    rows = layer.network(layer.standardization(again))
+    rows = layer.readout(layer.network(layer.standardization(again)))
     loss = (rows - batch.y[60:].detach()).square().sum() / (110 * 3)
     loss.backward()
     torch.testing.assert_close(new.grad, again.grad)
@@ -271,16 +362,12 @@ def test_learns_the_eigenvectors(laplacian: Any, drop_trivial: bool) -> None:
     exact = ExactEmbedding(
         num_columns, 20, laplacian=laplacian, drop_trivial=drop_trivial
     )(x).vectors
-    layer.orthonormalize(x)
     before = grassmann_distance(layer(x).detach(), exact)
     train(layer, x, num_steps=400, num_new=300)
-    layer.orthonormalize(x)
     embedding = layer(x).detach()
     assert before > 0.2
     assert grassmann_distance(embedding, exact) < 0.02
     assert torch.isfinite(embedding).all()
-    if laplacian == "comb" or (laplacian == "sym" and not drop_trivial):
-        assert orthogonality(embedding) < 1e-6
     # New points of the same blobs: close to the eigenvectors of their own graph.
     new = three_blobs(400, seed=9)
     theirs = ExactEmbedding(
@@ -289,25 +376,282 @@ def test_learns_the_eigenvectors(laplacian: Any, drop_trivial: bool) -> None:
     assert grassmann_distance(layer(new).detach(), theirs) < 0.1
 
 
-def test_orthonormalize_keeps_the_space() -> None:
-    layer = ready_layer()
+# --- read-out by Rayleigh-Ritz
+
+
+def weights(layer: BASiSLayer, x: Tensor) -> Tensor:
+    """How nodes count in the inner product of their graph's eigenvectors."""
+    degree = layer.embedding.operator(x).degree
+    if layer.embedding.laplacian != "rw":
+        degree = torch.ones_like(degree)
+    return degree / degree.sum()
+
+
+def moments_of(layer: BASiSLayer, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows' moments with the graph of the nodes, and with its Laplacian."""
+    rows = layer.readout(layer.hidden(x)).detach().double()
+    weighted = rows * weights(layer, x).double().unsqueeze(1)
+    matrix = layer.embedding.operator(x).matrix.double()
+    return weighted.T @ rows, weighted.T @ (matrix @ rows)
+
+
+@pytest.mark.parametrize("extend_degree", [False, True])
+@pytest.mark.parametrize("laplacian", LAPLACIANS)
+def test_rayleigh_ritz_is_orthonormal_over_the_sample(
+    laplacian: Any, extend_degree: bool
+) -> None:
+    layer = ready_layer(laplacian=laplacian, extend_degree=extend_degree)
     x = three_blobs()
-    before = layer(x).detach()
-    layer.orthonormalize(x)
-    after = layer(x).detach()
-    assert grassmann_distance(before, after) < 1e-4
-    assert not torch.allclose(before, after, atol=1e-3)
+    layer.rayleigh_ritz(x)
+    mass, stiffness = moments_of(layer, x)
+    values = layer.readout.eigenvalues.double()
+    torch.testing.assert_close(mass, torch.eye(3).double(), rtol=0, atol=1e-4)
+    # The eigenvalues as well, in order.
+    expected = torch.diag(values[:3])
+    torch.testing.assert_close(stiffness, expected, rtol=0, atol=1e-4)
+    assert (values.diff() >= 0).all() and values.shape == (8,)
+    assert values.isfinite().all()
+
+
+def test_rayleigh_ritz_of_several_samples_is_of_their_mean() -> None:
+    layer = ready_layer(laplacian="rw")
+    samples = [three_blobs(300), three_blobs(300, seed=1) * 1.5]
+    layer.rayleigh_ritz(iter(samples))
+    (first, one), (second, other) = (moments_of(layer, x) for x in samples)
+    mass, stiffness = (first + second) / 2, (one + other) / 2
+    torch.testing.assert_close(mass, torch.eye(3).double(), rtol=0, atol=1e-4)
+    expected = torch.diag(layer.readout.eigenvalues[:3].double())
+    torch.testing.assert_close(stiffness, expected, rtol=0, atol=1e-4)
+    assert not torch.allclose(first, mass, atol=1e-2)  # they do differ
+
+
+def test_no_more_samples_are_taken_than_settle() -> None:
+    layer = ready_layer()
+    samples = iter([three_blobs()] * 10)
+    layer.rayleigh_ritz(samples)
+    assert len(list(samples)) == 8  # the second changes nothing
 
 
 @pytest.mark.parametrize("laplacian", LAPLACIANS)
-def test_a_large_sample_may_come_in_blocks(laplacian: Any) -> None:
+def test_rayleigh_ritz_is_closer_to_the_eigenvectors_of_new_nodes(
+    laplacian: Any,
+) -> None:
     layer = ready_layer(laplacian=laplacian)
-    x = three_blobs()
-    layer.orthonormalize(x)
-    expected = layer(x).detach()
-    layer.orthonormalization.reset_parameters()
-    layer.orthonormalize(block for block in x.split(70))
-    torch.testing.assert_close(layer(x).detach(), expected)
+    train(layer, three_blobs(), num_steps=100, num_new=300)
+    new = three_blobs(400, seed=9)
+    exact = ExactEmbedding(3, 20, laplacian=laplacian)(new).vectors
+    before = grassmann_distance(layer(new).detach(), exact)
+    layer.rayleigh_ritz(three_blobs())
+    after = grassmann_distance(layer(new).detach(), exact)
+    assert after < 0.9 * before
+
+
+def exact_graph(kind: str, num_columns: int, num_nodes: int = 150) -> Data:
+    """A weighted graph with features that are a mixture of its first eigenvectors,
+    which come along as ``y``, with their eigenvalues."""
+    points = torch.rand(num_nodes, 2, generator=torch.Generator().manual_seed(4))
+    graph = affinity(knn_graph(points.double(), 8))
+    operator = laplacian(graph, "comb" if kind == "comb" else "sym")
+    values, vectors = torch.linalg.eigh(operator.matrix.to_dense())
+    y = vectors[:, :num_columns]
+    weight = torch.ones(num_nodes).double()
+    if kind == "rw":
+        y, weight = y / operator.degree.sqrt()[:, None], operator.degree
+    y = y / ((weight / weight.sum()) @ y.square()).sqrt()
+    mixture = random_rows(num_columns, num_columns, seed=5).double()
+    return Data(
+        x=y @ torch.linalg.qr(mixture).Q,
+        y=y,
+        eigenvalues=values[:num_columns],
+        edge_index=graph.edge_index,
+        edge_weight=graph.edge_weight,
+    )
+
+
+@pytest.mark.parametrize("drop_trivial", [False, True])
+@pytest.mark.parametrize(
+    ("laplacian", "extend_degree", "kind"),
+    [
+        ("sym", True, "rw"),
+        ("sym", False, "sym"),
+        ("rw", True, "rw"),
+        ("comb", True, "comb"),
+    ],
+)
+def test_rayleigh_ritz_of_a_given_graph_is_exact_where_the_features_span_it(
+    laplacian: Any, extend_degree: bool, kind: str, drop_trivial: bool
+) -> None:
+    graph = exact_graph(kind, 5)
+    layer = make_layer(
+        5 - drop_trivial,
+        width=5,
+        network=nn.Sequential(),
+        laplacian=laplacian,
+        extend_degree=extend_degree,
+        drop_trivial=drop_trivial,
+    )
+    vectors = layer.rayleigh_ritz(graph)
+    assert vectors is not None
+    first = int(drop_trivial)
+    expected, values = graph.y[:, first:], graph.eigenvalues[first:]
+    found = layer(graph.x).detach().double()
+    signs = (found * expected).sum(dim=0).sign()
+    torch.testing.assert_close(found * signs, expected, rtol=0, atol=1e-4)
+    eigenvalues = layer.readout.eigenvalues.double()
+    torch.testing.assert_close(
+        eigenvalues[: len(values)], values, rtol=0, atol=1e-5 * float(values[-1])
+    )
+    # The constant is among the features: sym alone has it as a further direction.
+    further = eigenvalues[len(values) :]
+    assert further.isinf().tolist() == [kind != "sym", True, True, True, True]
+
+
+def test_rayleigh_ritz_gives_the_vectors_as_functions_of_hidden_features() -> None:
+    layer = ready_layer(laplacian="rw")
+    vectors = layer.rayleigh_ritz(three_blobs())
+    assert vectors is not None
+    x = three_blobs(30, seed=1)
+    rows = vectors.rows(layer.hidden(x)).detach()
+    assert rows.shape == (30, 8)  # five beyond
+    torch.testing.assert_close(rows[:, :3], layer(x).detach(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(vectors.values.float(), layer.readout.eigenvalues)
+
+
+@pytest.mark.parametrize("signs", [(1, 1, 1), (-1, 1, -1), (1, -1, -1)])
+def test_signs_follow_the_reference_rows(signs: tuple[int, ...]) -> None:
+    layer = ready_layer(laplacian="rw")
+    layer.reference.mul_(torch.tensor(signs))
+    for sample in (three_blobs(), three_blobs(seed=1), three_blobs(300, seed=2)):
+        layer.rayleigh_ritz(sample)
+        gaps = layer.readout.eigenvalues.diff()[:3]
+        assert (gaps > 0.1 * layer.readout.eigenvalues[1:4]).all()  # separated
+        rows = layer(layer.anchors)
+        cosine = F.cosine_similarity(rows, layer.reference, dim=0)
+        assert (cosine > 0.7).all()
+
+
+def test_signs_follow_the_output_of_a_layer_without_a_reference() -> None:
+    graph = exact_graph("rw", 4)
+    layer = make_layer(4, width=4, network=nn.Sequential(), laplacian="rw")
+    before = layer(graph.x)
+    layer.rayleigh_ritz(graph)
+    after = layer(graph.x)
+    assert (before * after).sum(dim=0).min() > 0
+    with torch.no_grad():
+        for parameter in layer.readout.parameters():
+            parameter.neg_()
+    layer.rayleigh_ritz(graph)
+    torch.testing.assert_close(layer(graph.x), -after, rtol=0, atol=1e-4)
+
+
+def test_features_that_do_not_span_enough_directions() -> None:
+    layer = ready_layer(network=nn.Linear(2, 1))
+    before = copy.deepcopy(layer.state_dict())
+    # The constant is a direction as well.
+    with pytest.warns(UserWarning, match="span the num_eigenvectors=3 directions"):
+        assert layer.rayleigh_ritz(three_blobs()) is None
+    for name, value in layer.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_a_network_that_died_is_not_read_out() -> None:
+    network = nn.Linear(2, 4)
+    nn.init.zeros_(network.weight)
+    nn.init.zeros_(network.bias)
+    layer = ready_layer(network=network)
+    with pytest.warns(UserWarning, match="span the num_eigenvectors=3 directions"):
+        assert layer.rayleigh_ritz(three_blobs()) is None
+
+
+def test_equal_points_are_not_read_out() -> None:
+    # What rounding makes of them is no direction, not even one.
+    layer = make_layer(2, laplacian="rw", num_neighbors=5)
+    x = torch.ones(120, 2)
+    layer.init_reference(x, reference_size=100)
+    with pytest.warns(UserWarning, match="span the num_eigenvectors=2 directions"):
+        layer.rayleigh_ritz(x)
+    assert layer(x + 1e-3).abs().max() < 100
+
+
+def test_the_order_of_nodes_plays_no_role() -> None:
+    # The second component comes after more nodes than the directions are taken of.
+    num_nodes, first = 6000, 5000
+    start = torch.arange(num_nodes - 1)
+    start = start[start != first - 1]
+    edges = torch.stack([start, start + 1])
+    place = torch.arange(num_nodes) / num_nodes
+    graph = Data(
+        x=torch.stack(
+            [(torch.pi * place).cos(), (place >= first / num_nodes) * 1.0], 1
+        ),
+        edge_index=torch.cat([edges, edges.flip(0)], dim=1),
+    )
+    layer = make_layer(2, network=nn.Sequential(), laplacian="comb")
+    layer.rayleigh_ritz(graph)
+    assert float(layer.readout.eigenvalues[1]) == pytest.approx(0, abs=1e-10)
+
+
+def test_the_warning_of_too_few_directions_names_the_caller() -> None:
+    layer = ready_layer(network=nn.Linear(2, 1))
+    with pytest.warns(UserWarning, match="span") as caught:
+        layer.rayleigh_ritz(three_blobs())
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_parameters_stay_what_an_optimizer_knows() -> None:
+    layer = ready_layer()
+    before = list(layer.parameters())
+    vectors = layer.rayleigh_ritz(three_blobs())
+    assert all(a is b for a, b in zip(before, layer.parameters(), strict=True))
+    assert all(p.requires_grad and p.is_leaf for p in layer.parameters())
+    assert vectors is not None and not vectors.weight.requires_grad
+
+
+def test_rayleigh_ritz_depends_on_the_seed_of_the_mixture() -> None:
+    layer = ready_layer(network=nn.Linear(2, 600))
+    # 600 columns that are not a function of two: more than are searched at once.
+    layer.network = nn.Sequential(layer.network, nn.ReLU())
+    rows = []
+    for seed in (0, 0, 1):
+        again = copy.deepcopy(layer)
+        again.rayleigh_ritz(three_blobs(), seed=seed)
+        rows.append(again(three_blobs()))
+    assert torch.equal(rows[0], rows[1]) and not torch.equal(rows[0], rows[2])
+    torch.testing.assert_close(rows[0], rows[2], rtol=0, atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("sample", "match"),
+    [
+        (Data(edge_index=torch.tensor([[0, 1], [1, 0]])), r"a Data: give a tensor"),
+        (
+            Data(
+                x=random_rows(3, 2),
+                edge_index=torch.tensor([[0, 1], [1, 0]]),
+                num_nodes=4,
+            ),
+            "features of 3 nodes.*num_nodes=4",
+        ),
+        (
+            Data(x=random_rows(4, 3), edge_index=torch.tensor([[0, 1], [1, 0]])),
+            "in_channels=2",
+        ),
+        (
+            Data(x=random_rows(4, 2), edge_index=torch.tensor([[0, 1], [1, 2]])),
+            "symmetric",
+        ),
+        ([], "no sample"),
+        (["nodes"], "a str: give a tensor"),
+        (three_blobs() / 0, "finite"),
+    ],
+)
+def test_bad_samples_change_nothing(sample: Any, match: str) -> None:
+    layer = ready_layer()
+    before = copy.deepcopy(layer.state_dict())
+    with pytest.raises(ValueError, match=match):
+        layer.rayleigh_ritz(sample)
+    for name, value in layer.state_dict().items():
+        assert torch.equal(value, before[name]), name
 
 
 # --- state
@@ -317,12 +661,13 @@ def test_a_large_sample_may_come_in_blocks(laplacian: Any) -> None:
 def test_state_dict_restores_everything(laplacian: Any) -> None:
     layer = ready_layer(laplacian=laplacian)
     train(layer, three_blobs(), num_steps=5, num_new=100)
-    layer.orthonormalize(three_blobs())
+    layer.rayleigh_ritz(three_blobs())
     buffer = io.BytesIO()
     torch.save(layer.state_dict(), buffer)
     buffer.seek(0)
-    fresh = make_layer(laplacian=laplacian, network=small_network(3, seed=8))
+    fresh = make_layer(laplacian=laplacian, seed=8)
     fresh.load_state_dict(torch.load(buffer, weights_only=True))
+    assert torch.equal(fresh.readout.eigenvalues, layer.readout.eigenvalues)
     x = three_blobs(70, seed=5)
     for value, expected in zip(bits(fresh, x), bits(layer, x), strict=True):
         assert torch.equal(value, expected)
@@ -358,7 +703,7 @@ def test_prepared_reference_is_used_again() -> None:
     landmarks = reference.batches.landmarks
     layer.loss(three_blobs(50)).backward()
     layer.targets(three_blobs(50, seed=1))
-    layer.orthonormalize(three_blobs())
+    layer.rayleigh_ritz(three_blobs())
     assert layer.anchor_reference() is reference
     assert layer.anchor_reference().batches.landmarks is landmarks
 
@@ -452,12 +797,12 @@ def test_copies(copied: Any) -> None:
 def test_reset_parameters() -> None:
     layer = ready_layer(network=None)
     train(layer, three_blobs(), num_steps=2, num_new=100)
-    layer.orthonormalize(three_blobs())
+    layer.rayleigh_ritz(three_blobs())
     trained = {name: value.clone() for name, value in layer.state_dict().items()}
     layer.reset_parameters()
     fresh = make_layer(network=None).state_dict()
     for name, value in layer.state_dict().items():
-        if name.startswith("network"):  # drawn anew
+        if name in dict(layer.named_parameters()):  # drawn anew
             assert not torch.equal(value, trained[name]), name
         else:
             assert torch.equal(value, fresh[name]), name
@@ -466,7 +811,7 @@ def test_reset_parameters() -> None:
 
 
 def test_reset_parameters_reaches_custom_networks() -> None:
-    network = small_network(3)
+    network = small_network()
     layer = make_layer(network=network)
     before = [parameter.clone() for parameter in network.parameters()]
     layer.reset_parameters()
@@ -477,7 +822,6 @@ def test_reset_parameters_reaches_custom_networks() -> None:
 def test_init_reference_twice_is_as_once() -> None:
     layer = make_layer()
     layer.init_reference(three_blobs(300, seed=4) + 7, reference_size=100)
-    layer.orthonormalize(three_blobs())
     layer.init_reference(three_blobs(), reference_size=200, seed=3)
     once = ready_layer().state_dict()
     for name, value in layer.state_dict().items():
@@ -508,7 +852,7 @@ def test_global_generators() -> None:
     layer = ready_layer(alignment="ransac")
     layer.loss(three_blobs(50))
     layer(three_blobs(50))
-    layer.orthonormalize(three_blobs(50))
+    layer.rayleigh_ritz(three_blobs(50))
 
 
 # --- dtypes and devices
@@ -548,7 +892,7 @@ def test_cuda() -> None:
         torch.testing.assert_close(value.cpu(), cpu, rtol=1e-2, atol=1e-2)
     layer.init_reference(three_blobs().to("cuda"), reference_size=200)
     layer.loss(x.to("cuda")).backward()
-    layer.orthonormalize(three_blobs().to("cuda"))
+    layer.rayleigh_ritz(three_blobs().to("cuda"))
     assert torch.isfinite(layer(x.to("cuda"))).all()
 
 
@@ -584,10 +928,18 @@ def test_unusual_points_stay_finite(name: str, laplacian: Any) -> None:
     layer.init_reference(x, reference_size=100)
     loss = layer.loss(x[:50])
     loss.backward()
-    layer.orthonormalize(x)
+    if name in ("constant", "far point"):  # fewer directions than eigenvectors
+        with pytest.warns(UserWarning, match="span"):
+            layer.rayleigh_ritz(x)
+    else:
+        layer.rayleigh_ritz(x)
+        assert layer.readout.eigenvalues[:3].isfinite().all()
     assert torch.isfinite(loss)
     assert torch.isfinite(layer(x)).all()
-    assert all(torch.isfinite(value).all() for value in layer.state_dict().values())
+    state = layer.state_dict()
+    # They are infinite where there is no further direction.
+    assert not state.pop("readout.eigenvalues").isnan().any()
+    assert all(torch.isfinite(value).all() for value in state.values())
 
 
 # --- bad input
@@ -601,7 +953,7 @@ def test_without_a_reference() -> None:
 
 
 @pytest.mark.parametrize(
-    "method", ["forward", "loss", "init_reference", "orthonormalize"]
+    "method", ["forward", "loss", "init_reference", "rayleigh_ritz"]
 )
 @pytest.mark.parametrize("shape", [(100, 3), (100, 1), (100,), (4, 100, 2)])
 def test_wrong_width(method: str, shape: tuple[int, ...]) -> None:
@@ -781,7 +1133,7 @@ def test_degrees_are_learned_anew_on_demand() -> None:
     fresh = make_layer()
     fresh.init_reference(moved, reference_size=200, seed=3)
     assert torch.equal(layer.degree.coefficients, fresh.degree.coefficients)
-    layer.orthonormalize(moved)
+    layer.rayleigh_ritz(moved)
     assert torch.isfinite(layer(moved)).all()
     comb = ready_layer(laplacian="comb")
     comb.fit_degree(moved)  # has none
@@ -817,7 +1169,7 @@ class JointTraining:
 
     def __init__(self) -> None:
         self.encoder = small_network(2, seed=1)
-        self.layer = make_layer(laplacian="rw", network=small_network(3, seed=2))
+        self.layer = make_layer(laplacian="rw", seed=2)
         parameters = [*self.encoder.parameters(), *self.layer.parameters()]
         self.optimizer = torch.optim.Adam(parameters, lr=1e-3)
         self.x = three_blobs()

@@ -69,7 +69,7 @@ def test_follows_what_is_fitted_later() -> None:
     before = compiled(x)
     with torch.compiler.set_stance("fail_on_recompile"):
         layer.init_reference(three_blobs(seed=7) + 1, reference_size=150)
-        layer.orthonormalize(three_blobs(seed=7))
+        layer.rayleigh_ritz(three_blobs(seed=7))
         torch.testing.assert_close(compiled(x), layer(x))
         assert not torch.allclose(compiled(x), before, atol=1e-2)
         layer.load_state_dict(fitted_layer().state_dict())
@@ -129,8 +129,8 @@ def test_a_copy_of_a_layer_compiled_in_place_is_its_own(copied: Any) -> None:
     before = layer(x)
     twin = copied(layer)
     torch.testing.assert_close(twin(x), before)
-    nn.init.zeros_(twin.network[-1].weight)
-    nn.init.zeros_(twin.network[-1].bias)
+    nn.init.zeros_(twin.readout.weight)
+    nn.init.zeros_(twin.readout.bias)
     assert not twin(x).any()
     torch.testing.assert_close(layer(x), before)
 

@@ -55,7 +55,8 @@ def test_any_number_of_nodes(laplacian: Any, num_examples: int, tmp_path: Path) 
     assert exported.session.get_inputs()[0].shape == ["nodes", 2]
     assert exported.session.get_outputs()[0].shape == ["nodes", 3]
     for num_nodes in NUM_NODES:
-        assert_same(exported, layer, three_blobs(num_nodes, seed=1), atol=1e-5)
+        # Degrees are exponentials of what single precision leaves of a product.
+        assert_same(exported, layer, three_blobs(num_nodes, seed=1), atol=3e-5)
 
 
 def test_default_network(tmp_path: Path) -> None:
@@ -85,5 +86,6 @@ def test_what_is_for_training_is_left_behind(tmp_path: Path) -> None:
     path = tmp_path / "layer.onnx"
     Exported(layer, three_blobs(3), path)
     kept = {value.name for value in onnx.load(path).graph.initializer}
-    assert {"degree.bandwidths", "standardization.mean"} <= kept
+    assert {"degree.coefficients", "standardization.mean"} <= kept
+    assert "readout.eigenvalues" not in kept
     assert kept.isdisjoint(name for name, _ in layer.named_buffers(recurse=False))

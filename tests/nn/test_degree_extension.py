@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pyg_basis.nn import DegreeExtension
+from pyg_basis.nn import DegreeExtension, degree_extension
 
 
 def uniform(num_points: int, seed: int = 0) -> Tensor:
@@ -123,6 +123,14 @@ def test_does_not_depend_on_the_origin(shift: float) -> None:
     near = fitted(x, degree)(new)
     far = fitted((x + shift).float(), degree.float())((new + shift).float())
     torch.testing.assert_close(far.double(), near, rtol=0.01, atol=0)
+
+
+def test_blocks_of_rows_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = uniform(1000).double()
+    expected = fitted(x, smooth_degree(x))
+    monkeypatch.setattr(degree_extension, "BLOCK_ROWS", 130)
+    found = fitted(x, smooth_degree(x))
+    torch.testing.assert_close(found(x), expected(x), rtol=1e-9, atol=0)
 
 
 def test_no_points() -> None:

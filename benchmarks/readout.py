@@ -1,0 +1,309 @@
+r"""The read-out beside the regression that it replaced, and beside Nyström.
+
+    git worktree add OLD e31ad85
+    python benchmarks/readout.py --before OLD --data-root DIR
+
+Default fits, apart from the Laplacian, the number of columns and of neighbors: siamese
+features of MNIST and Fashion-MNIST, pixels of MNIST, points of a sphere (100,000, in 16
+dimensions), of a circle and of a torus of four dimensions. Each fit has a process of
+its own; for each seed the one before (the package at the commit that is checked out in
+OLD) and the one now follow each other, then the Nyström extension of the exact
+eigenvectors of 10,000 training points.
+
+d_G is taken at 10,000 held-out points, to the exact eigenvectors of their own graph or,
+on manifolds, to the eigenfunctions in closed form. "Walk" is d_G of the eigenvectors of
+the random walk, times the roots of the true degrees. "Captured" is the share of the
+exact eigenvectors in the span of the learned columns: the one that counts where no gap
+follows the last eigenvalue, as in "pixels, 15 columns", which learns five more columns
+than it is measured at. The eigenvalues are compared with the exact ones of the graph of
+10,000 training points: the largest relative deviation. Writes readout.json and
+readout.md after each run.
+
+About an hour; `--quick` takes a minute and writes no figures of worth.
+"""
+
+import argparse
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from image_features import load_features
+from methods import NUM_COMPONENTS
+from results import format_mean_std, markdown_table, write_results
+from torch import Tensor
+
+from pyg_basis import BASiS
+from pyg_basis.baselines import NystroemEmbedding
+from pyg_basis.datasets import (
+    circle,
+    circle_eigenfunctions,
+    load_images,
+    sphere,
+    sphere_eigenfunctions,
+)
+from pyg_basis.loader import ExactEmbedding
+from pyg_basis.metrics import grassmann_distance, orthogonality
+
+METHODS = ("before", "now", "nystroem")
+NUM_HELD_OUT = 10_000
+NUM_SAMPLED = 10_000
+# Held-out points of manifolds have seeds from here on.
+HELD_OUT_SEED = 1_000_000
+
+
+class Case(NamedTuple):
+    """Points, held-out points with the columns that are to be learned at them, and the
+    settings of the fit."""
+
+    x: Tensor
+    x_new: Tensor
+    exact: Tensor
+    settings: dict[str, Any]
+    degree: Tensor | None = None  # of the held-out points' graph
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
+    if options.worker:
+        print(json.dumps(measured(options)))
+        return
+    runs: list[dict[str, Any]] = []
+    for name in options.cases:
+        for seed in range(options.seeds):
+            for method in METHODS:
+                if method == "before" and options.before is None:
+                    continue
+                runs.append(in_process(name, method, seed, options))
+                print(runs[-1], flush=True)
+                settings = {"threads": options.threads, "quick": options.quick}
+                path = options.output / "readout.json"
+                record = write_results(
+                    path, settings, {"runs": runs}, range(options.seeds)
+                )
+                text = table(record["results"]["runs"])
+                path.with_suffix(".md").write_text(text, encoding="utf-8")
+    print(f"\n{text}")
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--cases", nargs="+", choices=CASES, default=list(CASES), metavar="CASE")
+    add("--before", type=Path, help="checkout of the commit to compare with")
+    add("--data-root", type=Path, help="folder of <name>.npz; else from OpenML")
+    add("--cache-dir", type=Path, default=Path("cache"), help="of the features")
+    add("--output", type=Path, help="folder (default: benchmarks/results)")
+    add("--seeds", type=int, default=3, help="(default: 3)")
+    add("--threads", type=int, default=2, help="of a fit (default: 2)")
+    add("--quick", action="store_true", help="a smoke run; by default to runs/quick")
+    add("--worker", nargs=3, metavar=("CASE", "METHOD", "SEED"), help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.cases, options.seeds = ["sphere"], 1
+    if options.output is None:
+        options.output = Path("runs/quick" if options.quick else "benchmarks/results")
+    options.output.mkdir(parents=True, exist_ok=True)
+    return options
+
+
+def in_process(
+    name: str, method: str, seed: int, options: argparse.Namespace
+) -> dict[str, Any]:
+    """Runs a worker of this script, with the package of the checkout for "before"."""
+    command = [sys.executable, __file__, "--worker", name, method, str(seed)]
+    command += ["--threads", str(options.threads), "--cache-dir", options.cache_dir]
+    command += ["--data-root", options.data_root] if options.data_root else []
+    command += ["--quick"] if options.quick else []
+    root = options.before if method == "before" else Path(__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(root.resolve())}
+    done = subprocess.run(
+        list(map(str, command)), env=environment, stdout=subprocess.PIPE, check=True
+    )
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return {"case": name, "method": method, "seed": seed, **result}
+
+
+def measured(options: argparse.Namespace) -> dict[str, Any]:
+    """Fits one estimator and measures it at the held-out points."""
+    name, method, seed = options.worker[0], options.worker[1], int(options.worker[2])
+    torch.set_num_threads(options.threads)
+    case = CASES[name](seed, options)
+    generator = torch.Generator().manual_seed(seed)
+    sample = case.x[torch.randperm(len(case.x), generator=generator)[:NUM_SAMPLED]]
+    estimator: Any
+    if method == "nystroem":
+        estimator, x = NystroemEmbedding(**case.settings), sample
+    else:
+        changes = {"max_iter": 5} if options.quick else {}
+        estimator, x = BASiS(**case.settings, **changes, random_state=seed), case.x
+    start, start_cpu = time.perf_counter(), time.process_time()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        estimator.fit(x)
+    seconds = time.perf_counter() - start
+    cpu_seconds = time.process_time() - start_cpu
+    start = time.perf_counter()
+    rows = estimator.transform(case.x_new)
+    result = {
+        "fit_seconds": seconds,
+        "fit_cpu_seconds": cpu_seconds,
+        "transform_seconds": time.perf_counter() - start,
+        "iterations": int(estimator.n_iter_),
+        "orthogonality": float(orthogonality(rows)),
+        **closeness(rows, case.exact),
+    }
+    if method == "now":
+        result["eigenvalue_error"] = eigenvalue_error(estimator, sample, case)
+        result["quality"] = estimator.quality_["grassmann_distance"]
+    if method == "now" and case.degree is not None:
+        layer = estimator.layer_
+        with torch.no_grad():
+            walk = layer.readout(layer.hidden(case.x_new))
+        walk = walk * case.degree.sqrt().unsqueeze(1)
+        result["walk"] = closeness(walk, case.exact)["grassmann_distance"]
+    return result
+
+
+def closeness(rows: Tensor, exact: Tensor) -> dict[str, float | None]:
+    """d_G, where there are as many columns on both sides, and the share of the exact
+    eigenvectors that the learned columns hold."""
+    learned, known = (torch.linalg.qr(y.double()).Q for y in (rows, exact))
+    captured = float((learned.T @ known).square().sum() / known.size(1))
+    is_square = rows.shape == exact.shape
+    distance = grassmann_distance(rows, exact) if is_square else None
+    return {"grassmann_distance": distance, "captured": captured}
+
+
+def eigenvalue_error(estimator: Any, sample: Tensor, case: Case) -> float:
+    """The largest deviation of an eigenvalue, the trivial one apart, relative to the
+    exact one of the graph of as many training points."""
+    k = estimator.n_components
+    neighbors, laplacian = (case.settings[n] for n in ("n_neighbors", "laplacian"))
+    exact = ExactEmbedding(k, neighbors, laplacian=laplacian)(sample).values[1:]
+    learned = torch.from_numpy(estimator.eigenvalues_[1:k])
+    return float((learned / exact - 1).abs().max())
+
+
+def images(
+    x: Tensor, x_new: Tensor, laplacian: str, num_columns: int = NUM_COMPONENTS
+) -> Case:
+    exact = ExactEmbedding(NUM_COMPONENTS, 50, laplacian=laplacian)(x_new)
+    settings = {
+        "n_components": num_columns,
+        "n_neighbors": 50,
+        "laplacian": laplacian,
+    }
+    degree = exact.degree if laplacian == "sym" else None
+    return Case(x, x_new, exact.vectors, settings, degree)
+
+
+def siamese(name: str, seed: int, options: argparse.Namespace) -> Case:
+    data = load_features(name, options.data_root, options.cache_dir, quick=False)
+    return images(data.x_train, data.x_test, "sym")
+
+
+def pixels(num_columns: int, seed: int, options: argparse.Namespace) -> Case:
+    split = load_images("mnist", options.data_root, options.cache_dir, progress=False)
+    x, x_new = (y.flatten(1).float() / 255 for y in (split.x_train, split.x_test))
+    return images(x, x_new, "rw", num_columns)
+
+
+def of_sphere(seed: int, options: argparse.Namespace) -> Case:
+    generator = torch.Generator().manual_seed(5)
+    turn = torch.linalg.qr(torch.randn(16, 16, generator=generator)).Q[:3]
+    x = sphere(3_000 if options.quick else 100_000, seed=seed)
+    x_new = sphere(NUM_HELD_OUT, seed=HELD_OUT_SEED + seed)
+    return manifold(x @ turn, x_new @ turn, sphere_eigenfunctions(x_new, 2), 50)
+
+
+def of_circle(seed: int, options: argparse.Namespace) -> Case:
+    x_new = circle(NUM_HELD_OUT, seed=HELD_OUT_SEED + seed)
+    return manifold(circle(60_000, seed), x_new, circle_eigenfunctions(x_new, 5), 20)
+
+
+def of_torus(seed: int, options: argparse.Namespace) -> Case:
+    """Four angles, of whose cosines and sines single ones and products of two are
+    eigenfunctions."""
+    x, x_new = (
+        2 * math.pi * torch.rand(n, 4, generator=torch.Generator().manual_seed(s))
+        for n, s in ((60_000, seed), (NUM_HELD_OUT, HELD_OUT_SEED + seed))
+    )
+    waves = [torch.stack([y.cos(), y.sin()], dim=1) * 2**0.5 for y in x_new.T]
+    columns = [torch.ones(NUM_HELD_OUT, 1), *waves]
+    for first, second in combinations(waves, 2):
+        columns.append((first[:, :, None] * second[:, None, :]).flatten(1))
+    x, x_new = (torch.cat([y.cos(), y.sin()], dim=1) for y in (x, x_new))
+    return manifold(x, x_new, torch.cat(columns, dim=1), 50)
+
+
+def manifold(x: Tensor, x_new: Tensor, exact: Tensor, num_neighbors: int) -> Case:
+    settings = {
+        "n_components": exact.size(1),
+        "n_neighbors": num_neighbors,
+        "laplacian": "rw",
+    }
+    return Case(x, x_new, exact, settings)
+
+
+CASES: dict[str, Callable[[int, argparse.Namespace], Case]] = {
+    "mnist": partial(siamese, "mnist"),
+    "fashion_mnist": partial(siamese, "fashion_mnist"),
+    "pixels": partial(pixels, NUM_COMPONENTS),
+    "pixels, 15 columns": partial(pixels, NUM_COMPONENTS + 5),
+    "sphere": of_sphere,
+    "circle": of_circle,
+    "torus": of_torus,
+}
+COLUMNS = {
+    "d_G": ("grassmann_distance", 4),
+    "walk": ("walk", 4),
+    "captured": ("captured", 4),
+    "d_perp": ("orthogonality", 4),
+    "eigenvalues off by": ("eigenvalue_error", 3),
+    "iterations": ("iterations", 0),
+    "fit, s": ("fit_seconds", 1),
+    "transform, s": ("transform_seconds", 2),
+}
+
+MEDIANS = ("iterations", "fit, s", "transform, s")
+
+
+def table(runs: list[dict[str, Any]]) -> str:
+    """Mean and deviation of each case and method. Times are medians; the last column is
+    the median ratio of a fit to the one before it of the same seed."""
+    before = {
+        (r["case"], r["seed"]): r["fit_seconds"]
+        for r in runs
+        if r["method"] == "before"
+    }
+    rows = []
+    for case, method in dict.fromkeys((run["case"], run["method"]) for run in runs):
+        own = [r for r in runs if (r["case"], r["method"]) == (case, method)]
+        row = {"case": case, "method": method}
+        for title, (name, digits) in COLUMNS.items():
+            values = [run[name] for run in own if run.get(name) is not None]
+            if values and title in MEDIANS:
+                row[title] = f"{statistics.median(values):.{digits}f}"
+            elif values:
+                row[title] = format_mean_std(values, digits)
+        ratios = [r["fit_seconds"] / before[case, r["seed"]] for r in own if before]
+        row["fit / before"] = f"{statistics.median(ratios):.2f}" if ratios else "–"
+        rows.append(row)
+    return markdown_table(rows, ["case", "method", *COLUMNS, "fit / before"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+import warnings
+from math import nan
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pyg_basis.loader import ExactEmbedding
+from pyg_basis.nn import BASiSLayer
+from pyg_basis.nn.rayleigh_ritz import RitzVectors
+
+# Below this share of the exact eigenvectors that the embedding holds a fit is poor.
+POOR = 0.9
+# A gap after the last eigenvalue of less than this share of it is none: another sample
+# has other eigenvectors there.
+NO_GAP = 0.1
+
+
+class HeldOut(NamedTuple):
+    """Nodes that a fit is measured at: their features, and their rows of the exact
+    eigenvectors of a graph.
+
+    Args:
+        x (Tensor): Features, ``[m, d]``.
+        exact (Tensor): Rows of the first K exact eigenvectors, ``[m, K]``.
+        took_part (bool): Whether the fit has seen them, as there were too few points
+            to hold some out.
+    """
+
+    x: Tensor
+    exact: Tensor
+    took_part: bool
+
+
+def captured_shares(rows: Tensor, exact: Tensor) -> Tensor:
+    """How much of each exact eigenvector lies in the span of learned columns: the
+    squared cosine of the angle between the two, ``[K]``. With as many columns on both
+    sides, K minus the sum is d_G (Eq. 16 of the paper)."""
+    basis = torch.linalg.qr(exact.double().cpu()).Q
+    span, values, _ = torch.linalg.svd(rows.double().cpu(), full_matrices=False)
+    span = span[:, values > values[0] * 1e-10]
+    return (span.T @ basis).square().sum(dim=0)
+
+
+def exact_embedding(estimator: Any, num_neighbors: int) -> ExactEmbedding:
+    """What a BASiS estimator approximates, for a set of points by itself."""
+    return ExactEmbedding(
+        estimator.n_components,
+        num_neighbors,
+        estimator.bandwidth,
+        estimator.laplacian,
+        estimator.drop_trivial,
+    )
+
+
+@torch.no_grad()
+def quality(
+    layer: BASiSLayer,
+    vectors: RitzVectors,
+    held_out: HeldOut,
+    history: dict[str, list[float]],
+) -> dict[str, Any]:
+    """How good a fit is, as plain values: see ``BASiS.quality_``."""
+    rows = layer(held_out.x)
+    k = rows.size(1)
+    widened = vectors.rows(layer.hidden(held_out.x))
+    if layer.extend_degree:
+        widened = widened * layer.degree(held_out.x).unsqueeze(1)
+    captured = captured_shares(rows, held_out.exact)
+    values = vectors.values[k - 1 : k + 1].tolist()
+    return {
+        "grassmann_distance": k - float(captured.sum()),
+        "captured": captured.tolist(),
+        "captured_by_more": float(captured_shares(widened, held_out.exact).mean()),
+        "eigengap": values[1] - values[0] if len(values) == 2 else nan,
+        "disconnected_batches": float(np.mean(np.array(history["num_components"]) > 1)),
+        "num_nodes": len(held_out.x),
+        "held_out": not held_out.took_part,
+    }
+
+
+def warn_if_poor(
+    found: dict[str, Any], eigenvalues: NDArray[np.floating[Any]], max_iter: int
+) -> None:
+    """Warns when the embedding misses a good part of the exact eigenvectors, with what
+    helps."""
+    share = float(np.mean(found["captured"]))
+    if share >= POOR:
+        return
+    k = len(found["captured"])
+    remedy = (
+        f"raise max_iter={max_iter}, n_neighbors or reference_size, scale the "
+        f"features, or give features in which neighbors are alike"
+    )
+    has_gap = not found["eigengap"] < NO_GAP * eigenvalues[k - 1]
+    if not has_gap or found["captured_by_more"] >= POOR:
+        remedy = (
+            f"no gap follows eigenvalue {k} (see eigenvalues_), so that the last "
+            f"eigenvectors differ from sample to sample: choose n_components where a "
+            f"gap follows"
+        )
+    where = "held-out points" if found["held_out"] else "the points"
+    warnings.warn(
+        f"the embedding holds {share:.0%} of the exact eigenvectors at {where} (d_G "
+        f"{found['grassmann_distance']:.2f} of {k}, see quality_): {remedy}",
+        UserWarning,
+        stacklevel=3,
+    )

@@ -1,0 +1,103 @@
+from collections.abc import Iterable
+from math import inf
+
+import torch
+from torch import Tensor
+
+from pyg_basis.graph import Laplacian
+from pyg_basis.nn import BASiSLayer
+from pyg_basis.nn.basis_layer import NUM_BEYOND, SETTLED
+from pyg_basis.nn.rayleigh_ritz import RayleighRitz, RitzVectors
+
+# The nodes of a graph, in blocks of rows, and its Laplacian.
+Graph = tuple[Iterable[Tensor], Laplacian]
+
+
+class TrainingReadOut:
+    r"""Reads the eigenvectors out of a layer: during the training, to see whether more
+    batches would help, and at its end.
+
+    Args:
+        layer (BASiSLayer): The layer that is trained.
+        x (Tensor): Nodes of the first graph, enough of them to fix the directions.
+        first (tuple): The graph of the first sample.
+        others (iterable): The graphs of further samples, as many as may be used.
+        exact (Tensor): The first eigenvalues of the first graph, the trivial one
+            included, ascending.
+        degree_nodes (int, optional): Nodes that degrees are learned from together with
+            the vectors, for a layer that extends them. (default: :obj:`0`)
+        seed (int, optional): Seed of the random mixture of many hidden features.
+            (default: :obj:`0`)
+    """
+
+    def __init__(
+        self,
+        layer: BASiSLayer,
+        x: Tensor,
+        first: Graph,
+        others: Iterable[Graph],
+        exact: Tensor,
+        degree_nodes: int = 0,
+        seed: int = 0,
+    ) -> None:
+        self.layer = layer
+        self.x = x
+        self.first = first
+        self.others = others
+        self.exact = exact.double().cpu()[: layer.num_searched]
+        self.degree_nodes = degree_nodes if layer.extend_degree else 0
+        self.seed = seed
+        self.num_graphs = 0
+        self._moments: RayleighRitz | None = None
+
+    @torch.no_grad()
+    def excess(self) -> float:
+        r"""How far the Ritz values on the first graph lie above its eigenvalues:
+
+        .. math::
+            \sum_{j \le K} \frac{\theta_j - \lambda_j}{\theta_{K+5} - \lambda_j}
+
+        Each term bounds, about, the share of the j-th eigenvector that lies beyond the
+        first K + 5. Infinite where the hidden features do not span K directions.
+        """
+        self.layer.eval()
+        self._moments = self._of_first()
+        ritz = self._moments.solve(self.layer.num_searched + NUM_BEYOND)[0].cpu()
+        self.layer.train()
+        k = len(self.exact)
+        if len(ritz) < k:
+            return inf
+        above = (ritz[:k] - self.exact).clamp(min=0)
+        room = (ritz[-1] - self.exact).clamp(min=1e-12)
+        return float((above / room).clamp(max=1).sum())
+
+    @torch.no_grad()
+    def finish(self) -> RitzVectors | None:
+        r"""Reads out of the network as it is now, over graphs that are added until the
+        vectors settle; see :meth:`BASiSLayer.rayleigh_ritz`."""
+        self.layer.eval()
+        moments = self._moments or self._of_first()
+        self._moments = None
+        used = [self.first]
+        others = iter(self.others)
+        while not self._is_enough(moments, used) and (graph := next(others, None)):
+            moments.add(*graph)
+            used.append(graph)
+        if self.degree_nodes > 0:
+            nodes = torch.cat([rows for blocks, _ in used for rows in blocks])
+            nodes = nodes[: self.degree_nodes]
+            degree = torch.cat([laplacian.degree for _, laplacian in used])
+            generator = torch.Generator().manual_seed(self.seed)
+            self.layer.degree.fit(nodes, degree[: len(nodes)].to(nodes), generator)
+        self.num_graphs = len(used)
+        return self.layer.read_out(moments)
+
+    def _is_enough(self, moments: RayleighRitz, used: list[Graph]) -> bool:
+        is_settled = moments.is_settled(self.layer.num_searched, SETTLED)
+        num_nodes = sum(laplacian.num_nodes for _, laplacian in used)
+        return is_settled and num_nodes >= self.degree_nodes
+
+    def _of_first(self) -> RayleighRitz:
+        moments = self.layer.new_moments(self.x, self.first[1].num_nodes, self.seed)
+        moments.add(*self.first)
+        return moments

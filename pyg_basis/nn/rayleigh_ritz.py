@@ -1,0 +1,209 @@
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pyg_basis.eigen._ritz_of_moments import ritz_of_moments
+from pyg_basis.graph import Laplacian
+from pyg_basis.graph._sparse import to_scipy_csr
+
+# Directions in which the features have a smaller share of their largest variance are
+# left out: they hold rounding, and the noise of single nodes.
+LEAST_VARIANCE = 1e-7
+# Nodes for each direction, so that the vectors do not follow the noise of one graph.
+NODES_PER_DIRECTION = 8
+# Rows that the directions are taken from, at most.
+NUM_ROWS = 4096
+# Directions at most, as eigenproblems cost the cube of their number. More features are
+# first mixed at random into so many (the range finder of Halko, Martinsson and Tropp
+# 2011).
+MOST_DIRECTIONS = 512
+# Numbers in single precision that are held at once, a gigabyte.
+MOST_ELEMENTS = 1 << 28
+# Columns of one sparse product in double precision, rows of one pass of the network.
+BLOCK_COLUMNS = 128
+BLOCK_ROWS = 8192
+# Directions of a smaller share of the largest moment are rounding.
+NEGLIGIBLE = 1e-10
+
+
+class RitzVectors(NamedTuple):
+    r"""Approximate Laplacian eigenvectors as affine functions of features,
+    :math:`h \, C + c`.
+
+    Args:
+        values (Tensor): Ritz values, ascending, float64, :obj:`[k]`.
+        weight (Tensor): :math:`C`, float64, :obj:`[h, k]`.
+        bias (Tensor): :math:`c`, float64, :obj:`[k]`.
+    """
+
+    values: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    def rows(self, features: Tensor) -> Tensor:
+        r"""The vectors' rows :obj:`[n, k]` at nodes of these features
+        :obj:`[n, h]`."""
+        return features @ self.weight.to(features) + self.bias.to(features)
+
+
+class RayleighRitz:
+    r"""The Laplacian eigenvectors in the span of features, from moments that add up
+    over graphs (the Rayleigh-Ritz method: Saad, `"Numerical Methods for Large
+    Eigenvalue Problems" <https://doi.org/10.1137/1.9781611970739>`_, 2011,
+    Section 4.3).
+
+    With :math:`H` the features of a graph's nodes and a constant column, and
+    :math:`L = D - W`, the eigenvectors of the random walk in the span of :math:`H` are
+    :math:`H c` with
+
+    .. math::
+        H^\top L H \, c = \lambda \, H^\top D H \, c.
+
+    The other Laplacians have the identity in the place of :math:`D`. Both moments,
+    divided by the graph's volume :math:`\sum_i d_i`, are averaged over the graphs of
+    several samples: the result has less of the noise that each sample has.
+
+    Args:
+        features (callable): Gives the features :obj:`[n, h]` of nodes
+            :obj:`x [n, d]`.
+        x (Tensor): A sample of nodes, :obj:`[n, d]`. The directions in which their
+            features vary are those that are searched.
+        num_nodes (int): Nodes of the graphs that are to be added.
+        num_vectors (int): Vectors that are to be found.
+        generator (torch.Generator): Source of the random mixture of many features.
+    """
+
+    def __init__(
+        self,
+        features: Callable[[Tensor], Tensor],
+        x: Tensor,
+        num_nodes: int,
+        num_vectors: int,
+        generator: torch.Generator,
+    ) -> None:
+        self.features = features
+        drawn_rows = torch.randperm(len(x), generator=generator)[:NUM_ROWS]
+        self.x = x[drawn_rows.to(x.device)]
+        rows = features(self.x)
+        mean = rows.mean(dim=0)
+        # What rounding makes of a constant feature is no direction.
+        rounding = 10 * torch.finfo(rows.dtype).eps * float(mean.norm())
+        rows = rows - mean
+        width = rows.size(1)
+        mixture = torch.eye(width, dtype=rows.dtype, device=rows.device)
+        if width > MOST_DIRECTIONS:
+            shape = width, MOST_DIRECTIONS
+            drawn = torch.randn(shape, generator=generator).to(rows)
+            # One power iteration brings the mixture close to the leading directions.
+            mixture = torch.linalg.qr(rows.T @ (rows @ drawn)).Q
+        self.mean, mixture, mixed = mean.double(), mixture.double(), rows @ mixture
+        mixed = mixed.double()
+        variance, turn = torch.linalg.eigh(mixed.T @ mixed / len(mixed))
+        most = max(
+            num_nodes // NODES_PER_DIRECTION, min(4 * num_vectors, num_nodes // 2)
+        )
+        most = min(most, max(MOST_ELEMENTS // num_nodes, num_vectors))
+        least = (LEAST_VARIANCE * variance[-1]).clamp(min=max(rounding**2, 1e-300))
+        is_kept = variance > least
+        is_kept[: max(len(variance) - most, 0)] = False
+        # Whitened, so that all directions count alike in what follows.
+        self.directions = mixture @ (turn[:, is_kept] * variance[is_kept].rsqrt())
+        size = self.directions.size(1) + 1
+        self.stiffness = mixed.new_zeros(size, size)
+        self.mass = mixed.new_zeros(size, size)
+        self.num_graphs = 0
+        self.has_constant = True
+        self._before: Tensor | None = None
+
+    def add(self, x: Tensor | Iterable[Tensor], laplacian: Laplacian) -> None:
+        r"""Adds the moments of a graph.
+
+        Args:
+            x (Tensor or iterable of Tensor): Its nodes :obj:`[n, d]`, which may come
+                as blocks of rows.
+            laplacian (Laplacian): Its Laplacian :obj:`[n, n]`, of one kind in all
+                graphs.
+        """
+        blocks = x.split(BLOCK_ROWS) if isinstance(x, Tensor) else x
+        projected = torch.cat([self._projected(block) for block in blocks])
+        weight = projected.new_ones(len(projected), dtype=torch.float64)
+        if laplacian.kind == "rw":
+            # D (I - D^-1 W) is the symmetric D - W.
+            weight = laplacian.degree.to(weight)
+        rows = projected.double()
+        weighted = rows * (weight / weight.sum()).unsqueeze(1)
+        product = _product(laplacian.matrix.to(rows))
+        for start in range(0, rows.size(1), BLOCK_COLUMNS):
+            block = slice(start, start + BLOCK_COLUMNS)
+            self.stiffness[:, block] += weighted.T @ product(rows[:, block])
+        self.mass += weighted.T @ rows
+        self.num_graphs += 1
+        self.has_constant = laplacian.kind != "sym"
+
+    def solve(self, k: int) -> tuple[Tensor, Tensor]:
+        r"""The first :obj:`k` Ritz values, or as many as there are directions, and the
+        vectors as coefficients of the directions and the constant, :obj:`[r, k]`.
+
+        They are orthonormal in the mean over the graphs, with the degrees as weights
+        for the random walk. Where the constant is an eigenvector it comes first, and
+        the others are orthogonal to it, also in a graph that falls apart.
+        """
+        stiffness = (self.stiffness + self.stiffness.T) / 2 / self.num_graphs
+        mass = self.mass / self.num_graphs
+        searched = torch.eye(len(mass), dtype=mass.dtype, device=mass.device)
+        if self.has_constant:
+            searched = searched[:, :-1]
+            searched[-1] = -mass[-1, :-1] / mass[-1, -1]
+        values, coefficients = ritz_of_moments(
+            searched.T @ stiffness @ searched, searched.T @ mass @ searched, NEGLIGIBLE
+        )
+        coefficients = searched @ coefficients
+        if self.has_constant:
+            constant = torch.zeros_like(mass[:, :1])
+            constant[-1] = mass[-1, -1].rsqrt()
+            values = torch.cat([values.new_zeros(1), values])
+            coefficients = torch.cat([constant, coefficients], dim=1)
+        return values[:k].clamp(min=0), coefficients[:, :k]
+
+    def _projected(self, x: Tensor) -> Tensor:
+        """The directions' values and a constant, ``[n, r]``."""
+        features = self.features(x)
+        rows = (features - self.mean.to(features)) @ self.directions.to(features)
+        return torch.cat([rows, rows.new_ones(len(rows), 1)], dim=1)
+
+    def is_settled(self, k: int, tolerance: float) -> bool:
+        r"""Whether more graphs would turn the space of the first :obj:`k` vectors by
+        little: by a Grassmann distance of less than :obj:`tolerance * k`.
+
+        The noise of the samples averages out as :math:`1 / g` in :math:`g` graphs. So
+        what is left of it is estimated by :math:`g - 1` times the distance between the
+        spaces without and with the last graph. False before the second one.
+        """
+        solution = self.solve(k)[1]
+        before, self._before = self._before, solution
+        if before is None or before.shape != solution.shape:
+            return False
+        mass = self.mass / self.num_graphs
+        # The earlier vectors are orthonormal in the mean without the last graph only.
+        overlap = before.T @ mass @ solution
+        gram = before.T @ mass @ before
+        distance = before.size(1) - float(
+            (overlap * torch.linalg.solve(gram, overlap)).sum()
+        )
+        return (self.num_graphs - 1) * distance <= tolerance * k
+
+    def vectors(self, values: Tensor, coefficients: Tensor) -> RitzVectors:
+        r"""A solution as functions of the features."""
+        weight = self.directions @ coefficients[:-1]
+        return RitzVectors(values, weight, coefficients[-1] - self.mean @ weight)
+
+
+def _product(matrix: Tensor) -> Callable[[Tensor], Tensor]:
+    """The product of a sparse matrix with some columns."""
+    if matrix.is_cuda:
+        return lambda block: matrix @ block
+    # SciPy's product takes half the time of torch's on the host.
+    array = to_scipy_csr(matrix)
+    return lambda block: torch.from_numpy(array @ block.contiguous().numpy())
