@@ -88,7 +88,7 @@ def fit(
         int | None, typer.Option(help="Batches trained on, at most. [default: 300]")
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="[default: 0.001]")
+        float | None, typer.Option(help="[default: 0.003]")
     ] = None,
     n_workers: options.NumWorkers = 0,
     device: options.Device = "cpu",

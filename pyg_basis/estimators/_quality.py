@@ -1,5 +1,4 @@
 import warnings
-from math import nan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,7 +73,7 @@ def quality(
         "grassmann_distance": k - float(captured.sum()),
         "captured": captured.tolist(),
         "captured_by_more": float(captured_shares(widened, held_out.exact).mean()),
-        "eigengap": values[1] - values[0] if len(values) == 2 else nan,
+        "eigengap": values[1] - values[0] if len(values) == 2 else None,
         "disconnected_batches": float(np.mean(np.array(history["num_components"]) > 1)),
         "num_nodes": len(held_out.x),
         "held_out": not held_out.took_part,
@@ -94,7 +93,8 @@ def warn_if_poor(
         f"raise max_iter={max_iter}, n_neighbors or reference_size, scale the "
         f"features, or give features in which neighbors are alike"
     )
-    has_gap = not found["eigengap"] < NO_GAP * eigenvalues[k - 1]
+    gap = found["eigengap"]
+    has_gap = gap is None or gap >= NO_GAP * eigenvalues[k - 1]
     if not has_gap or found["captured_by_more"] >= POOR:
         remedy = (
             f"no gap follows eigenvalue {k} (see eigenvalues_), so that the last "

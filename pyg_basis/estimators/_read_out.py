@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import inf
 
 import torch
@@ -83,14 +83,22 @@ class TrainingReadOut:
         while not self._is_enough(moments, used) and (graph := next(others, None)):
             moments.add(*graph)
             used.append(graph)
-        if self.degree_nodes > 0:
-            nodes = torch.cat([rows for blocks, _ in used for rows in blocks])
-            nodes = nodes[: self.degree_nodes]
-            degree = torch.cat([laplacian.degree for _, laplacian in used])
-            generator = torch.Generator().manual_seed(self.seed)
-            self.layer.degree.fit(nodes, degree[: len(nodes)].to(nodes), generator)
+        self.fit_degree(used)
         self.num_graphs = len(used)
         return self.layer.read_out(moments)
+
+    @torch.no_grad()
+    def fit_degree(self, graphs: Sequence[Graph] = ()) -> None:
+        r"""Learns the degrees from some graphs, by default from the first one, where
+        the layer extends degrees."""
+        if self.degree_nodes == 0:
+            return
+        graphs = graphs or [self.first]
+        nodes = torch.cat([rows for blocks, _ in graphs for rows in blocks])
+        nodes = nodes[: self.degree_nodes]
+        degree = torch.cat([laplacian.degree for _, laplacian in graphs])
+        generator = torch.Generator().manual_seed(self.seed)
+        self.layer.degree.fit(nodes, degree[: len(nodes)].to(nodes), generator)
 
     def _is_enough(self, moments: RayleighRitz, used: list[Graph]) -> bool:
         is_settled = moments.is_settled(self.layer.num_searched, SETTLED)

@@ -88,19 +88,6 @@ def _dataset_source(estimator: Any, X: Dataset[Any], reset: bool) -> FeatureSour
     return source
 
 
-def sampled_blocks(
-    source: FeatureSource, index: NDArray[np.integer[Any]]
-) -> Iterator[Tensor]:
-    """The rows of some points, some thousands at a time.
-
-    Raises:
-        ValueError: If rows of a dataset, which are read only now, are not finite.
-    """
-    for _, rows in _blocks(source, index):
-        _check_finite(rows, "among the sampled points")
-        yield rows
-
-
 def row_blocks(source: FeatureSource) -> Iterator[tuple[slice, Tensor]]:
     """The rows of all points, in order, some thousands at a time, and where among
     all they stand.
@@ -113,14 +100,10 @@ def row_blocks(source: FeatureSource) -> Iterator[tuple[slice, Tensor]]:
         yield where, rows
 
 
-def _blocks(
-    source: FeatureSource, index: NDArray[np.integer[Any]] | range | None = None
-) -> Iterator[tuple[slice, Tensor]]:
-    """All rows, or those of an index, and where they stand among them."""
-    index = range(len(source)) if index is None else index
-    for start in range(0, len(index), BLOCK_ROWS):
-        where = slice(start, min(start + BLOCK_ROWS, len(index)))
-        yield where, source.__getitems__(np.asarray(index[where]))
+def _blocks(source: FeatureSource) -> Iterator[tuple[slice, Tensor]]:
+    for start in range(0, len(source), BLOCK_ROWS):
+        where = slice(start, min(start + BLOCK_ROWS, len(source)))
+        yield where, source.__getitems__(np.arange(where.start, where.stop))
 
 
 def _check_finite(rows: Tensor, where: str) -> None:

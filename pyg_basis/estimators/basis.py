@@ -242,7 +242,11 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 self.verbose,
                 read_out.excess if self.readout else None,
             )
-        vectors = read_out.finish() if self.readout else None
+        vectors = None
+        if self.readout:
+            vectors = read_out.finish()
+        else:
+            read_out.fit_degree()
         self.__dict__.pop("feature_names_in_", None)
         self.__dict__.update(vars(described))
         self.layer_, self.history_, self._sizes = layer, history, sizes

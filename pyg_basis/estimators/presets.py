@@ -18,6 +18,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "n_neighbors": 50,
         "max_iter": 1000,
         "bandwidth": "global",
+        "learning_rate": 1e-3,
     },
     "official": {
         **PUBLISHED,

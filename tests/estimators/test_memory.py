@@ -54,7 +54,7 @@ def draw(x):
 def fit(x):
     pyg_basis.estimators._point_training.DEGREE_SAMPLE = 1000  # quicker, and as bounded
     basis = BASiS(n_anchors=30, batch_size=100, n_neighbors=10, max_iter=3)
-    basis.set_params(random_state=0).fit(x)
+    basis.set_params(reference_size=1000, random_state=0).fit(x)
 
 
 def copy(x):

@@ -132,7 +132,7 @@ def test_narrow_features_have_fewer_eigenvalues_beyond() -> None:
     # Five features of which three are independent, and the constant.
     assert basis.eigenvalues_.shape == (4,)
     assert np.isnan(basis.eigengap_)
-    assert np.isnan(basis.quality_["eigengap"])
+    assert basis.quality_["eigengap"] is None
     # They are the coordinates, which the eigenvectors of the sphere are.
     assert basis.quality_["grassmann_distance"] < 0.1
 
@@ -271,7 +271,7 @@ def test_noise_has_no_gap() -> None:
         ({"captured_by_more": 0.9}, "no gap follows eigenvalue 2"),
         ({"captured_by_more": 0.89}, "raise max_iter=7"),
         # Nothing is known of the next.
-        ({"eigengap": np.nan}, "raise max_iter=7"),
+        ({"eigengap": None}, "raise max_iter=7"),
         ({"held_out": True}, r"holds 80% .* at held-out points \(d_G 0.40 of 2, see"),
         ({"held_out": False}, r"holds 80% .* at the points \(d_G 0.40 of 2, see"),
     ],
