@@ -241,7 +241,11 @@ def step_seconds(points: np.ndarray, options: argparse.Namespace) -> float:
     few, more = (3, 10) if options.quick else (10, TIMED_STEPS)
     for steps in (few, few + more):
         model = BASiS(
-            max_iter=steps, random_state=0, **sizes_for(points, options), **BASIS
+            max_iter=steps,
+            random_state=0,
+            readout=False,
+            **sizes_for(points, options),
+            **BASIS,
         )
         start = time.perf_counter()
         model.fit(points)

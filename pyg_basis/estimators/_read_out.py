@@ -48,7 +48,6 @@ class TrainingReadOut:
         self.degree_nodes = degree_nodes if layer.extend_degree else 0
         self.seed = seed
         self.num_graphs = 0
-        self._moments: RayleighRitz | None = None
 
     @torch.no_grad()
     def excess(self) -> float:
@@ -61,8 +60,7 @@ class TrainingReadOut:
         first K + 5. Infinite where the hidden features do not span K directions.
         """
         self.layer.eval()
-        self._moments = self._of_first()
-        ritz = self._moments.solve(self.layer.num_searched + NUM_BEYOND)[0].cpu()
+        ritz = self._of_first().solve(self.layer.num_searched + NUM_BEYOND)[0].cpu()
         self.layer.train()
         k = len(self.exact)
         if len(ritz) < k:
@@ -76,8 +74,7 @@ class TrainingReadOut:
         r"""Reads out of the network as it is now, over graphs that are added until the
         vectors settle; see :meth:`BASiSLayer.rayleigh_ritz`."""
         self.layer.eval()
-        moments = self._moments or self._of_first()
-        self._moments = None
+        moments = self._of_first()
         used = [self.first]
         others = iter(self.others)
         while not self._is_enough(moments, used) and (graph := next(others, None)):
