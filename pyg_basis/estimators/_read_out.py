@@ -48,6 +48,7 @@ class TrainingReadOut:
         self.degree_nodes = degree_nodes if layer.extend_degree else 0
         self.seed = seed
         self.num_graphs = 0
+        self._moments: RayleighRitz | None = None
 
     @torch.no_grad()
     def excess(self) -> float:
@@ -60,8 +61,11 @@ class TrainingReadOut:
         first K + 5. Infinite where the hidden features do not span K directions.
         """
         self.layer.eval()
-        ritz = self._of_first().solve(self.layer.num_searched + NUM_BEYOND)[0].cpu()
+        num_nodes = self.first[1].num_nodes
+        self._moments = self.layer.new_moments(self.x, num_nodes, self.seed)
+        self._moments.add(*self.first)
         self.layer.train()
+        ritz = self._moments.solve(self.layer.num_searched + NUM_BEYOND)[0].cpu()
         k = len(self.exact)
         if len(ritz) < k:
             return inf
@@ -71,10 +75,12 @@ class TrainingReadOut:
 
     @torch.no_grad()
     def finish(self) -> RitzVectors | None:
-        r"""Reads out of the network as it is now, over graphs that are added until the
-        vectors settle; see :meth:`BASiSLayer.rayleigh_ritz`."""
+        r"""Reads out of the network as it was at the last look, which is the last that
+        is done to it, over graphs that are added until the vectors settle; see
+        :meth:`BASiSLayer.rayleigh_ritz`."""
+        moments = self._moments
+        assert moments is not None
         self.layer.eval()
-        moments = self._of_first()
         used = [self.first]
         others = iter(self.others)
         while not self._is_enough(moments, used) and (graph := next(others, None)):
@@ -101,8 +107,3 @@ class TrainingReadOut:
         is_settled = moments.is_settled(self.layer.num_searched, SETTLED)
         num_nodes = sum(laplacian.num_nodes for _, laplacian in used)
         return is_settled and num_nodes >= self.degree_nodes
-
-    def _of_first(self) -> RayleighRitz:
-        moments = self.layer.new_moments(self.x, self.first[1].num_nodes, self.seed)
-        moments.add(*self.first)
-        return moments

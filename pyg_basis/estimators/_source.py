@@ -13,8 +13,9 @@ from torch_geometric.data.data import BaseData
 
 from pyg_basis.loader import FeatureSource
 
-# Enough rows to keep the matrix products busy.
-BLOCK_ROWS = 8192
+# Enough rows to keep the matrix products busy, few enough for what they give to stay
+# in the cache.
+BLOCK_ROWS = 1024
 # Squares of larger values come near the end of single precision.
 LARGEST = 1e15
 

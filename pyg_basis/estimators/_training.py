@@ -63,8 +63,9 @@ def train_layer(
     With a read-out to follow, training ends as soon as it has nothing more to gain:
     when :obj:`excess`, what is missing in the span of the hidden features, is not
     smaller by the share :obj:`tol` than after half as many batches, or is as small as
-    what the sampling leaves. Without one, the learning rate goes to zero linearly over
-    the second half, which averages the batches.
+    what the sampling leaves. There is a last look after the last batch. Without a
+    read-out, the learning rate goes to zero linearly over the second half, which
+    averages the batches.
 
     Returns:
         tuple: The history, one entry an iteration of the loss, the learning
@@ -100,13 +101,15 @@ def train_layer(
                 _read(recent, history)
                 progress.set_postfix(loss=f"{history['loss'][-1]:.4f}", refresh=False)
             progress.update()
-            if done >= max_iter:
-                break
-            if excess is not None and tol is not None and done == look:
+            is_last = done >= max_iter
+            if excess is not None and (is_last or (done == look and tol is not None)):
                 look *= 2
                 history["excess"].append(excess())
-                if _has_nothing_to_gain(history["excess"], tol, layer.num_searched):
-                    break
+                is_last |= tol is not None and _has_nothing_to_gain(
+                    history["excess"], tol, layer.num_searched
+                )
+            if is_last:
+                break
     _read(recent, history)
     layer.eval()
     return dict(history), torch.stack(eigenvalues).mean(dim=0).cpu()

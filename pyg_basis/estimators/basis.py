@@ -106,7 +106,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         tol (float, optional): With a read-out, training ends after 10, 20, 40, ...
             batches, when what is missing in the span of the hidden features has not
             become smaller by this share since half as many; :obj:`None` goes on to
-            :obj:`max_iter`. (default: :obj:`0.2`)
+            :obj:`max_iter`. (default: :obj:`0.18`)
         n_workers (int): Processes that read points and compute targets ahead of
             the training, two batches each at most. They pay where points are slow
             to read, or where the training is held to one thread. The result does
@@ -121,9 +121,9 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         history_ (dict): Loss, learning rate, alignment residual and rank,
             number of connected components and solver convergence, a list with
             one entry a batch each; and :obj:`excess`, with one for each time that
-            :obj:`tol` was looked at: by how much the eigenvalues in the span of the
-            hidden features exceed the exact ones, in units of the distance to the
-            (K + 5)-th.
+            :obj:`tol` was looked at, and for the end: by how much the eigenvalues in
+            the span of the hidden features exceed the exact ones, in units of the
+            distance to the (K + 5)-th.
         eigenvalues_ (numpy.ndarray): Eigenvalues of the graph that was read out of, the
             first K and up to five beyond, ascending. Without a read-out, the mean ones
             of the batches, :obj:`[K]`: fewer nodes have larger ones.
@@ -179,7 +179,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         readout: bool = True,
         network: nn.Module | None = None,
         learning_rate: float = 3e-3,
-        tol: float | None = 0.2,
+        tol: float | None = 0.18,
         n_workers: int = 0,
         device: str = "cpu",
         random_state: int | np.random.RandomState | None = None,

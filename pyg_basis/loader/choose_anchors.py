@@ -9,7 +9,7 @@ from pyg_basis.graph import knn_graph
 
 # Poisson disks are laid among so many random nodes an anchor: enough for evenness,
 # while the neighbours of all of a large set would not fit into memory.
-DISK_CANDIDATES = 100
+DISK_CANDIDATES = 10
 
 AnchorMethod = Literal["random", "poisson_disk", "kmeans++", "farthest", "per_class"]
 

@@ -350,6 +350,7 @@ class BASiSLayer(ReferenceSpace):
         values, coefficients = moments.solve(num_vectors)
         if len(values) < self.num_searched:
             return None
+        values = moments.eigenvalues(coefficients)
         first = self.num_searched - self.num_eigenvectors
         values, coefficients = values[first:], coefficients[:, first:]
         vectors = moments.vectors(values, coefficients)

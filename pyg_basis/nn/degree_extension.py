@@ -1,4 +1,8 @@
+from math import inf
+
 import torch
+import torch.nn.functional as F
+from scipy.linalg.blas import get_blas_funcs
 from torch import Tensor, nn
 
 from pyg_basis.nn._full_precision import full_precision
@@ -11,8 +15,12 @@ DEGREE_SAMPLE = 10_000
 RIDGE = 1e-4
 # The least bandwidth: the inverse of its square is finite in single precision.
 NARROWEST = 1e-15
-# Rows whose kernels are held at once.
+# Kernels of a smaller logarithm are zero: near the end of single precision, where
+# numbers have fewer digits, processors take ten times as long for each.
+LEAST_EXPONENT = -80.0
+# Rows whose kernels are held at once, and rows that stay in the cache.
 BLOCK_ROWS = 4096
+KERNEL_ROWS = 512
 # A centre's bandwidth is the distance to this nearest other centre.
 BANDWIDTH_NEIGHBOR = 7
 
@@ -89,12 +97,13 @@ class DegreeExtension(nn.Module):
         for rows, roots in zip(
             x.split(BLOCK_ROWS), log_root.split(BLOCK_ROWS), strict=True
         ):
-            kernel = self._kernel(rows)[:, :num_centers]
-            design = torch.cat([kernel, torch.ones_like(kernel[:, :1])], dim=1)
+            kernel = torch.cat([self._kernel(part) for part in rows.split(KERNEL_ROWS)])
+            design = F.pad(kernel[:, :num_centers], (0, 1), value=1.0)
             # Products of a block in single precision, in half the time: what rounding
             # leaves is far below the ridge. Blocks add up in double precision.
-            gram += design.T @ design
-            moments += design.double().T @ roots.unsqueeze(1)
+            gram += _gram(design)
+            moments += design.T @ roots.to(design).unsqueeze(1)
+        gram = gram.triu() + gram.triu(1).T
         gram.diagonal().add_(RIDGE * gram.diagonal().mean())
         solution = torch.linalg.solve(gram, moments).squeeze(1)
         self.coefficients[:num_centers] = solution[:-1].to(self.coefficients)
@@ -116,8 +125,18 @@ class DegreeExtension(nn.Module):
         columns = torch.cat([centers, torch.ones_like(centers[:, :1])], dim=1)
         offset = -precision * centers.square().sum(dim=1)
         exponent = torch.addmm(offset, rows, (columns * precision.unsqueeze(1)).T)
-        return exponent.clamp(max=0).exp()
+        return F.threshold(exponent.clamp(max=0), LEAST_EXPONENT, -inf).exp()
 
     def __repr__(self) -> str:
         num_centers, in_channels = self.centers.shape
         return f"{self.__class__.__name__}({in_channels}, num_centers={num_centers})"
+
+
+def _gram(rows: Tensor) -> Tensor:
+    r"""The upper triangle of the products of the columns; what is below is not
+    defined."""
+    if rows.is_cuda:
+        return rows.T @ rows
+    # Half of the work of a product. The transpose is in the order that BLAS reads.
+    columns = rows.numpy().T
+    return torch.from_numpy(get_blas_funcs("syrk", (columns,))(1.0, columns))

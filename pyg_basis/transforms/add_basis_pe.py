@@ -10,8 +10,9 @@ from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn._evaluating import evaluating
 from pyg_basis.transforms._node_attribute import add_node_attribute, checked_graph
 
-# Enough rows to keep the matrix products busy.
-BLOCK_ROWS = 8192
+# Enough rows to keep the matrix products busy, few enough for what they give to stay
+# in the cache.
+BLOCK_ROWS = 1024
 
 
 @functional_transform("add_basis_pe")

@@ -238,7 +238,7 @@ def test_memory_mapped_array_is_not_read_whole(
     monkeypatch.setattr(_point_training, "DEGREE_NODES", 1000)
     # A reference and degrees of bounded size, whatever the number of points.
     settings = {"reference_size": None}
-    x = 50 + 10 * three_blobs(300_000)
+    x = 50 + 10 * three_blobs(600_000)
     np.save(tmp_path / "x.npy", x.astype(dtype))
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     quick(max_iter=1, **settings).fit(mapped[:300])  # imports and caches
@@ -246,8 +246,9 @@ def test_memory_mapped_array_is_not_read_whole(
     basis = quick(**settings).fit(mapped)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    # A copy as float32 has 3.6 MB; the draws of a batch need no more than this.
-    assert peak < 3e6
+    # A copy as float32 has 7.2 MB; the draws of a batch and the products of a read-out
+    # need no more than this.
+    assert peak < 6e6
     loaded = np.array(mapped).astype(np.float32)
     expected = quick(**settings).fit(loaded)
     for name, value in expected.layer_.state_dict().items():
@@ -326,14 +327,13 @@ def test_history() -> None:
     names = {
         "loss", "learning_rate", "residual", "num_components", "converged", "rank",
     }  # fmt: skip
-    assert set(basis.history_) == names
+    assert set(basis.history_) == names | {"excess"}
+    # With one entry a look, here only at the end.
+    assert len(basis.history_.pop("excess")) == 1
     assert {len(values) for values in basis.history_.values()} == {12}
     assert basis.history_["learning_rate"] == [3e-3] * 12
     assert all(basis.history_["converged"])
     assert basis.eigenvalues_.shape == (2 + 5,)
-    # With one entry a look.
-    history = quick(max_iter=12).fit(three_blobs()).history_
-    assert set(history) == names | {"excess"} and len(history["excess"]) == 1
 
 
 def test_early_stop() -> None:

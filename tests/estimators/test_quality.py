@@ -158,7 +158,7 @@ def test_quality_is_measured_at_points_that_took_no_part(of_sphere: BASiS) -> No
         "held_out",
     }
     assert found["held_out"] is True
-    assert found["num_nodes"] == 250  # a quarter of the reference
+    assert found["num_nodes"] == 100  # a tenth of the reference
     captured = np.array(found["captured"])
     assert captured.shape == (4,) and (captured > 0.9).all() and (captured <= 1).all()
     assert found["grassmann_distance"] == pytest.approx(4 - captured.sum())
@@ -311,7 +311,7 @@ def test_ends_early_when_there_is_nothing_to_gain() -> None:
         len(v) == early.n_iter_ for k, v in early.history_.items() if k != "excess"
     )
     full = fit(x, NUM_BLOBS, tol=None, **settings)
-    assert full.n_iter_ == 90 and "excess" not in full.history_
+    assert full.n_iter_ == 90 and len(full.history_["excess"]) == 1
     assert set(full.history_["learning_rate"]) == {3e-3}
 
 
@@ -355,7 +355,7 @@ def test_features_that_do_not_span_enough(hidden: nn.Module) -> None:
         UserWarning, match="the hidden features .*span .*use a wider network"
     ):
         basis = fit(x, 5, network=hidden, max_iter=12)
-    assert basis.n_iter_ == 12 and basis.history_["excess"] == [np.inf]
+    assert basis.n_iter_ == 12 and set(basis.history_["excess"]) == {np.inf}
     embedding = basis.transform(x)
     assert embedding.shape == (2500, 5) and embedding.isfinite().all()
     # It is left as it was trained, and nothing was read out.

@@ -106,7 +106,7 @@ def looks(*values: float) -> Callable[[], float]:
         ([float("inf"), float("inf"), 1.0, 0.95], 80),
         ([2 * SAMPLING], 10),  # what the sampling leaves, for both vectors
         ([1.0, 2 * SAMPLING], 20),
-        ([1.0, 0.8, 0.6, 0.4], 100),  # max_iter
+        ([1.0, 0.8, 0.6, 0.4, 0.4], 100),  # max_iter
     ],
 )
 def test_ends_when_there_is_nothing_to_gain(
@@ -121,19 +121,20 @@ def test_ends_when_there_is_nothing_to_gain(
 def test_a_share_that_is_asked_for() -> None:
     excesses = [1.0, 0.8]
     assert len(train(tol=0.5, max_iter=30, excess=looks(*excesses))[1]["loss"]) == 20
-    excesses = [1.0, 0.999, 0.998]  # with 0, any gain will do
+    excesses = [1.0, 0.999, 0.998, 0.998]  # with 0, any gain will do
     assert len(train(tol=0, max_iter=60, excess=looks(*excesses))[1]["loss"]) == 60
     assert len(train(tol=0, max_iter=60, excess=looks(1.0, 1.001))[1]["loss"]) == 20
 
 
-def test_without_tol_nobody_looks() -> None:
-    _, history, _ = train(max_iter=45, tol=None, excess=looks())
-    assert len(history["loss"]) == 45 and "excess" not in history
+def test_without_tol_only_the_last_network_is_looked_at() -> None:
+    _, history, _ = train(max_iter=45, tol=None, excess=looks(1.0))
+    assert len(history["loss"]) == 45 and history["excess"] == [1.0]
 
 
-def test_nobody_looks_after_the_last_batch() -> None:
-    _, history, _ = train(max_iter=20, tol=0.1, excess=looks(1.0))
-    assert len(history["loss"]) == 20 and history["excess"] == [1.0]
+def test_last_look_is_at_the_last_network() -> None:
+    for max_iter, excesses in ((3, [1.0]), (20, [1.0, 0.5]), (23, [1.0, 0.5, 0.4])):
+        _, history, _ = train(max_iter=max_iter, tol=0.1, excess=looks(*excesses))
+        assert len(history["loss"]) == max_iter and history["excess"] == excesses
 
 
 def test_without_a_read_out_training_never_ends_early() -> None:
