@@ -6,10 +6,6 @@ import pytest
 import torch
 
 
-@pytest.mark.xfail(
-    reason="open defect: the quick fits of gpu.py have d_G 3.9 since the read-out",
-    strict=False,
-)
 @pytest.mark.slow
 def test_command_compares_two_devices(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(gpu_steps, "NODES_OF_A_ROUND", 1_500)

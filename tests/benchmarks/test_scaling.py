@@ -59,10 +59,6 @@ def test_a_run_that_takes_too_long_or_fails_says_so(tmp_path):
     assert "No such file" in run["gave_up"]
 
 
-@pytest.mark.xfail(
-    reason="open defect: the step of scaling.py gives up since the read-out",
-    strict=False,
-)
 @pytest.mark.slow
 @on_linux
 def test_command_writes_figures(tmp_path):
