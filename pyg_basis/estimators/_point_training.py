@@ -62,7 +62,7 @@ def point_training(
     num_sampled = max(sizes.reference_size, DEGREE_SAMPLE)
     graph_numbers = sizes.reference_size * source.num_features
     most_graphs = max(min(MOST_NUMBERS // graph_numbers, MOST_GRAPHS), 2)
-    num_drawn = num_held_out + num_sampled + (most_graphs - 1) * sizes.reference_size
+    num_drawn = num_held_out + max(num_sampled, most_graphs * sizes.reference_size)
     rng = np.random.default_rng(seed)
     drawn = rng.choice(len(source), min(num_drawn, len(source)), replace=False)
     held_out, drawn = drawn[:num_held_out], drawn[num_held_out:]
@@ -129,11 +129,13 @@ def point_training(
 
 
 def _num_held_out(estimator: Any, num_points: int, reference_size: int) -> int:
-    """Some of the points that the reference does not take, half of them at most."""
+    """Some of the points that the reference does not take, half of them at most, and of
+    the graph that they are measured in."""
     free = max(num_points - reference_size, 0)
-    num_held_out = min(free // 2, int(HELD_OUT_SHARE * reference_size))
-    is_enough = num_held_out >= LEAST_HELD_OUT * estimator.n_components
-    return num_held_out if estimator.readout and is_enough else 0
+    least = LEAST_HELD_OUT * estimator.n_components
+    num_held_out = max(int(HELD_OUT_SHARE * reference_size), least)
+    num_held_out = min(num_held_out, free // 2, reference_size // 2)
+    return num_held_out if estimator.readout and num_held_out >= least else 0
 
 
 def _draws(drawn: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:

@@ -111,6 +111,7 @@ def test_layer_is_ready() -> None:
     mean, spread = standardized.mean(dim=0), standardized.std(dim=0, correction=0)
     torch.testing.assert_close(mean, torch.zeros(3), rtol=0, atol=1e-5)
     torch.testing.assert_close(spread, torch.ones(3), rtol=1e-4, atol=0)
+    made.read_out.excess()
     made.read_out.finish()
     # Degrees are learned with the read-out. They vary, and have mean square 1 over the
     # sample: all points.
@@ -138,7 +139,7 @@ def test_sample_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def held_out_training(
     monkeypatch: pytest.MonkeyPatch, num_points: int = 2500, **settings: Any
 ) -> tuple[Training, list[list[int]]]:
-    """A reference of 200 points, and 50 that are held out; and the row numbers that
+    """A reference of 200 points, and 40 that are held out; and the row numbers that
     were asked for: the sample, and what the fit is measured on."""
     monkeypatch.setattr(_point_training, "DEGREE_SAMPLE", 300)
     source = Recorded(points(num_points))
@@ -150,22 +151,23 @@ def held_out_training(
 def test_held_out_points_take_no_part(monkeypatch: pytest.MonkeyPatch) -> None:
     made, asked = held_out_training(monkeypatch, max_iter=60)
     held_out = rows(made.held_out.x)
-    assert not made.held_out.took_part and len(held_out) == 50
+    assert not made.held_out.took_part and len(held_out) == 40
     sample, measured = asked
-    assert rows(points(2500)[measured[:50]]) == held_out
-    assert len(sample) == 300 and not set(measured[:50]) & set(sample)
+    assert rows(points(2500)[measured[:40]]) == held_out
+    assert len(sample) == 300 and not set(measured[:40]) & set(sample)
     drawn = set().union(*[rows(batch.x) for batch in made.batches])
     assert len(drawn) > 1500 and not drawn & held_out
+    made.read_out.excess()
     made.read_out.finish()
     assert len(asked) > 2  # it took further graphs
-    assert not set().union(*asked[2:]) & set(measured[:50])
+    assert not set().union(*asked[2:]) & set(measured[:40])
 
 
 def test_held_out_points_have_exact_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     made, (_, measured) = held_out_training(monkeypatch)
     # The exact embedding of a set as large as the reference, which they are among.
     assert len(set(measured)) == 200
-    expected = ExactEmbedding(2, 8)(points(2500)[measured]).vectors[:50]
+    expected = ExactEmbedding(2, 8)(points(2500)[measured]).vectors[:40]
     torch.testing.assert_close(made.held_out.exact, expected)
 
 
@@ -175,8 +177,10 @@ def test_held_out_points_have_exact_rows(monkeypatch: pytest.MonkeyPatch) -> Non
         (200, {}, 0),  # all are in the reference
         (279, {}, 0),  # half of those beyond it are fewer than 20 an eigenvector
         (280, {}, 40),
-        (2500, {}, 50),  # a quarter of the reference
-        (2500, {"n_components": 3}, 0),
+        (2500, {}, 40),
+        (2500, {"reference_size": 800}, 80),  # a tenth of the reference
+        (2500, {"n_components": 3}, 60),
+        (2500, {"n_components": 6}, 0),  # more than half of the reference
         (2500, {"readout": False}, 0),
     ],
 )
@@ -197,11 +201,11 @@ def test_how_many_are_held_out(
 def test_further_graphs_are_of_other_points(monkeypatch: pytest.MonkeyPatch) -> None:
     made, asked = held_out_training(monkeypatch)
     graphs = list(made.read_out.others)
-    assert len(graphs) == 7  # eight with the first
-    sample, _, *others = asked
-    assert [len(index) for index in others] == [200] * 7
-    # None comes twice.
-    assert len(set().union(sample, *others)) == 300 + 7 * 200
+    assert len(graphs) == 5  # six with the first
+    _, _, *others = asked
+    assert [len(index) for index in others] == [200] * 5
+    # None comes twice, and the first sample holds more than its graph takes.
+    assert len(set().union(*others)) == 5 * 200
     for (x,), laplacian in graphs:
         assert laplacian.num_nodes == 200 and laplacian.kind == "rw"
         expected = made.layer.embedding.operator(x).degree
@@ -209,14 +213,25 @@ def test_further_graphs_are_of_other_points(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_further_graphs_of_few_points(monkeypatch: pytest.MonkeyPatch) -> None:
-    # 750 points beside those held out: as many graphs as fill them twice.
+    # 760 points beside those held out: as many graphs as they fill, the last one with
+    # points of the first.
     made, asked = held_out_training(monkeypatch, num_points=800)
-    assert len(list(made.read_out.others)) == 6
+    assert len(list(made.read_out.others)) == 3
     sample, measured, *others = asked
-    assert not set(measured[:50]) & set().union(*others)
-    assert len(set().union(sample, *others)) > 700
+    assert [len(set(index)) for index in others] == [200] * 3
+    assert not set(measured[:40]) & set().union(*others)
+    assert len(set().union(sample, *others)) == 760
     # Of the reference alone there is no other graph.
     assert not list(training().read_out.others)
+
+
+def test_further_graphs_of_wide_features_are_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for most, expected in ((4 * 200 * 3, 3), (200 * 3, 1), (1, 1)):
+        monkeypatch.setattr(_point_training, "MOST_NUMBERS", most)
+        made, _ = held_out_training(monkeypatch)
+        assert len(list(made.read_out.others)) == expected
 
 
 def test_few_points_lower_the_sizes() -> None:
