@@ -139,7 +139,10 @@ def in_process(
         list(map(str, command)), env=environment, stdout=subprocess.PIPE, check=True
     )
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return {"case": name, "method": method, "seed": seed, **result}
+    command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.strip()
+    run = {"case": name, "method": method, "seed": seed, "commit": commit}
+    return {**run, **result}
 
 
 def measured(options: argparse.Namespace) -> dict[str, Any]:

@@ -66,7 +66,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             (default: :obj:`10_000`)
         n_neighbors (int): Neighbours of a node in a batch's graph.
             (default: :obj:`50`)
-        max_iter (int): Number of batches trained on, at most. (default: :obj:`300`)
+        max_iter (int): Number of batches trained on, at most. A regression, without a
+            read-out, needs several hundred. (default: :obj:`100`)
         laplacian (str): :obj:`"sym"`, :obj:`"rw"` or :obj:`"comb"`.
             (default: :obj:`"sym"`)
         drop_trivial (bool): Leave out the trivial eigenvector.
@@ -106,7 +107,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         tol (float, optional): With a read-out, training ends after 10, 20, 40, ...
             batches, when what is missing in the span of the hidden features has not
             become smaller by this share since half as many; :obj:`None` goes on to
-            :obj:`max_iter`. (default: :obj:`0.18`)
+            :obj:`max_iter`. (default: :obj:`0.15`)
         n_workers (int): Processes that read points and compute targets ahead of
             the training, two batches each at most. They pay where points are slow
             to read, or where the training is held to one thread. The result does
@@ -168,7 +169,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         batch_size: int = 2048,
         reference_size: int | None = 10_000,
         n_neighbors: int = 50,
-        max_iter: int = 300,
+        max_iter: int = 100,
         laplacian: Literal["sym", "rw", "comb"] = "sym",
         drop_trivial: bool = False,
         bandwidth: Literal["self_tuning", "global"] | float = "self_tuning",
@@ -179,7 +180,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         readout: bool = True,
         network: nn.Module | None = None,
         learning_rate: float = 3e-3,
-        tol: float | None = 0.18,
+        tol: float | None = 0.15,
         n_workers: int = 0,
         device: str = "cpu",
         random_state: int | np.random.RandomState | None = None,
