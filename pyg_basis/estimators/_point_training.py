@@ -7,7 +7,6 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
-from pyg_basis.align.fit_affine import get_aligner
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._quality import HeldOut, exact_embedding
 from pyg_basis.estimators._read_out import Graph, TrainingReadOut
@@ -84,7 +83,7 @@ def point_training(
         sample,
         sizes.num_anchors,
         layer.embedding,
-        get_aligner(estimator.alignment),
+        layer.aligner,
         anchors,
         sizes.reference_size,
         sizes.batch_size,

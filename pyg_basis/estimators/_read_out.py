@@ -47,7 +47,6 @@ class TrainingReadOut:
         self.exact = exact.double().cpu()[: layer.num_searched]
         self.degree_nodes = degree_nodes if layer.extend_degree else 0
         self.seed = seed
-        self.num_graphs = 0
         self._moments: RayleighRitz | None = None
 
     @torch.no_grad()
@@ -87,7 +86,6 @@ class TrainingReadOut:
             moments.add(*graph)
             used.append(graph)
         self.fit_degree(used)
-        self.num_graphs = len(used)
         return self.layer.read_out(moments)
 
     @torch.no_grad()

@@ -18,8 +18,7 @@ from pyg_basis.loader.exact_embedding import (
 from pyg_basis.loader.warm_start import WarmStart
 
 # Eigenpairs that one filter of a known window finds, at most. Of more the window is
-# refused in most batches, and its products are lost: 102 pairs of 2,048 points of a
-# torus took it twice the time of Lanczos, which 39 pairs took twice the filter's.
+# refused in most batches, and its products are lost.
 MOST_FILTERED = 64
 
 

@@ -16,7 +16,7 @@ RIDGE = 1e-4
 # The least bandwidth: the inverse of its square is finite in single precision.
 NARROWEST = 1e-15
 # Kernels of a smaller logarithm are zero: near the end of single precision, where
-# numbers have fewer digits, processors take ten times as long for each.
+# numbers have fewer digits, processors are slow.
 LEAST_EXPONENT = -80.0
 # Rows whose kernels are held at once, and rows that stay in the cache.
 BLOCK_ROWS = 4096

@@ -241,7 +241,7 @@ def _product(matrix: Tensor) -> Callable[[Tensor], Tensor]:
     """The product of a sparse matrix with some columns."""
     if matrix.is_cuda:
         return lambda columns: matrix @ columns
-    # A quarter of the time of torch's, as it lets several threads in.
+    # SciPy's product lets several threads in.
     array = to_scipy_csr(matrix)
 
     def product(columns: Tensor) -> Tensor:

@@ -451,7 +451,8 @@ def test_more_components_than_eigenvectors(drop_trivial: bool) -> None:
     )
     with pytest.raises(ValueError, match=text):
         untrained(drop_trivial=drop_trivial).fit(data)
-    # As many as eigenvectors are told apart by them, though not by these features.
+    # As many components as eigenvectors are accepted. These features do not tell the
+    # components apart, so the fit is poor.
     with no_warning_but("the embedding holds"):
         basis = quick(drop_trivial=drop_trivial).fit(cliques(*[50] * most))
     assert set(basis.history_["num_components"]) == {most}
