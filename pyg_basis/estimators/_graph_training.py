@@ -30,6 +30,7 @@ from pyg_basis.loader import (
 from pyg_basis.loader._open_features import open_mapped
 from pyg_basis.loader.graph_loader import GraphTargets
 from pyg_basis.loader.sampled_graph import LEAST_CONNECTED, connected_share
+from pyg_basis.nn.basis_layer import NUM_BEYOND
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE
 
 logger = logging.getLogger("pyg_basis")
@@ -122,7 +123,16 @@ def graph_training(
         layer.degree.fit(sample, degree, torch.Generator().manual_seed(seed))
     blocks = _Blocks(points, len(nodes))
     whole = (blocks, graph.laplacian(layer.embedding.laplacian))
-    read_out = TrainingReadOut(layer, sample, whole, (), targets.eigenvalues, seed=seed)
+    values = targets.eigenvalues
+    read_out = TrainingReadOut(
+        layer,
+        sample,
+        whole,
+        (),
+        values,
+        known=values if isinstance(targets, WholeGraph) else None,
+        seed=seed,
+    )
     took_part = len(held_out) == 0
     measured = known if took_part else held_out
     held = HeldOut(points(measured), exact_rows, took_part)
@@ -227,7 +237,7 @@ def _targets(
             of_samples,
         )
     if choice == "whole":
-        whole = WholeGraph.from_graph(graph, embedding)
+        whole = WholeGraph.from_graph(graph, embedding, NUM_BEYOND)
         if whole.rows.converged:
             return whole
         if estimator.graph == "whole":

@@ -24,8 +24,8 @@ from pyg_basis.nn.degree_extension import DEGREE_SAMPLE
 # Graphs that the vectors are read out of, at most.
 MOST_GRAPHS = 6
 # Numbers in the features of all of them together, at most, but for two graphs: those
-# of wide features take long, and add little, as more is missing there than noise.
-MOST_NUMBERS = 1 << 24
+# of wide features take long.
+MOST_NUMBERS = 1 << 26
 # Nodes that degrees are learned from, at most: the noise of single nodes averages out.
 DEGREE_NODES = 2 * DEGREE_SAMPLE
 # Of the nodes of the graph that a fit is measured on, those that took no part in it.
@@ -91,7 +91,7 @@ def point_training(
         seed,
     )
     layer.keep(moving)
-    layer.standardization.fit(sample)
+    layer.standardization.fit(sample, keep_distances=True)
     graph = moving.graph
     assert graph is not None
 
@@ -107,7 +107,7 @@ def point_training(
         other_graphs(),
         graph.eigenvalues,
         DEGREE_NODES,
-        seed,
+        seed=seed,
     )
     reference = layer.anchor_reference()
     n_workers = estimator.n_workers

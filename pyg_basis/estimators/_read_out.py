@@ -26,6 +26,8 @@ class TrainingReadOut:
             included, ascending.
         degree_nodes (int, optional): Nodes that degrees are learned from together with
             the vectors, for a layer that extends them. (default: :obj:`0`)
+        known (Tensor, optional): The eigenvalues of all graphs together, where they
+            are known. (default: :obj:`None`)
         seed (int, optional): Seed of the random mixture of many hidden features.
             (default: :obj:`0`)
     """
@@ -38,6 +40,7 @@ class TrainingReadOut:
         others: Iterable[Graph],
         exact: Tensor,
         degree_nodes: int = 0,
+        known: Tensor | None = None,
         seed: int = 0,
     ) -> None:
         self.layer = layer
@@ -46,6 +49,7 @@ class TrainingReadOut:
         self.others = others
         self.exact = exact.double().cpu()[: layer.num_searched]
         self.degree_nodes = degree_nodes if layer.extend_degree else 0
+        self.known = known
         self.seed = seed
         self._moments: RayleighRitz | None = None
 
@@ -86,7 +90,7 @@ class TrainingReadOut:
             moments.add(*graph)
             used.append(graph)
         self.fit_degree(used)
-        return self.layer.read_out(moments)
+        return self.layer.read_out(moments, self.known)
 
     @torch.no_grad()
     def fit_degree(self, graphs: Sequence[Graph] = ()) -> None:

@@ -107,7 +107,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         tol (float, optional): With a read-out, training ends after 10, 20, 40, ...
             batches, when what is missing in the span of the hidden features has not
             become smaller by this share since half as many; :obj:`None` goes on to
-            :obj:`max_iter`. (default: :obj:`0.15`)
+            :obj:`max_iter`. (default: :obj:`0.2`)
         n_workers (int): Processes that read points and compute targets ahead of
             the training, two batches each at most. They pay where points are slow
             to read, or where the training is held to one thread. The result does
@@ -180,7 +180,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         readout: bool = True,
         network: nn.Module | None = None,
         learning_rate: float = 3e-3,
-        tol: float | None = 0.15,
+        tol: float | None = 0.2,
         n_workers: int = 0,
         device: str = "cpu",
         random_state: int | np.random.RandomState | None = None,

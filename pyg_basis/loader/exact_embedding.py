@@ -20,7 +20,8 @@ class SpectralRows:
         vectors (Tensor): Laplacian eigenvectors, mean square 1 per column,
             :obj:`[m, K]`.
         values (Tensor): Eigenvalues of the Laplacian, ascending, :obj:`[K]`.
-        all_values (Tensor): Those, with the trivial one if it was left out.
+        all_values (Tensor): Those, with the trivial one if it was left out, and those
+            beyond that were asked for.
         degree (Tensor): Weighted degrees of the graph, :obj:`[m]`.
         num_components (int): Number of connected components of the graph, as
             far as the eigenvalues show them: one more is computed than there
@@ -147,18 +148,19 @@ class ExactEmbedding:
         """
         return self.rows_of(self.operator(x))
 
-    def rows_of(self, operator: Laplacian) -> SpectralRows:
+    def rows_of(self, operator: Laplacian, num_beyond: int = 0) -> SpectralRows:
         r"""The embedding of the nodes of a graph by its Laplacian, which is of this
-        kind."""
+        kind, and up to :obj:`num_beyond` eigenvalues more."""
+        last = min(self.num_pairs + num_beyond, operator.num_nodes)
         # The trivial vector comes first, whatever the number of components.
-        pairs = eigenpairs(operator, self.num_pairs + 1, solver=self.solver)
+        pairs = eigenpairs(operator, max(last, self.num_pairs + 1), solver=self.solver)
         kept = slice(int(self.drop_trivial), self.num_pairs)
         vectors = pairs.vectors[:, kept]
         scale = operator.degree.max() if self.laplacian == "comb" else 1.0
         return SpectralRows(
             vectors=vectors * (operator.num_nodes**0.5 / vectors.norm(dim=0)),
             values=pairs.values[kept],
-            all_values=pairs.values[: self.num_pairs],
+            all_values=pairs.values[:last],
             degree=operator.degree,
             num_components=int((pairs.values < ZERO_EIGENVALUE * scale).sum()),
             converged=pairs.converged,

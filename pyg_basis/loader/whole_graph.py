@@ -21,9 +21,12 @@ class WholeGraph:
     rows: SpectralRows
 
     @classmethod
-    def from_graph(cls, graph: GivenGraph, embedding: ExactEmbedding) -> "WholeGraph":
-        r"""Decomposes the whole graph, once."""
-        rows = embedding.rows_of(graph.laplacian(embedding.laplacian))
+    def from_graph(
+        cls, graph: GivenGraph, embedding: ExactEmbedding, num_beyond: int = 0
+    ) -> "WholeGraph":
+        r"""Decomposes the whole graph, once, with up to :obj:`num_beyond` eigenvalues
+        more than there are vectors."""
+        rows = embedding.rows_of(graph.laplacian(embedding.laplacian), num_beyond)
         # The small eigenvalues of a long graph are no sign of more components.
         return cls(replace(rows, num_components=graph.num_components))
 
@@ -48,7 +51,7 @@ class WholeGraph:
 
     @property
     def eigenvalues(self) -> Tensor:
-        r"""The first eigenvalues, the trivial one included."""
+        r"""The first eigenvalues, the trivial one included, and those beyond."""
         return self.rows.all_values
 
     def __repr__(self) -> str:

@@ -19,6 +19,11 @@ class Standardization(nn.Module):
     thousands of standard deviations out, and so would the network's outputs. The
     logarithm keeps their order, and distinct values distinct.
 
+    Where a graph is made of the features' distances, :math:`\sigma` is one for all
+    features, the root mean square of their standard deviations. So the network sees
+    distances as the graph does: with a scale of its own, each border pixel of an image,
+    which hardly varies, counts like all others.
+
     Args:
         in_channels (int): Width of the features.
     """
@@ -36,17 +41,25 @@ class Standardization(nn.Module):
         self.mean.zero_()
         self.scale.fill_(1)
 
-    def fit(self, x: Tensor) -> None:
-        r"""Takes mean and standard deviation of the rows :obj:`x [n, d]`."""
+    def fit(self, x: Tensor, keep_distances: bool = False) -> None:
+        r"""Takes mean and standard deviation of the rows :obj:`x [n, d]`; with
+        :obj:`keep_distances`, one scale for all features."""
         self.mean.copy_(x.mean(dim=0))
         scale = x.std(dim=0, correction=0)
         # What rounding makes of a constant feature is no scale of it.
         constant = scale <= x.abs().amax(dim=0) * 10 * torch.finfo(x.dtype).eps
-        self.scale.copy_(torch.where(constant, 1.0, scale))
+        scale = torch.where(constant, 0.0, scale)
+        if keep_distances:
+            # Relative to the largest, whose square may be beyond the range of numbers.
+            largest = scale.max().clamp(min=torch.finfo(x.dtype).tiny)
+            scale = (largest * (scale / largest).square().mean().sqrt()).expand_as(
+                scale
+            )
+        self.scale.copy_(torch.where(scale > 0, scale, 1.0))
 
     def forward(self, x: Tensor) -> Tensor:
-        r"""Rows :obj:`[n, d]` of mean 0 and standard deviation 1 over the sample, but
-        for what lies far out."""
+        r"""Rows :obj:`[n, d]` of mean 0 and mean square 1 over the sample, but for what
+        lies far out."""
         rows = (x - self.mean) / self.scale
         excess = _excess(rows)
         return rows * ((1 + excess.log()) / excess)

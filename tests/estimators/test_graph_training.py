@@ -357,8 +357,8 @@ def test_what_does_not_converge_as_a_whole_is_not_learned(
 ) -> None:
     whole = WholeGraph.from_graph
 
-    def unconverged(graph, embedding):
-        found = whole(graph, embedding)
+    def unconverged(*arguments):
+        found = whole(*arguments)
         return WholeGraph(replace(found.rows, converged=False))
 
     monkeypatch.setattr(WholeGraph, "from_graph", unconverged)
