@@ -18,7 +18,8 @@ from pyg_basis.estimators._point_training import LEAST_HELD_OUT, Training
 from pyg_basis.estimators._quality import HeldOut
 from pyg_basis.estimators._read_out import TrainingReadOut
 from pyg_basis.estimators._source import BLOCK_ROWS, single_precision
-from pyg_basis.estimators._training import new_layer
+from pyg_basis.estimators._training import ReadOut, new_layer
+from pyg_basis.estimators._whole_read_out import WholeReadOut
 from pyg_basis.graph import GivenGraph
 from pyg_basis.loader import (
     ExactEmbedding,
@@ -122,19 +123,31 @@ def graph_training(
         degree = torch.from_numpy(graph.degree[drawn]).to(sample)
         layer.degree.fit(sample, degree, torch.Generator().manual_seed(seed))
     blocks = _Blocks(points, len(nodes))
-    whole = (blocks, graph.laplacian(layer.embedding.laplacian))
-    values = targets.eigenvalues
-    read_out = TrainingReadOut(
-        layer,
-        sample,
-        whole,
-        (),
-        values,
-        known=values if isinstance(targets, WholeGraph) else None,
-        seed=seed,
-    )
+    read_out: ReadOut
+    if isinstance(targets, WholeGraph):
+        is_walk = layer.embedding.laplacian == "rw"
+        weight = np.array(graph.degree) if is_walk else np.ones(len(nodes))
+        weight[held_out] = 0
+        read_out = WholeReadOut(
+            layer,
+            sample,
+            blocks,
+            exact,
+            torch.from_numpy(weight),
+            targets.eigenvalues[int(estimator.drop_trivial) :],
+            seed,
+        )
+    else:
+        whole = (blocks, graph.laplacian(layer.embedding.laplacian))
+        read_out = TrainingReadOut(
+            layer, sample, whole, (), targets.eigenvalues, seed=seed
+        )
     took_part = len(held_out) == 0
     measured = known if took_part else held_out
+    if layer.extend_degree:
+        # The rows are of the random walk, the embedding of the normalised Laplacian.
+        root = torch.from_numpy(graph.degree[measured]).sqrt()
+        exact_rows = exact_rows * root.to(exact_rows).unsqueeze(1)
     held = HeldOut(points(measured), exact_rows, took_part)
     return Training(layer, batches, read_out, held, sizes)
 

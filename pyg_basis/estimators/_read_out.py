@@ -9,6 +9,9 @@ from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn.basis_layer import NUM_BEYOND, SETTLED
 from pyg_basis.nn.rayleigh_ritz import RayleighRitz, RitzVectors
 
+# Excess of each Ritz value that is no more than the noise of a sample.
+SAMPLING = 2e-3
+
 # The nodes of a graph, in blocks of rows, and its Laplacian.
 Graph = tuple[Iterable[Tensor], Laplacian]
 
@@ -26,8 +29,6 @@ class TrainingReadOut:
             included, ascending.
         degree_nodes (int, optional): Nodes that degrees are learned from together with
             the vectors, for a layer that extends them. (default: :obj:`0`)
-        known (Tensor, optional): The eigenvalues of all graphs together, where they
-            are known. (default: :obj:`None`)
         seed (int, optional): Seed of the random mixture of many hidden features.
             (default: :obj:`0`)
     """
@@ -40,7 +41,6 @@ class TrainingReadOut:
         others: Iterable[Graph],
         exact: Tensor,
         degree_nodes: int = 0,
-        known: Tensor | None = None,
         seed: int = 0,
     ) -> None:
         self.layer = layer
@@ -49,7 +49,6 @@ class TrainingReadOut:
         self.others = others
         self.exact = exact.double().cpu()[: layer.num_searched]
         self.degree_nodes = degree_nodes if layer.extend_degree else 0
-        self.known = known
         self.seed = seed
         self._moments: RayleighRitz | None = None
 
@@ -76,6 +75,14 @@ class TrainingReadOut:
         room = (ritz[-1] - self.exact).clamp(min=1e-12)
         return float((above / room).clamp(max=1).sum())
 
+    def has_nothing_to_gain(self, excesses: list[float], tol: float) -> bool:
+        r"""Whether more batches would help little: what is missing has not become
+        smaller by the share :obj:`tol` since the look before, or is as small as what
+        the sampling leaves."""
+        *before, last = excesses
+        is_small = last <= SAMPLING * self.layer.num_searched
+        return is_small or (len(before) > 0 and last > (1 - tol) * before[-1])
+
     @torch.no_grad()
     def finish(self) -> RitzVectors | None:
         r"""Reads out of the network as it was at the last look, which is the last that
@@ -90,7 +97,7 @@ class TrainingReadOut:
             moments.add(*graph)
             used.append(graph)
         self.fit_degree(used)
-        return self.layer.read_out(moments, self.known)
+        return self.layer.read_out(moments)
 
     @torch.no_grad()
     def fit_degree(self, graphs: Sequence[Graph] = ()) -> None:

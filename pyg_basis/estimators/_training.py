@@ -1,9 +1,9 @@
 import copy
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -12,13 +12,11 @@ from tqdm import tqdm
 
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.nn import BASiSLayer
+from pyg_basis.nn.rayleigh_ritz import RitzVectors
 
 # Batches before the first look at what could be read out; the later ones come after
 # twice as many batches each, so that looking takes a small share of the time.
 FIRST_LOOK = 10
-
-# Excess of each Ritz value that is no more than the noise of a sample.
-SAMPLING = 2e-3
 
 # Losses and diagnostics are read every so many iterations: a copy back from an
 # accelerator makes the host wait for it.
@@ -26,6 +24,23 @@ READING = 10
 DIAGNOSTICS = ("residual", "num_components", "converged", "rank")
 
 History = dict[str, list[float]]
+
+
+class ReadOut(Protocol):
+    r"""What reads the eigenvectors out of the layer that is trained."""
+
+    def excess(self) -> float:
+        r"""What is missing in the span of the hidden features as they are now."""
+
+    def has_nothing_to_gain(self, excesses: list[float], tol: float) -> bool:
+        r"""Whether more batches would help little, by all excesses so far."""
+
+    def finish(self) -> RitzVectors | None:
+        r"""Reads out of the network as it was at the last :meth:`excess`; nothing where
+        the hidden features do not span enough."""
+
+    def fit_degree(self) -> None:
+        r"""Learns the degrees alone, where there is no read-out to do it."""
 
 
 def new_layer(
@@ -56,14 +71,13 @@ def train_layer(
     learning_rate: float,
     tol: float | None,
     verbose: bool,
-    excess: Callable[[], float] | None = None,
+    read_out: ReadOut | None = None,
 ) -> tuple[History, Tensor]:
     r"""Regresses the layer on aligned batches (Algorithm 1, step 5) with Adam.
 
-    With a read-out to follow, training ends as soon as it has nothing more to gain:
-    when :obj:`excess`, what is missing in the span of the hidden features, is not
-    smaller by the share :obj:`tol` than after half as many batches, or is as small as
-    what the sampling leaves. There is a last look after the last batch. Without a
+    With a read-out to follow, training ends as soon as it has nothing more to gain,
+    which is looked at after 10, 20, 40, ... batches unless :obj:`tol` is :obj:`None`.
+    There is a last look after the last batch. Without a
     read-out, the learning rate goes to zero linearly over the second half, which
     averages the batches.
 
@@ -83,7 +97,7 @@ def train_layer(
     ) as progress:
         for iteration, batch in enumerate(batches):
             rate = float(learning_rate)  # NumPy's floats are not saved
-            if excess is None:
+            if read_out is None:
                 rate *= min(1, (max_iter - iteration) / half)
             optimizer.param_groups[0]["lr"] = rate
             loss = layer.loss(batch)
@@ -102,11 +116,12 @@ def train_layer(
                 progress.set_postfix(loss=f"{history['loss'][-1]:.4f}", refresh=False)
             progress.update()
             is_last = done >= max_iter
-            if excess is not None and (is_last or (done == look and tol is not None)):
+            is_looked_at = is_last or (done == look and tol is not None)
+            if read_out is not None and is_looked_at:
                 look *= 2
-                history["excess"].append(excess())
-                is_last |= tol is not None and _has_nothing_to_gain(
-                    history["excess"], tol, layer.num_searched
+                history["excess"].append(read_out.excess())
+                is_last |= tol is not None and read_out.has_nothing_to_gain(
+                    history["excess"], tol
                 )
             if is_last:
                 break
@@ -136,12 +151,6 @@ def seeded_global_generator(seed: int, device: str = "cpu") -> Iterator[None]:
             with torch.cuda.device(cuda):
                 torch.cuda.manual_seed(seed)
         yield
-
-
-def _has_nothing_to_gain(excesses: list[float], tol: float, k: int) -> bool:
-    *before, last = excesses
-    is_small = last <= SAMPLING * k
-    return is_small or (len(before) > 0 and last > (1 - tol) * before[-1])
 
 
 def warn_about_batches(

@@ -67,7 +67,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         n_neighbors (int): Neighbours of a node in a batch's graph.
             (default: :obj:`50`)
         max_iter (int): Number of batches trained on, at most. A regression, without a
-            read-out, needs several hundred. (default: :obj:`100`)
+            read-out, needs several hundred, and so does a given graph whose features
+            say little about it. (default: :obj:`300`)
         laplacian (str): :obj:`"sym"`, :obj:`"rw"` or :obj:`"comb"`.
             (default: :obj:`"sym"`)
         drop_trivial (bool): Leave out the trivial eigenvector.
@@ -97,17 +98,18 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             (default: :obj:`"auto"`)
         readout (bool): Read the eigenvectors out of the hidden features once the
             network is trained, by a Rayleigh-Ritz step over the graphs of several
-            samples, see :meth:`~pyg_basis.BASiSLayer.rayleigh_ritz`. Without it the
-            output is the regression of the batches, as published.
-            (default: :obj:`True`)
+            samples, see :meth:`~pyg_basis.BASiSLayer.rayleigh_ritz`; of a given graph,
+            whose eigenvectors are known, by least squares. Without it the output is the
+            regression of the batches, as published. (default: :obj:`True`)
         network (torch.nn.Module, optional): The network to train a copy of; it gives
             hidden features, see :class:`~pyg_basis.BASiSLayer`. (default: :obj:`None`)
         learning_rate (float): Of Adam. Without a read-out it decays over the second
             half of the training. (default: :obj:`3e-3`)
         tol (float, optional): With a read-out, training ends after 10, 20, 40, ...
             batches, when what is missing in the span of the hidden features has not
-            become smaller by this share since half as many; :obj:`None` goes on to
-            :obj:`max_iter`. (default: :obj:`0.2`)
+            become smaller by this share since half as many, or is small; on a given
+            graph, whose targets are exact, only when it is small. :obj:`None` goes on
+            to :obj:`max_iter`. (default: :obj:`0.2`)
         n_workers (int): Processes that read points and compute targets ahead of
             the training, two batches each at most. They pay where points are slow
             to read, or where the training is held to one thread. The result does
@@ -169,7 +171,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         batch_size: int = 2048,
         reference_size: int | None = 10_000,
         n_neighbors: int = 50,
-        max_iter: int = 100,
+        max_iter: int = 300,
         laplacian: Literal["sym", "rw", "comb"] = "sym",
         drop_trivial: bool = False,
         bandwidth: Literal["self_tuning", "global"] | float = "self_tuning",
@@ -241,7 +243,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 self.learning_rate,
                 self.tol,
                 self.verbose,
-                read_out.excess if self.readout else None,
+                read_out if self.readout else None,
             )
         vectors = None
         if self.readout:

@@ -343,20 +343,14 @@ class BASiSLayer(ReferenceSpace):
         num_vectors = self.num_searched + NUM_BEYOND
         return RayleighRitz(self.hidden, x, num_nodes, num_vectors, generator)
 
-    def read_out(
-        self, moments: RayleighRitz, known: Tensor | None = None
-    ) -> RitzVectors | None:
+    def read_out(self, moments: RayleighRitz) -> RitzVectors | None:
         r"""Takes the output layer from the moments of some graphs, see
-        :meth:`rayleigh_ritz`; nothing where the hidden features do not span enough.
-        Eigenvalues of the graphs that are :obj:`known`, from the trivial one on, are
-        not estimated."""
+        :meth:`rayleigh_ritz`; nothing where the hidden features do not span enough."""
         num_vectors = self.num_searched + NUM_BEYOND
         values, coefficients = moments.solve(num_vectors)
         if len(values) < self.num_searched:
             return None
-        values = moments.eigenvalues(coefficients) if known is None else known
-        values = values.to(coefficients)[: coefficients.size(1)]
-        coefficients = coefficients[:, : len(values)]
+        values = moments.eigenvalues(coefficients)
         first = self.num_searched - self.num_eigenvectors
         values, coefficients = values[first:], coefficients[:, first:]
         vectors = moments.vectors(values, coefficients)

@@ -116,7 +116,7 @@ class RayleighRitz:
         is_kept[: max(len(variance) - most, 0)] = False
         # Whitened, so that all directions count alike in what follows.
         self.directions = mixture @ (turn[:, is_kept] * variance[is_kept].rsqrt())
-        size = self.directions.size(1) + 1
+        self.size = size = self.directions.size(1) + 1
         self.stiffness = mixed.new_zeros(size, size)
         self.mass = mixed.new_zeros(size, size)
         # Kept for the eigenvalues.
@@ -134,7 +134,7 @@ class RayleighRitz:
                 graphs.
         """
         blocks = x.split(BLOCK_ROWS) if isinstance(x, Tensor) else x
-        projected = torch.cat([self._projected(block) for block in blocks])
+        projected = torch.cat([self.columns(block) for block in blocks])
         rows = projected.double()
         weighted = rows * _weight(laplacian).to(rows)
         product = _product(laplacian.matrix.to(rows))
@@ -196,8 +196,9 @@ class RayleighRitz:
         stiffness = (stiffness + stiffness.T) / 2
         return ritz_of_moments(stiffness, mass, NEGLIGIBLE)[0].clamp(min=0)
 
-    def _projected(self, x: Tensor) -> Tensor:
-        """The directions' values and a constant, ``[n, r]``."""
+    def columns(self, x: Tensor) -> Tensor:
+        r"""The directions' values and a constant, :obj:`[n, r]`, at nodes
+        :obj:`x [n, d]`."""
         features = self.features(x)
         rows = (features - self.mean.to(features)) @ self.directions.to(features)
         return torch.cat([rows, rows.new_ones(len(rows), 1)], dim=1)

@@ -46,6 +46,32 @@ def test_mean_0_and_standard_deviation_1(seed: int, scale: float, shift: float) 
     )
 
 
+@given(
+    seed=st.integers(0, 2**31 - 1),
+    scales=st.lists(st.floats(1e-3, 1e3), min_size=2, max_size=5),
+)
+def test_distances_keep_their_proportions(seed: int, scales: list[float]) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(50, len(scales), generator=generator).double() + 3
+    x *= torch.tensor(scales, dtype=torch.float64)
+    standardization = Standardization(len(scales)).double()
+    standardization.fit(x, keep_distances=True)
+    rows = standardization(x)
+    assert rows.square().mean() == pytest.approx(1)
+    assert rows.mean(dim=0).abs().max() < 1e-6
+    ratio = torch.pdist(rows) / torch.pdist(x)
+    torch.testing.assert_close(ratio, ratio[:1].expand_as(ratio))
+
+
+def test_one_scale_of_extreme_or_constant_features_is_finite() -> None:
+    x = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+    for factor in (0.0, 1e-18, 1e30):
+        standardization = Standardization(3)
+        standardization.fit(x * factor, keep_distances=True)
+        rows = standardization(x * factor)
+        assert rows.square().mean() == pytest.approx(1.0 if factor > 0 else 0.0)
+
+
 @pytest.mark.parametrize("constant", [0.0, 0.1, -123.456, 1e6])
 def test_constant_feature_is_not_divided_by_rounding(constant: float) -> None:
     # The mean of equal floats is not always that float: what is left is noise.
