@@ -85,7 +85,7 @@ def fit(
     ] = None,
     graph: options.Graph = "auto",
     max_iter: Annotated[
-        int | None, typer.Option(help="Batches trained on, at most. [default: 100]")
+        int | None, typer.Option(help="Batches trained on, at most. [default: 300]")
     ] = None,
     learning_rate: Annotated[
         float | None, typer.Option(help="[default: 0.003]")

@@ -81,7 +81,10 @@ def quality(
 
 
 def warn_if_poor(
-    found: dict[str, Any], eigenvalues: NDArray[np.floating[Any]], max_iter: int
+    found: dict[str, Any],
+    eigenvalues: NDArray[np.floating[Any]],
+    max_iter: int,
+    uses_edges: bool,
 ) -> None:
     """Warns when the embedding misses a good part of the exact eigenvectors, with what
     helps."""
@@ -95,7 +98,13 @@ def warn_if_poor(
     )
     gap = found["eigengap"]
     has_gap = gap is None or gap >= NO_GAP * eigenvalues[k - 1]
-    if not has_gap or found["captured_by_more"] >= POOR:
+    if uses_edges:
+        remedy = (
+            f"a row follows from the features of its node alone: raise "
+            f"max_iter={max_iter}, or give features that say more about the edges, as "
+            f"with those of the neighbors beside them"
+        )
+    elif not has_gap or found["captured_by_more"] >= POOR:
         remedy = (
             f"no gap follows eigenvalue {k} (see eigenvalues_), so that the last "
             f"eigenvectors differ from sample to sample: choose n_components where a "

@@ -265,7 +265,9 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             history, self.n_components, self.drop_trivial, graph is not None
         )
         if self.quality_ is not None:
-            warn_if_poor(self.quality_, self.eigenvalues_, self.max_iter)
+            warn_if_poor(
+                self.quality_, self.eigenvalues_, self.max_iter, graph is not None
+            )
         return self
 
     @property

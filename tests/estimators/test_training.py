@@ -1,5 +1,5 @@
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,12 +8,13 @@ from torch import nn
 from torch_geometric.data import Data
 
 from pyg_basis import BASiS, BASiSLayer
+from pyg_basis.estimators._read_out import SAMPLING, TrainingReadOut
 from pyg_basis.estimators._training import (
     FIRST_LOOK,
-    SAMPLING,
     train_layer,
     warn_about_batches,
 )
+from pyg_basis.estimators._whole_read_out import LITTLE, WholeReadOut
 
 
 def constant_batches(noise: float = 0.0) -> Iterator[Data]:
@@ -48,6 +49,28 @@ def train(**kwargs: Any) -> tuple[BASiSLayer, dict[str, list[float]], torch.Tens
     return layer, history, values
 
 
+class Looks(TrainingReadOut):
+    """What is found missing, one value a look; a further look fails."""
+
+    def __init__(self, *values: float) -> None:
+        self.layer = linear_layer()
+        self.found = iter(values)
+
+    def excess(self) -> float:
+        return next(self.found)
+
+
+class LooksAtWhole(WholeReadOut):
+    """The same for the whole graph."""
+
+    def __init__(self, *values: float) -> None:
+        self.eigenvectors = torch.zeros(7, 2)
+        self.found = iter(values)
+
+    def excess(self) -> float:
+        return next(self.found)
+
+
 def test_regression_is_solved() -> None:
     layer, history, eigenvalues = train(max_iter=2000)
     expected = torch.tensor([[1.0, -0.5], [0.5, 2.0]])
@@ -68,7 +91,7 @@ def test_rate_falls_to_zero_without_a_read_out(max_iter: int) -> None:
 
 @pytest.mark.parametrize("max_iter", [1, 2, 7, 10, 25])
 def test_rate_is_constant_before_a_read_out(max_iter: int) -> None:
-    _, history, _ = train(max_iter=max_iter, excess=lambda: 1.0)
+    _, history, _ = train(max_iter=max_iter, read_out=Looks(1.0))
     assert history["learning_rate"] == [1e-2] * max_iter
 
 
@@ -89,12 +112,6 @@ def test_layer_ends_in_evaluation_mode() -> None:
     assert not train(max_iter=2)[0].training
 
 
-def looks(*values: float) -> Callable[[], float]:
-    """What is found missing, one value a look; a further look fails."""
-    found = iter(values)
-    return lambda: next(found)
-
-
 @pytest.mark.parametrize(
     ("excesses", "num_batches"),
     [
@@ -112,7 +129,7 @@ def looks(*values: float) -> Callable[[], float]:
 def test_ends_when_there_is_nothing_to_gain(
     excesses: list[float], num_batches: int
 ) -> None:
-    _, history, _ = train(max_iter=100, tol=0.1, excess=looks(*excesses))
+    _, history, _ = train(max_iter=100, tol=0.1, read_out=Looks(*excesses))
     assert FIRST_LOOK == 10
     assert history["excess"] == excesses
     assert len(history["loss"]) == len(history["rank"]) == num_batches
@@ -120,21 +137,30 @@ def test_ends_when_there_is_nothing_to_gain(
 
 def test_a_share_that_is_asked_for() -> None:
     excesses = [1.0, 0.8]
-    assert len(train(tol=0.5, max_iter=30, excess=looks(*excesses))[1]["loss"]) == 20
+    assert len(train(tol=0.5, max_iter=30, read_out=Looks(*excesses))[1]["loss"]) == 20
     excesses = [1.0, 0.999, 0.998, 0.998]  # with 0, any gain will do
-    assert len(train(tol=0, max_iter=60, excess=looks(*excesses))[1]["loss"]) == 60
-    assert len(train(tol=0, max_iter=60, excess=looks(1.0, 1.001))[1]["loss"]) == 20
+    assert len(train(tol=0, max_iter=60, read_out=Looks(*excesses))[1]["loss"]) == 60
+    assert len(train(tol=0, max_iter=60, read_out=Looks(1.0, 1.001))[1]["loss"]) == 20
 
 
 def test_without_tol_only_the_last_network_is_looked_at() -> None:
-    _, history, _ = train(max_iter=45, tol=None, excess=looks(1.0))
+    _, history, _ = train(max_iter=45, tol=None, read_out=Looks(1.0))
     assert len(history["loss"]) == 45 and history["excess"] == [1.0]
 
 
 def test_last_look_is_at_the_last_network() -> None:
     for max_iter, excesses in ((3, [1.0]), (20, [1.0, 0.5]), (23, [1.0, 0.5, 0.4])):
-        _, history, _ = train(max_iter=max_iter, tol=0.1, excess=looks(*excesses))
+        _, history, _ = train(max_iter=max_iter, tol=0.1, read_out=Looks(*excesses))
         assert len(history["loss"]) == max_iter and history["excess"] == excesses
+
+
+def test_of_a_whole_graph_only_when_hardly_anything_is_missing() -> None:
+    excesses = [1.0, 1.0, 0.9, 0.9, 0.2]
+    _, history, _ = train(max_iter=100, tol=0.5, read_out=LooksAtWhole(*excesses))
+    assert len(history["loss"]) == 100
+    excesses = [1.0, 2 * LITTLE]
+    _, history, _ = train(max_iter=100, tol=0.5, read_out=LooksAtWhole(*excesses))
+    assert len(history["loss"]) == 20
 
 
 def test_without_a_read_out_training_never_ends_early() -> None:
