@@ -18,7 +18,7 @@ from pyg_basis.estimators._point_training import LEAST_HELD_OUT, Training
 from pyg_basis.estimators._quality import HeldOut
 from pyg_basis.estimators._read_out import TrainingReadOut
 from pyg_basis.estimators._source import BLOCK_ROWS, single_precision
-from pyg_basis.estimators._training import ReadOut, new_layer
+from pyg_basis.estimators._training import ReadOutStep, new_layer
 from pyg_basis.estimators._whole_read_out import WholeReadOut
 from pyg_basis.graph import GivenGraph
 from pyg_basis.loader import (
@@ -112,7 +112,9 @@ def graph_training(
         excluded=np.concatenate([fixed, held_out]),
         num_workers=estimator.n_workers,
     )
-    drawn = rng.choice(len(nodes), min(DEGREE_SAMPLE, len(nodes)), replace=False)
+    # Held-out nodes take no part in what is learned of degrees either.
+    others = np.setdiff1d(np.arange(len(nodes)), held_out)
+    drawn = rng.choice(others, min(DEGREE_SAMPLE, len(others)), replace=False)
 
     def points(index: NDArray[np.int64]) -> Tensor:
         return single_precision(source.__getitems__(nodes[index])).to(estimator.device)
@@ -123,7 +125,7 @@ def graph_training(
         degree = torch.from_numpy(graph.degree[drawn]).to(sample)
         layer.degree.fit(sample, degree, torch.Generator().manual_seed(seed))
     blocks = _Blocks(points, len(nodes))
-    read_out: ReadOut
+    read_out: ReadOutStep
     if isinstance(targets, WholeGraph):
         is_walk = layer.embedding.laplacian == "rw"
         weight = np.array(graph.degree) if is_walk else np.ones(len(nodes))
@@ -251,6 +253,8 @@ def _targets(
         )
     if choice == "whole":
         whole = WholeGraph.from_graph(graph, embedding, NUM_BEYOND)
+        if not whole.rows.converged:
+            whole = WholeGraph.from_graph(graph, embedding)
         if whole.rows.converged:
             return whole
         if estimator.graph == "whole":

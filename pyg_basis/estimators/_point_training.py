@@ -11,7 +11,7 @@ from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._quality import HeldOut, exact_embedding
 from pyg_basis.estimators._read_out import Graph, TrainingReadOut
 from pyg_basis.estimators._source import class_codes, single_precision
-from pyg_basis.estimators._training import ReadOut, new_layer
+from pyg_basis.estimators._training import ReadOutStep, new_layer
 from pyg_basis.loader import (
     AnchorLoader,
     FeatureSource,
@@ -41,7 +41,7 @@ class Training(NamedTuple):
 
     layer: BASiSLayer
     batches: Iterable[Data]
-    read_out: ReadOut
+    read_out: ReadOutStep
     held_out: HeldOut
     sizes: BatchSizes
 

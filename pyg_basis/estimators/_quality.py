@@ -84,10 +84,10 @@ def warn_if_poor(
     found: dict[str, Any],
     eigenvalues: NDArray[np.floating[Any]],
     max_iter: int,
-    uses_edges: bool,
+    is_whole: bool,
 ) -> None:
     """Warns when the embedding misses a good part of the exact eigenvectors, with what
-    helps."""
+    helps: on a given graph that is learned as a whole (``is_whole``), or on samples."""
     share = float(np.mean(found["captured"]))
     if share >= POOR:
         return
@@ -98,7 +98,7 @@ def warn_if_poor(
     )
     gap = found["eigengap"]
     has_gap = gap is None or gap >= NO_GAP * eigenvalues[k - 1]
-    if uses_edges:
+    if is_whole:
         remedy = (
             f"a row follows from the features of its node alone: raise "
             f"max_iter={max_iter}, or give features that say more about the edges, as "

@@ -26,7 +26,7 @@ DIAGNOSTICS = ("residual", "num_components", "converged", "rank")
 History = dict[str, list[float]]
 
 
-class ReadOut(Protocol):
+class ReadOutStep(Protocol):
     r"""What reads the eigenvectors out of the layer that is trained."""
 
     def excess(self) -> float:
@@ -71,15 +71,14 @@ def train_layer(
     learning_rate: float,
     tol: float | None,
     verbose: bool,
-    read_out: ReadOut | None = None,
+    read_out: ReadOutStep | None = None,
 ) -> tuple[History, Tensor]:
     r"""Regresses the layer on aligned batches (Algorithm 1, step 5) with Adam.
 
     With a read-out to follow, training ends as soon as it has nothing more to gain,
     which is looked at after 10, 20, 40, ... batches unless :obj:`tol` is :obj:`None`.
-    There is a last look after the last batch. Without a
-    read-out, the learning rate goes to zero linearly over the second half, which
-    averages the batches.
+    There is a last look after the last batch. Without a read-out, the learning rate
+    goes to zero linearly over the second half, which averages the batches.
 
     Returns:
         tuple: The history, one entry an iteration of the loss, the learning

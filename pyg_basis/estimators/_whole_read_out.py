@@ -21,7 +21,8 @@ class WholeReadOut:
     .. math::
         C = (H^\top D H)^{-1} H^\top D \Phi,
 
-    orthonormalised by a symmetric matrix, which changes the columns least. The
+    orthonormalised by a symmetric matrix, which changes the columns least; a constant
+    eigenvector is kept apart. The
     Rayleigh-Ritz method does not see the eigenvectors, and has to tell them from what
     the features cannot express: those of small groups of nodes, whose eigenvalues are
     small and alike, it mixes with others.
@@ -76,17 +77,16 @@ class WholeReadOut:
             products += rows.T @ rows
             start = part.stop
         self.layer.train()
-        mass, overlap, gram = products[:-k, :-k], products[:-k, -k:], products[-k:, -k:]
-        inverse = torch.linalg.pinv(mass, rtol=NEGLIGIBLE, hermitian=True)
-        coefficients = inverse @ overlap
-        # Products of the projections, from which they are orthonormalised.
-        left = overlap.T @ coefficients
-        shares, turn = torch.linalg.eigh((left + left.T) / 2)
-        if shares[0] <= NEGLIGIBLE:
-            self._found = None
+        embedding = self.layer.embedding
+        has_constant = embedding.laplacian != "sym"
+        num_constant = int(has_constant and not embedding.drop_trivial)
+        self._found = None
+        found = _closest(products, moments.size, has_constant, num_constant)
+        if found is None:
             return inf
-        self._found = moments, coefficients @ (turn * shares.rsqrt()) @ turn.T
-        return k - float(torch.linalg.solve(gram, left).trace())
+        coefficients, missing = found
+        self._found = moments, coefficients
+        return missing
 
     def has_nothing_to_gain(self, excesses: list[float], tol: float) -> bool:
         r"""Whether hardly anything is missing. Short of that more batches do help, as
@@ -107,3 +107,41 @@ class WholeReadOut:
 
     def fit_degree(self) -> None:
         r"""Nothing: the degrees of a given graph are known beforehand."""
+
+
+def _closest(
+    products: Tensor, size: int, has_constant: bool, num_constant: int
+) -> tuple[Tensor, float] | None:
+    """Coefficients of the columns, the last of which is constant, that come closest to
+    the vectors behind them, of which the first may be constant; and d_G to these.
+
+    Where the constant is an eigenvector, it is kept as it is, and the others are
+    searched in its complement, as nodes that take no part leave them not quite
+    orthogonal to it.
+    """
+    # The rest of the products with the constant is zero up to rounding, as is what
+    # the pseudoinverse makes of it.
+    column = products[:, size - 1] / products[size - 1, size - 1].sqrt()
+    if has_constant:
+        products = products - torch.outer(column, column)
+    vectors = slice(size + num_constant, None)
+    mass, overlap = products[:size, :size], products[:size, vectors]
+    gram = products[vectors, vectors]
+    lengths = gram.diagonal().sqrt()
+    if (lengths <= NEGLIGIBLE).any():
+        return None
+    # Of equal length, so that orthonormalising them treats all alike.
+    overlap, gram = overlap / lengths, gram / torch.outer(lengths, lengths)
+    coefficients = torch.linalg.pinv(mass, rtol=NEGLIGIBLE, hermitian=True) @ overlap
+    found = overlap.T @ coefficients
+    shares, turn = torch.linalg.eigh((found + found.T) / 2)
+    if (shares <= NEGLIGIBLE).any():
+        return None
+    coefficients = coefficients @ (turn * shares.rsqrt()) @ turn.T
+    if has_constant:
+        coefficients[-1] = -column[: size - 1] @ coefficients[:-1] / column[size - 1]
+        constant = torch.zeros_like(products[:size, :num_constant])
+        constant[-1] = 1 / column[size - 1]
+        coefficients = torch.cat([constant, coefficients], dim=1)
+    inverse = torch.linalg.pinv(gram, rtol=NEGLIGIBLE, hermitian=True)
+    return coefficients, len(gram) - float((inverse @ found).trace())

@@ -37,6 +37,7 @@ from pyg_basis.estimators._training import (
     train_layer,
     warn_about_batches,
 )
+from pyg_basis.estimators._whole_read_out import WholeReadOut
 from pyg_basis.loader.choose_anchors import AnchorMethod
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn.basis_layer import warn_about_span
@@ -98,8 +99,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             (default: :obj:`"auto"`)
         readout (bool): Read the eigenvectors out of the hidden features once the
             network is trained, by a Rayleigh-Ritz step over the graphs of several
-            samples, see :meth:`~pyg_basis.BASiSLayer.rayleigh_ritz`; of a given graph,
-            whose eigenvectors are known, by least squares. Without it the output is the
+            samples, see :meth:`~pyg_basis.BASiSLayer.rayleigh_ritz`; of a given graph
+            that is learned as a whole, by least squares. Without it the output is the
             regression of the batches, as published. (default: :obj:`True`)
         network (torch.nn.Module, optional): The network to train a copy of; it gives
             hidden features, see :class:`~pyg_basis.BASiSLayer`. (default: :obj:`None`)
@@ -108,8 +109,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         tol (float, optional): With a read-out, training ends after 10, 20, 40, ...
             batches, when what is missing in the span of the hidden features has not
             become smaller by this share since half as many, or is small; on a given
-            graph, whose targets are exact, only when it is small. :obj:`None` goes on
-            to :obj:`max_iter`. (default: :obj:`0.2`)
+            graph that is learned as a whole, with exact targets, only when it is small.
+            :obj:`None` goes on to :obj:`max_iter`. (default: :obj:`0.2`)
         n_workers (int): Processes that read points and compute targets ahead of
             the training, two batches each at most. They pay where points are slow
             to read, or where the training is held to one thread. The result does
@@ -126,7 +127,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             one entry a batch each; and :obj:`excess`, with one for each time that
             :obj:`tol` was looked at, and for the end: by how much the eigenvalues in
             the span of the hidden features exceed the exact ones, in units of the
-            distance to the (K + 5)-th.
+            distance to the (K + 5)-th; on a given graph that is learned as a whole, d_G
+            to what comes closest in that span.
         eigenvalues_ (numpy.ndarray): Eigenvalues of the graph that was read out of, the
             first K and up to five beyond, ascending. Without a read-out, the mean ones
             of the batches, :obj:`[K]`: fewer nodes have larger ones.
@@ -138,7 +140,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             a graph of them; :obj:`captured`, how much of each exact eigenvector the
             embedding holds, from 0 to 1; :obj:`captured_by_more`, the mean of that with
             five more learned columns, which is high also where no gap follows the
-            last eigenvalue; :obj:`eigengap`; :obj:`disconnected_batches`, the share of
+            last eigenvalue (there are none more on a given graph that is learned as a
+            whole); :obj:`eigengap`; :obj:`disconnected_batches`, the share of
             batches whose graph fell apart; :obj:`num_nodes`, where it was measured;
             :obj:`held_out`, whether these took no part. Only with a read-out.
         n_iter_ (int): Number of batches trained on.
@@ -265,9 +268,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             history, self.n_components, self.drop_trivial, graph is not None
         )
         if self.quality_ is not None:
-            warn_if_poor(
-                self.quality_, self.eigenvalues_, self.max_iter, graph is not None
-            )
+            is_whole = isinstance(read_out, WholeReadOut)
+            warn_if_poor(self.quality_, self.eigenvalues_, self.max_iter, is_whole)
         return self
 
     @property

@@ -24,7 +24,7 @@ class SpectralRows:
             beyond that were asked for.
         degree (Tensor): Weighted degrees of the graph, :obj:`[m]`.
         num_components (int): Number of connected components of the graph, as
-            far as the eigenvalues show them: one more is computed than there
+            far as the eigenvalues show them: one more at least is computed than there
             are vectors, and more than that are not told apart. Of batches on the
             host, all are counted on the graph.
         converged (bool): Whether the eigensolver reached its tolerance.

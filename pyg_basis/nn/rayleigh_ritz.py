@@ -39,7 +39,8 @@ class RitzVectors(NamedTuple):
     :math:`h \, C + c`.
 
     Args:
-        values (Tensor): Ritz values, ascending, float64, :obj:`[k]`.
+        values (Tensor): Ritz values, ascending, float64, :obj:`[k]`; of a graph whose
+            eigenvalues are known, these, with some beyond.
         weight (Tensor): :math:`C`, float64, :obj:`[h, k]`.
         bias (Tensor): :math:`c`, float64, :obj:`[k]`.
     """

@@ -11,8 +11,10 @@ class Standardization(nn.Module):
 
     .. math::
         z = \frac{x - \mu}{\sigma}, \qquad
-        y = z \, \frac{10}{|z|} \Bigl(1 + \ln \frac{|z|}{10}\Bigr)
-        \quad \text{where } |z| > 10, \text{ else } z
+        y = z \, \frac{r}{|z|} \Bigl(1 + \ln \frac{|z|}{r}\Bigr)
+        \quad \text{where } |z| > r, \text{ else } z
+
+    The range :math:`r` is 10.
 
     A feature that is zero for all but a few nodes of the sample, as those of a layer
     with ReLU are, has a scale that means nothing for other nodes: they would lie
@@ -22,7 +24,8 @@ class Standardization(nn.Module):
     Where a graph is made of the features' distances, :math:`\sigma` is one for all
     features, the root mean square of their standard deviations. So the network sees
     distances as the graph does: with a scale of its own, each border pixel of an image,
-    which hardly varies, counts like all others.
+    which hardly varies, counts like all others. The range of a feature is ten of its
+    own standard deviations then, where these are larger than :math:`\sigma`.
 
     Args:
         in_channels (int): Width of the features.
@@ -30,16 +33,19 @@ class Standardization(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    linear_range: Tensor
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(in_channels))
         self.register_buffer("scale", torch.ones(in_channels))
+        self.register_buffer("linear_range", torch.full((in_channels,), LINEAR_RANGE))
 
     def reset_parameters(self) -> None:
         r"""Back to the identity."""
         self.mean.zero_()
         self.scale.fill_(1)
+        self.linear_range.fill_(LINEAR_RANGE)
 
     def fit(self, x: Tensor, keep_distances: bool = False) -> None:
         r"""Takes mean and standard deviation of the rows :obj:`x [n, d]`; with
@@ -48,33 +54,33 @@ class Standardization(nn.Module):
         scale = x.std(dim=0, correction=0)
         # What rounding makes of a constant feature is no scale of it.
         constant = scale <= x.abs().amax(dim=0) * 10 * torch.finfo(x.dtype).eps
-        scale = torch.where(constant, 0.0, scale)
+        scale = own = torch.where(constant, 0.0, scale)
         if keep_distances:
             # Relative to the largest, whose square may be beyond the range of numbers.
-            largest = scale.max().clamp(min=torch.finfo(x.dtype).tiny)
+            largest = own.max().clamp(min=torch.finfo(x.dtype).tiny)
             scale = (largest * (scale / largest).square().mean().sqrt()).expand_as(
                 scale
             )
         self.scale.copy_(torch.where(scale > 0, scale, 1.0))
+        self.linear_range.copy_(LINEAR_RANGE * (own / self.scale).clamp(min=1))
 
     def forward(self, x: Tensor) -> Tensor:
         r"""Rows :obj:`[n, d]` of mean 0 and mean square 1 over the sample, but for what
         lies far out."""
         rows = (x - self.mean) / self.scale
-        excess = _excess(rows)
+        excess = self._excess(rows)
         return rows * ((1 + excess.log()) / excess)
 
     def inverse(self, rows: Tensor) -> Tensor:
         r"""The features :obj:`[n, d]` that :meth:`forward` makes :obj:`rows [n, d]`
         of."""
-        excess = _excess(rows)
+        excess = self._excess(rows)
         return rows * ((excess - 1).exp() / excess) * self.scale + self.mean
+
+    def _excess(self, rows: Tensor) -> Tensor:
+        """How many times as far out as the linear range ends; exactly 1 within it, and
+        so are the factors that come of it."""
+        return rows.abs().maximum(self.linear_range) / self.linear_range
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}({self.mean.numel()})"
-
-
-def _excess(rows: Tensor) -> Tensor:
-    """How many times as far out as the linear range ends; exactly 1 within it, and so
-    are the factors that come of it."""
-    return rows.abs().clamp(min=LINEAR_RANGE) / LINEAR_RANGE

@@ -285,14 +285,14 @@ def test_noise_has_no_gap() -> None:
 )
 def test_remedies(found: dict[str, Any], text: str) -> None:
     with pytest.warns(UserWarning, match=text):
-        warn_if_poor(POOR_FIT | found, np.array([0.0, 0.3, 0.8]), 7, uses_edges=False)
+        warn_if_poor(POOR_FIT | found, np.array([0.0, 0.3, 0.8]), 7, is_whole=False)
 
 
 def test_of_a_given_graph_the_features_are_the_remedy() -> None:
     # Its eigenvectors are its own, whether a gap follows or not.
     found = POOR_FIT | {"eigengap": 0.0}
     with pytest.warns(UserWarning, match=r"max_iter=7, or give features that say more"):
-        warn_if_poor(found, np.array([0.0, 0.3, 0.8]), 7, uses_edges=True)
+        warn_if_poor(found, np.array([0.0, 0.3, 0.8]), 7, is_whole=True)
 
 
 @pytest.mark.parametrize("captured", [[1.0, 1.0], [0.99, 0.81]])
@@ -301,7 +301,7 @@ def test_a_good_fit_is_no_cause(captured: list[float]) -> None:
         warnings.simplefilter("error")
         # No gap, and yet nothing to complain of.
         found = {"captured": captured, "eigengap": 0.0, "captured_by_more": 1.0}
-        warn_if_poor(found, np.array([0.0, 0.3, 0.3]), 7, uses_edges=False)
+        warn_if_poor(found, np.array([0.0, 0.3, 0.3]), 7, is_whole=False)
 
 
 # --- read-out

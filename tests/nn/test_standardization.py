@@ -49,12 +49,17 @@ def test_mean_0_and_standard_deviation_1(seed: int, scale: float, shift: float) 
 @given(
     seed=st.integers(0, 2**31 - 1),
     scales=st.lists(st.floats(1e-3, 1e3), min_size=2, max_size=5),
+    num_constant=st.sampled_from([0, 300]),
 )
-def test_distances_keep_their_proportions(seed: int, scales: list[float]) -> None:
+def test_distances_keep_their_proportions(
+    seed: int, scales: list[float], num_constant: int
+) -> None:
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(50, len(scales), generator=generator).double() + 3
     x *= torch.tensor(scales, dtype=torch.float64)
-    standardization = Standardization(len(scales)).double()
+    # One feature may have nearly all of the spread.
+    x = torch.cat([x, x.new_full((50, num_constant), 2.0)], dim=1)
+    standardization = Standardization(x.size(1)).double()
     standardization.fit(x, keep_distances=True)
     rows = standardization(x)
     assert rows.square().mean() == pytest.approx(1)
