@@ -141,7 +141,7 @@ class DiffusionNet(Baseline):
         self, module: EmbeddingNetwork, x: Tensor, generator: torch.Generator
     ) -> list[float]:
         x = x[draw(len(x), self._num_in_graph(len(x)), generator)]
-        module.standardization.fit(x, keep_distances=True)
+        module.standardization.fit(x)
         operator = self._space().operator(x)
         pairs = eigenpairs(operator, self.n_components)
         vectors = pairs.vectors.to(x)

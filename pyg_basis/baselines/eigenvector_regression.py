@@ -106,7 +106,7 @@ class EigenvectorRegression(Baseline):
             sample = draw(len(x), DEGREE_SAMPLE, generator)
             degree = self._space().operator(x[sample]).degree
             module.degree.fit(x[sample], degree, generator)
-        module.standardization.fit(x, keep_distances=True)
+        module.standardization.fit(x)
         module.eigenvalues.copy_(exact.values)
 
         def loss() -> Tensor:

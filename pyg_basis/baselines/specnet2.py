@@ -100,7 +100,7 @@ class SpecNet2(Baseline):
     def _train(
         self, module: EmbeddingNetwork, x: Tensor, generator: torch.Generator
     ) -> list[float]:
-        module.standardization.fit(x, keep_distances=True)
+        module.standardization.fit(x)
         losses = {"local": self._local, "neighbor": self._neighbor}
         history = minimize(
             module.network,

@@ -94,7 +94,7 @@ class SpectralNet(Baseline):
     def _train(
         self, module: EmbeddingNetwork, x: Tensor, generator: torch.Generator
     ) -> list[float]:
-        module.standardization.fit(x, keep_distances=True)
+        module.standardization.fit(x)
         space = self._space()
 
         def loss() -> Tensor:

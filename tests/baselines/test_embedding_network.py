@@ -30,7 +30,8 @@ def test_all_that_is_fitted_is_saved_and_only_the_network_is_trained() -> None:
     module = EmbeddingNetwork(3, 2, nn.Linear(3, 2))
     parameters = {name for name, _ in module.named_parameters()}
     assert parameters == {"network.weight", "network.bias"}
-    buffers = {"matrix", "eigenvalues", "standardization.mean", "standardization.scale"}
+    buffers = {"matrix", "eigenvalues"}
+    buffers |= {f"standardization.{name}" for name in ("mean", "scale", "linear_range")}
     assert set(module.state_dict()) == parameters | buffers
 
 
