@@ -28,7 +28,7 @@ from pyg_basis.estimators._training import seeded_global_generator
 from pyg_basis.loader import ExactEmbedding
 
 # Raised when files of an older layout can no longer be read.
-FORMAT = "baseline 1"
+FORMAT = "baseline 2"
 
 
 class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):

@@ -92,10 +92,6 @@ def warn_if_poor(
     if share >= POOR:
         return
     k = len(found["captured"])
-    remedy = (
-        f"raise max_iter={max_iter}, n_neighbors or reference_size, scale the "
-        f"features, or give features in which neighbors are alike"
-    )
     gap = found["eigengap"]
     has_gap = gap is None or gap >= NO_GAP * eigenvalues[k - 1]
     if is_whole:
@@ -109,6 +105,11 @@ def warn_if_poor(
             f"no gap follows eigenvalue {k} (see eigenvalues_), so that the last "
             f"eigenvectors differ from sample to sample: choose n_components where a "
             f"gap follows"
+        )
+    else:
+        remedy = (
+            f"raise max_iter={max_iter}, n_neighbors or reference_size, scale the "
+            f"features, or give features in which neighbors are alike"
         )
     where = "held-out points" if found["held_out"] else "the points"
     warnings.warn(
