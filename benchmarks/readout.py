@@ -4,28 +4,33 @@ r"""The read-out beside the regression that it replaced, and beside Nyström.
     python benchmarks/readout.py --before OLD --data-root DIR
 
 Default fits, apart from the Laplacian, the number of columns and of neighbors: siamese
-features of MNIST and Fashion-MNIST, pixels of MNIST, points of a sphere (100,000, in 16
+features of four image sets, pixels of MNIST, points of a sphere (100,000, in 16
 dimensions), of a circle and of a torus of four dimensions; and the graph of Facebook
 pages, whose features are the words of the pages. Each fit has a process of its own; for
 each seed the one before (the package at the commit that is checked out in OLD) and the
 one now follow each other, then the Nyström extension of the exact eigenvectors of
-10,000 training points, the mean over three samples of so many.
+10,000 training points, the mean over three samples of so many, and on some sets the
+regression of the exact eigenvectors of the graph of all training points, with an
+extension of its degrees.
 
 d_G is taken at 10,000 held-out points, to the exact eigenvectors of their own graph, on
 manifolds to the eigenfunctions in closed form, on a given graph to its eigenvectors at
-all nodes. "Walk" is d_G of the eigenvectors of
-the random walk, times the roots of the true degrees. "Captured" is the share of the
-exact eigenvectors in the span of the learned columns: the one that counts where no gap
-follows the last eigenvalue, as in "pixels, 15 columns", which learns five more columns
-than it is measured at. The eigenvalues are compared with the exact ones of graphs of
-10,000 training points, their mean over three samples: the largest relative deviation;
-"one sample's" is that of the exact ones of a fourth sample. "On one graph" compares the
-eigenvalues that a read-out of one sample gives with the exact ones of that sample. NMI
-and ACC are those of k-means on the rows, linear accuracy that of a linear layer that
-learns from the labels of the training part. Writes readout.json and readout.md after
-each run.
+all nodes. "Walk" is d_G of the eigenvectors of the random walk, times the roots of the
+true degrees. "Captured" is the share of the exact eigenvectors in the span of the
+learned columns: the one that counts where no gap follows the last eigenvalue, as in the
+cases of 15 columns, which learn five more columns than they are measured at. The
+eigenvalues are compared with the exact ones of graphs of 10,000 training points, their
+mean over three samples: the largest relative deviation; "one sample's" is that of the
+exact ones of a fourth sample. "On one graph" compares the eigenvalues that a read-out
+of one sample gives with the exact ones of that sample. NMI and ACC are those of k-means
+on the rows, linear accuracy that of a linear layer that learns from the labels of the
+training part.
 
-About an hour; `--quick` takes a minute, at a size at which the figures mean nothing.
+Writes readout.json and readout.md after each case and seed. A command that was broken
+off, or that asks for further cases, goes on where the record ends; what an older
+package has measured is measured again, all methods of the case and seed side by side.
+
+About two hours; `--quick` takes a minute, at a size at which the figures mean nothing.
 """
 
 import argparse
@@ -48,12 +53,13 @@ import torch
 from evaluation import FeatureSplit, score
 from image_features import load_features
 from methods import NUM_COMPONENTS
-from results import format_mean_std, markdown_table, write_results
+from results import format_mean_std, make_output_folder, markdown_table
+from run_file import RunFile
 from torch import Tensor
 from torch_geometric.data import Data
 
 from pyg_basis import BASiS
-from pyg_basis.baselines import NystroemEmbedding
+from pyg_basis.baselines import EigenvectorRegression, NystroemEmbedding
 from pyg_basis.datasets import (
     circle,
     circle_eigenfunctions,
@@ -66,10 +72,13 @@ from pyg_basis.graph import GivenGraph
 from pyg_basis.loader import ExactEmbedding, WholeGraph
 from pyg_basis.metrics import grassmann_distance, orthogonality
 
-METHODS = ("before", "now", "nystroem")
+METHODS = ("before", "now", "nystroem", "regression")
+BASIS_AND_NYSTROEM = ("before", "now", "nystroem")
 METHODS_OF = {
     "mnist, 96 columns": ("now",),
-    "pixels, 15 columns": ("now", "nystroem"),
+    "cifar10": METHODS,
+    "cifar10, 15 columns": METHODS,
+    "svhn": METHODS,
     "pages": ("before", "now"),
 }
 NUM_HELD_OUT = 10_000
@@ -98,22 +107,25 @@ def main(arguments: list[str] | None = None) -> None:
     if options.worker:
         print(json.dumps(measured(options)))
         return
-    runs: list[dict[str, Any]] = []
+    path = options.output / "readout.json"
+    settings = {"threads": options.threads, "quick": options.quick}
+    file = RunFile(path, ("case", "method", "seed"), settings)
     for name in options.cases:
+        packages = {
+            method: package_of(method, options)
+            for method in METHODS_OF.get(name, BASIS_AND_NYSTROEM)
+            if method != "before" or options.before
+        }
         for seed in range(options.seeds):
-            for method in METHODS_OF.get(name, METHODS):
-                if method == "before" and options.before is None:
-                    continue
-                runs.append(in_process(name, method, seed, options))
-                print(runs[-1], flush=True)
-                settings = {"threads": options.threads, "quick": options.quick}
-                path = options.output / "readout.json"
-                record = write_results(
-                    path, settings, {"runs": runs}, range(options.seeds)
-                )
-                text = table(record["results"]["runs"])
-                path.with_suffix(".md").write_text(text, encoding="utf-8")
-    print(f"\n{text}")
+            if all(file.has((name, m, seed), p) for m, p in packages.items()):
+                continue
+            for method, package in packages.items():
+                figures = in_process(name, method, seed, options)
+                file.add((name, method, seed), package, figures)
+                print(name, method, seed, figures, flush=True)
+            text = table(file.runs())
+            path.with_suffix(".md").write_text(text, encoding="utf-8")
+    print(f"\n{table(file.runs())}")
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -133,10 +145,23 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.quick:
         options.cases, options.seeds = ["sphere"], 1
-    if options.output is None:
-        options.output = Path("runs/quick" if options.quick else "benchmarks/results")
-    options.output.mkdir(parents=True, exist_ok=True)
+    make_output_folder(options)
     return options
+
+
+def package_of(method: str, options: argparse.Namespace) -> dict[str, Any]:
+    """What tells one state of a method's package from another: Git's name of its
+    folder, which a commit to other folders leaves alone."""
+    command = ["git", "-C", str(root_of(method, options)), "rev-parse", "--short"]
+    done = subprocess.run(
+        [*command, "HEAD:pyg_basis"], stdout=subprocess.PIPE, text=True, check=False
+    )
+    return {"package": done.stdout.strip(), "threads": options.threads}
+
+
+def root_of(method: str, options: argparse.Namespace) -> Path:
+    root: Path = options.before if method == "before" else Path(__file__).parents[1]
+    return root.resolve()
 
 
 def in_process(
@@ -147,16 +172,15 @@ def in_process(
     command += ["--threads", str(options.threads), "--cache-dir", options.cache_dir]
     command += ["--data-root", options.data_root] if options.data_root else []
     command += ["--quick"] if options.quick else []
-    root = options.before if method == "before" else Path(__file__).parents[1]
-    environment = {**os.environ, "PYTHONPATH": str(root.resolve())}
+    root = root_of(method, options)
+    environment = {**os.environ, "PYTHONPATH": str(root)}
     done = subprocess.run(
         list(map(str, command)), env=environment, stdout=subprocess.PIPE, check=True
     )
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.strip()
-    run = {"case": name, "method": method, "seed": seed, "commit": commit}
-    return {**run, **result}
+    return {"commit": commit, **result}
 
 
 def measured(options: argparse.Namespace) -> dict[str, Any]:
@@ -169,7 +193,10 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
         fits = [fitted(NystroemEmbedding(**case.settings), x, case) for x in drawn]
         return {key: statistics.mean(fit[key] for fit in fits) for key in fits[0]}
     changes = {"max_iter": 5} if options.quick else {}
-    estimator = BASiS(**case.settings, **changes, random_state=seed)
+    kind: Any = BASiS
+    if method == "regression":
+        kind, changes = EigenvectorRegression, {"extend_degree": True}
+    estimator = kind(**case.settings, **changes, random_state=seed)
     result = fitted(estimator, case.x, case)
     if method == "now":
         result |= eigenvalue_errors(estimator, case, seed)
@@ -252,9 +279,7 @@ def eigenvalue_errors(estimator: BASiS, case: Case, seed: int) -> dict[str, floa
     }
 
 
-def images(
-    x: Tensor, x_new: Tensor, laplacian: str, num_columns: int = NUM_COMPONENTS
-) -> Case:
+def images(x: Tensor, x_new: Tensor, laplacian: str, num_columns: int) -> Case:
     exact = ExactEmbedding(NUM_COMPONENTS, 50, laplacian=laplacian)(x_new)
     settings = {
         "n_components": num_columns,
@@ -329,6 +354,9 @@ CASES: dict[str, Callable[[int, argparse.Namespace], Case]] = {
     "mnist": partial(siamese, "mnist", NUM_COMPONENTS),
     "mnist, 96 columns": partial(siamese, "mnist", 96),
     "fashion_mnist": partial(siamese, "fashion_mnist", NUM_COMPONENTS),
+    "cifar10": partial(siamese, "cifar10", NUM_COMPONENTS),
+    "cifar10, 15 columns": partial(siamese, "cifar10", NUM_COMPONENTS + 5),
+    "svhn": partial(siamese, "svhn", NUM_COMPONENTS),
     "pixels": partial(pixels, NUM_COMPONENTS),
     "pixels, 15 columns": partial(pixels, NUM_COMPONENTS + 5),
     "sphere": of_sphere,
@@ -358,6 +386,10 @@ MEDIANS = ("iterations", "fit, s", "transform, s")
 def table(runs: list[dict[str, Any]]) -> str:
     """Mean and deviation of each case and method. Times are medians; the last column is
     the median ratio of a fit to the one before it of the same seed."""
+    cases = list(CASES)
+    runs = sorted(
+        runs, key=lambda r: (cases.index(r["case"]), METHODS.index(r["method"]))
+    )
     before = {
         (r["case"], r["seed"]): r["fit_seconds"]
         for r in runs
