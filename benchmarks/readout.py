@@ -189,15 +189,17 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(options.threads)
     case = CASES[name](seed, options)
     if method == "nystroem":
-        drawn = samples(case.x, seed)[:NUM_SAMPLES]
-        fits = [fitted(NystroemEmbedding(**case.settings), x, case) for x in drawn]
+        settings = {**case.settings, "sample_size": NUM_SAMPLED}
+        seeds = range(NUM_SAMPLES * seed, NUM_SAMPLES * (seed + 1))
+        rivals = (NystroemEmbedding(**settings, random_state=s) for s in seeds)
+        fits = [fitted(rival, case) for rival in rivals]
         return {key: statistics.mean(fit[key] for fit in fits) for key in fits[0]}
     changes = {"max_iter": 5} if options.quick else {}
     kind: Any = BASiS
     if method == "regression":
         kind, changes = EigenvectorRegression, {"extend_degree": True}
     estimator = kind(**case.settings, **changes, random_state=seed)
-    result = fitted(estimator, case.x, case)
+    result = fitted(estimator, case)
     if method == "now":
         result |= eigenvalue_errors(estimator, case, seed)
         result["quality"] = estimator.quality_["grassmann_distance"]
@@ -210,12 +212,12 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
-def fitted(estimator: Any, x: Tensor | Data, case: Case) -> dict[str, Any]:
-    """Fits an estimator to some points; the times, and how good the embedding is."""
+def fitted(estimator: Any, case: Case) -> dict[str, Any]:
+    """Fits an estimator; the times, and how good the embedding is."""
     start, start_cpu = time.perf_counter(), time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        estimator.fit(x)
+        estimator.fit(case.x)
     seconds = time.perf_counter() - start
     cpu_seconds = time.process_time() - start_cpu
     start = time.perf_counter()

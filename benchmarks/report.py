@@ -71,10 +71,12 @@ split. Exact eigenvectors exist for the test split only: their k-means is fitted
 and their linear layer on one half of it. Mean and standard deviation over the seeds.
 
 "Whole graph" marks what needs the graph of all training points; the graphs of the
-others do not grow with their number. BASiS, SpectralNet and SpecNet2 end in an
-orthonormalisation: BASiS on all points, up to 100,000, the others on the graph of
-10,000 that they take apart into eigenvectors with it, which is more than the one batch
-of their papers. Diffusion Net and the regressions do not.
+others do not grow with their number. BASiS, SpectralNet and SpecNet2 end in a
+Rayleigh-Ritz step: BASiS in the span of its network's hidden features, over one to six
+graphs of 10,000 points each, the others in the span of their columns, over one such
+graph, which is more than the one batch of their papers. The published settings of
+BASiS, Diffusion Net and the regressions do not. BASiS ends its training when further
+batches add nothing to what can be read out; its 300 iterations are a bound.
 
 The two rows of published settings differ from the publications where
 `pyg_basis.estimators.preset` says so. SpectralNet here passes gradients through its

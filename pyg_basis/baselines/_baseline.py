@@ -22,11 +22,15 @@ from pyg_basis.estimators._estimator_file import (
     undescribed,
     write_file,
 )
-from pyg_basis.estimators._parameters import RULES, Rule, check_values
+from pyg_basis.estimators._parameters import RULES, Rule, check_values, count
 from pyg_basis.estimators._source import feature_source, row_blocks, single_precision
 from pyg_basis.estimators._training import seeded_global_generator
 from pyg_basis.loader import ExactEmbedding
 
+SAMPLE_SIZE: Rule = (
+    lambda value: value is None or count(2)[0](value),
+    "None or an integer of at least 2",
+)
 # Raised when files of an older layout can no longer be read.
 FORMAT = "baseline 2"
 
@@ -46,6 +50,10 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
     module_: nn.Module
     history_: list[float]
 
+    # Points that the graph is made of, drawn at random; all of them if not given. A
+    # parameter of those that make one graph.
+    sample_size: int | None = None
+
     # What parameters must be, beside those that BASiS has as well.
     _rules: ClassVar[dict[str, Rule]] = {}
 
@@ -57,7 +65,7 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
             ValueError: If a parameter or the points cannot be used. An earlier fit
                 is kept then.
         """
-        check_values(self, {**RULES, **self._rules})
+        check_values(self, {**RULES, "sample_size": SAMPLE_SIZE, **self._rules})
         fitted = copy.copy(self)
         source = feature_source(fitted, X, reset=True)
         self._check_num_nodes(self._num_in_graph(len(source)))
@@ -177,7 +185,7 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
 
     def _num_in_graph(self, num_points: int) -> int:
         """Nodes of the smallest graph that is made."""
-        return num_points
+        return min(self.sample_size or num_points, num_points)
 
     @abstractmethod
     def _new_module(self, num_features: int, num_points: int) -> nn.Module:

@@ -13,7 +13,7 @@ from pyg_basis.baselines._batches import draw
 from pyg_basis.baselines._embedding_network import EmbeddingNetwork
 from pyg_basis.baselines._minimize import minimize
 from pyg_basis.eigen import eigenpairs
-from pyg_basis.estimators._parameters import Rule, count, not_negative, one_of, switch
+from pyg_basis.estimators._parameters import Rule, not_negative, one_of, switch
 from pyg_basis.nn._default_network import HIDDEN_CHANNELS
 
 
@@ -60,10 +60,6 @@ class DiffusionNet(Baseline):
 
     _rules: ClassVar[dict[str, Rule]] = {
         "laplacian": one_of("sym", "rw"),
-        "sample_size": (
-            lambda value: value is None or count(2)[0](value),
-            "None or an integer of at least 2",
-        ),
         "weight_decay": not_negative(),
         "eigenvector_penalty": not_negative(),
         "decoder": switch(),
@@ -124,9 +120,6 @@ class DiffusionNet(Baseline):
             scaled = self.module_.get_submodule("decoder")(rows)
             points = self.module_.standardization.inverse(scaled)
         return points if isinstance(X, Tensor) else points.numpy()
-
-    def _num_in_graph(self, num_points: int) -> int:
-        return min(self.sample_size or num_points, num_points)
 
     def _new_module(self, num_features: int, num_points: int) -> nn.Module:
         encoder = EmbeddingNetwork(

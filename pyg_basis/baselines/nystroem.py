@@ -6,6 +6,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor, nn
 
 from pyg_basis.baselines._baseline import Baseline
+from pyg_basis.baselines._batches import draw
 from pyg_basis.estimators._parameters import Rule, is_positive, one_of
 from pyg_basis.graph import knn_graph
 from pyg_basis.graph.affinity import median_distance
@@ -21,10 +22,11 @@ ROUNDING = 1e-5
 
 
 class NystroemEmbedding(Baseline):
-    r"""The exact eigenvectors of the graph of all points, extended to new ones by the
-    Nystroem formula: `"Out-of-Sample Extensions for LLE, Isomap, MDS, Eigenmaps, and
-    Spectral Clustering" <https://papers.nips.cc/paper/2003/hash/
-    cf05968255451bdefe3c5bc64d550517-Abstract.html>`_ (Bengio et al. 2004), Section 3.
+    r"""The exact eigenvectors of the graph of the points, or of a sample of them,
+    extended to new ones by the Nystroem formula: `"Out-of-Sample Extensions for LLE,
+    Isomap, MDS, Eigenmaps, and Spectral Clustering" <https://papers.nips.cc/paper/2003/
+    hash/cf05968255451bdefe3c5bc64d550517-Abstract.html>`_ (Bengio et al. 2004),
+    Section 3.
 
     .. math::
         \phi_j(x) = \frac{1}{1 - \lambda_j} \sum_i
@@ -34,19 +36,21 @@ class NystroemEmbedding(Baseline):
     The sum is over the points that the new one would have an edge with: its nearest
     ones, and those to which it is among the nearest (as far as they are among its own
     nearest four times as many), with the bandwidths that the graph's own affinities
-    have; without the degrees' roots and with
-    :math:`1 / d(x)` for :obj:`laplacian="rw"`. All points are kept, and searched for
-    each new one. The rows of the points it was fitted on, in :obj:`embedding_`, are
-    exact; :meth:`transform` takes every point for a new one.
+    have; without the degrees' roots and with :math:`1 / d(x)` for
+    :obj:`laplacian="rw"`. All points of the graph are kept, and searched for each new
+    one. Their rows, in :obj:`embedding_`, are exact; :meth:`transform` takes every
+    point for a new one.
 
     Args:
         n_components (int): Columns of the embedding :math:`K`. (default: :obj:`2`)
+        sample_size (int, optional): Points that the graph is made of, drawn at
+            random; all of them if not given. (default: :obj:`None`)
         n_neighbors (int): Neighbours of a node. (default: :obj:`50`)
         laplacian (str): :obj:`"sym"` or :obj:`"rw"`. (default: :obj:`"sym"`)
         bandwidth (str or float): See :func:`~pyg_basis.graph.affinity`.
             (default: :obj:`"self_tuning"`)
-        random_state (int, RandomState or None): Nothing is random here; it is there
-            for the sake of a common face. (default: :obj:`None`)
+        random_state (int, RandomState or None): Which points the sample has. Nothing
+            else is random here. (default: :obj:`None`)
     """
 
     _rules: ClassVar[dict[str, Rule]] = {"laplacian": one_of("sym", "rw")}
@@ -55,12 +59,14 @@ class NystroemEmbedding(Baseline):
         self,
         n_components: int = 2,
         *,
+        sample_size: int | None = None,
         n_neighbors: int = 50,
         laplacian: Literal["sym", "rw"] = "sym",
         bandwidth: Literal["self_tuning", "global"] | float = "self_tuning",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.n_components = n_components
+        self.sample_size = sample_size
         self.n_neighbors = n_neighbors
         self.laplacian = laplacian
         self.bandwidth = bandwidth
@@ -68,15 +74,18 @@ class NystroemEmbedding(Baseline):
 
     @property
     def embedding_(self) -> Tensor:
-        r"""The exact rows of the points it was fitted on, :obj:`[n, K]`."""
+        r"""The exact rows of the points of the graph, :obj:`[n, K]`."""
         return self.module_.get_buffer("embedding")
 
     def _new_module(self, num_features: int, num_points: int) -> nn.Module:
-        return _Extension(num_features, num_points, self.n_components, self.n_neighbors)
+        num_nodes = self._num_in_graph(num_points)
+        return _Extension(num_features, num_nodes, self.n_components, self.n_neighbors)
 
     def _train(
         self, module: "_Extension", x: Tensor, generator: torch.Generator
     ) -> list[float]:
+        if len(module.points) < len(x):
+            x = x[draw(len(x), len(module.points), generator)]
         exact = self._space()(x)
         graph = knn_graph(x, self.n_neighbors)
         radii = graph.edge_distance.view(-1, self.n_neighbors)[:, -1]

@@ -491,7 +491,7 @@ def bad_parameters() -> list[Any]:
         EigenvectorRegression: [
             *learned, ("batch_size", 0), ("batch_size", 9.0), ("extend_degree", 1),
         ],
-        NystroemEmbedding: [("laplacian", "comb")],
+        NystroemEmbedding: [("laplacian", "comb"), ("sample_size", 1)],
         SpecNet2: [
             *learned, ("batch_size", 1), ("laplacian", "comb"),
             ("batch_operator", "all"), ("batch_operator", None),
@@ -528,7 +528,11 @@ def test_too_few_points(cls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match=r"^n_components=9 needs .* 10 points.* has 9"):
         quick(cls, n_components=9, n_neighbors=3).fit(points(9))
     # Of all points, or of a batch's or sample's?
-    size = {DiffusionNet: "sample_size", SpectralNet: "batch_size"}.get(cls)
+    size = {
+        DiffusionNet: "sample_size",
+        NystroemEmbedding: "sample_size",
+        SpectralNet: "batch_size",
+    }.get(cls)
     if size is not None:
         with pytest.raises(ValueError, match=r"neighbors=10 needs .* has 8"):
             quick(cls, **{size: 8}).fit(points())

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,28 @@ def test_embedding_is_exact() -> None:
             torch.testing.assert_close(rows * signs, vectors, atol=1e-4, rtol=0)
             torch.testing.assert_close(rows.square().mean(dim=0), torch.ones(4))
             assert fitted.eigenvalues_ == pytest.approx(exact.values.numpy(), abs=1e-6)
+
+
+def test_sample(tmp_path: Path) -> None:
+    x, new = cloud(300), cloud(20, seed=1)
+    fitted, other = (
+        NystroemEmbedding(4, n_neighbors=12, sample_size=200, random_state=seed).fit(x)
+        for seed in (0, 1)
+    )
+    # Rows of 200 different points, which all are among those it was given.
+    sample = fitted.module_.get_buffer("points")
+    assert len(fitted.embedding_) == len(sample.unique(dim=0)) == 200
+    assert bool((sample[:, None] == x).all(dim=2).any(dim=1).all())
+    # Nothing else is known of the others: a fit of these points alone is the same.
+    alone = NystroemEmbedding(4, n_neighbors=12).fit(sample)
+    assert torch.equal(alone.transform(new), fitted.transform(new))
+    assert not torch.equal(other.module_.get_buffer("points"), sample)
+    fitted.save(tmp_path / "model.pt")
+    again = NystroemEmbedding.load(tmp_path / "model.pt")
+    assert torch.equal(again.transform(new), fitted.transform(new))
+    # More than there are is all of them, in their order.
+    whole = NystroemEmbedding(4, n_neighbors=12, sample_size=301).fit(x)
+    assert torch.equal(whole.module_.get_buffer("points"), x)
 
 
 # --- the formula, in NumPy alone
