@@ -133,6 +133,7 @@ def graph_training(
         read_out = WholeReadOut(
             layer,
             sample,
+            torch.from_numpy(drawn),
             blocks,
             exact,
             torch.from_numpy(weight),

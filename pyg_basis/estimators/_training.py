@@ -36,8 +36,8 @@ class ReadOutStep(Protocol):
         r"""Whether more batches would help little, by all excesses so far."""
 
     def finish(self) -> RitzVectors | None:
-        r"""Reads out of the network as it was at the last :meth:`excess`; nothing where
-        the hidden features do not span enough."""
+        r"""Reads out of the network as it was at the last :meth:`excess`, which is as
+        it is; nothing where the hidden features do not span enough."""
 
     def fit_degree(self) -> None:
         r"""Learns the degrees alone, where there is no read-out to do it."""

@@ -29,7 +29,8 @@ class WholeReadOut:
 
     Args:
         layer (BASiSLayer): The layer that is trained.
-        x (Tensor): Nodes, enough of them to fix the directions.
+        x (Tensor): Nodes that are looked at during the training.
+        index (Tensor): Which of all nodes they are.
         blocks (iterable of Tensor): All nodes, in blocks of rows.
         eigenvectors (Tensor): Their rows of the eigenvectors, :obj:`[n, K]`.
         weight (Tensor): What the nodes count, :obj:`[n]`: their degrees for the random
@@ -43,6 +44,7 @@ class WholeReadOut:
         self,
         layer: BASiSLayer,
         x: Tensor,
+        index: Tensor,
         blocks: Iterable[Tensor],
         eigenvectors: Tensor,
         weight: Tensor,
@@ -51,55 +53,34 @@ class WholeReadOut:
     ) -> None:
         self.layer = layer
         self.x = x
+        self.index = index
         self.blocks = blocks
         self.eigenvectors = eigenvectors
         self.weight = weight
         self.eigenvalues = eigenvalues
         self.seed = seed
-        self._found: tuple[RayleighRitz, Tensor] | None = None
 
-    @torch.no_grad()
     def excess(self) -> float:
         r"""d_G between the eigenvectors and what comes closest to them in the span of
-        the hidden features. Infinite where they do not span K directions."""
-        self.layer.eval()
-        num_nodes, k = self.eigenvectors.shape
-        moments = self.layer.new_moments(self.x, num_nodes, self.seed)
-        root = (self.weight / self.weight.sum()).double().sqrt().unsqueeze(1)
-        known = root * self.eigenvectors.double()
-        size, start = moments.size + k, 0
-        products = known.new_zeros(size, size).to(self.x.device)
-        for block in self.blocks:
-            rows = moments.columns(block).double()
-            part = slice(start, start + len(rows))
-            rows = rows * root[part].to(rows)
-            rows = torch.cat([rows, known[part].to(rows)], dim=1)
-            products += rows.T @ rows
-            start = part.stop
+        the hidden features, at the nodes that are looked at. Infinite where these do
+        not span K directions."""
+        vectors, weight = self.eigenvectors[self.index], self.weight[self.index]
+        found = self._closest([self.x], vectors, weight)
         self.layer.train()
-        embedding = self.layer.embedding
-        has_constant = embedding.laplacian != "sym"
-        num_constant = int(has_constant and not embedding.drop_trivial)
-        self._found = None
-        found = _closest(products, moments.size, has_constant, num_constant)
-        if found is None:
-            return inf
-        coefficients, missing = found
-        self._found = moments, coefficients
-        return missing
+        return inf if found is None else found[2]
 
     def has_nothing_to_gain(self, excesses: list[float], tol: float) -> bool:
         r"""Whether hardly anything is missing. Short of that more batches do help, as
         their targets are exact, and often late, so :obj:`tol` plays no role."""
         return excesses[-1] <= LITTLE * self.eigenvectors.size(1)
 
-    @torch.no_grad()
     def finish(self) -> RitzVectors | None:
-        r"""Reads out of the network as it was at the last look, which is the last that
-        is done to it."""
-        if self._found is None:
+        r"""Reads out of the network as it is, over all nodes: the last that is done to
+        it."""
+        found = self._closest(self.blocks, self.eigenvectors, self.weight)
+        if found is None:
             return None
-        moments, coefficients = self._found
+        moments, coefficients, _ = found
         values = self.eigenvalues.to(coefficients)
         vectors = moments.vectors(values, coefficients)
         self.layer.readout.fit(vectors)
@@ -107,6 +88,29 @@ class WholeReadOut:
 
     def fit_degree(self) -> None:
         r"""Nothing: the degrees of a given graph are known beforehand."""
+
+    @torch.no_grad()
+    def _closest(
+        self, blocks: Iterable[Tensor], eigenvectors: Tensor, weight: Tensor
+    ) -> tuple[RayleighRitz, Tensor, float] | None:
+        self.layer.eval()
+        moments = self.layer.new_moments(self.x, len(eigenvectors), self.seed)
+        root = (weight / weight.sum()).double().sqrt().unsqueeze(1)
+        known = root * eigenvectors.double()
+        size, start = moments.size + known.size(1), 0
+        products = known.new_zeros(size, size).to(self.x.device)
+        for block in blocks:
+            rows = moments.columns(block).double()
+            part = slice(start, start + len(rows))
+            rows = rows * root[part].to(rows)
+            rows = torch.cat([rows, known[part].to(rows)], dim=1)
+            products += rows.T @ rows
+            start = part.stop
+        embedding = self.layer.embedding
+        has_constant = embedding.laplacian != "sym"
+        num_constant = int(has_constant and not embedding.drop_trivial)
+        found = _closest(products, moments.size, has_constant, num_constant)
+        return None if found is None else (moments, *found)
 
 
 def _closest(

@@ -137,6 +137,30 @@ def test_held_out_nodes_take_no_part(disk: Data) -> None:
     torch.testing.assert_close(first.weight, second.weight)
 
 
+def test_looks_at_a_sample_and_reads_out_of_all(
+    disk: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyg_basis.estimators._graph_training.DEGREE_SAMPLE", 150)
+    made = graph_training(learner(laplacian="rw"), disk, FeatureSource(disk), 0)
+    read_out = made.read_out
+    assert isinstance(read_out, WholeReadOut) and len(read_out.index) == 150
+    exact, weight = read_out.eigenvectors, read_out.weight
+    # Weights of zero stand for the nodes that are not looked at.
+    looked_at = torch.zeros_like(weight)
+    looked_at[read_out.index] = weight[read_out.index]
+    closest = weighted_least_squares(disk.x, exact, looked_at)
+    root = looked_at.sqrt()[:, None]
+    missing = grassmann_distance(root * closest, root * exact)
+    assert read_out.excess() == pytest.approx(missing, abs=1e-4)
+    assert read_out.finish() is not None
+    found = made.layer.readout(made.layer.hidden(disk.x)).detach().double()
+    closest, root = (
+        weighted_least_squares(disk.x, exact, weight),
+        weight.sqrt()[:, None],
+    )
+    assert grassmann_distance(root * found, root * closest) < 1e-4
+
+
 def test_degrees_are_learned_without_the_held_out_nodes(disk: Data) -> None:
     made = graph_training(learner(laplacian="sym"), disk, FeatureSource(disk), 0)
     centers = {tuple(row) for row in made.layer.degree.centers.tolist()}
