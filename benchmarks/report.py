@@ -74,9 +74,10 @@ and their linear layer on one half of it. Mean and standard deviation over the s
 others do not grow with their number. BASiS, SpectralNet and SpecNet2 end in a
 Rayleigh-Ritz step: BASiS in the span of its network's hidden features, over one to six
 graphs as large as that of its reference, the others in the span of their columns, over
-one graph of 10,000 points, which is more than the one batch of their papers. The published settings of
-BASiS, Diffusion Net and the regressions do not. BASiS ends its training when further
-batches add nothing to what can be read out; its 300 iterations are a bound.
+one graph of 10,000 points, which is more than the one batch of their papers. The
+published settings of BASiS, Diffusion Net and the regressions do not. BASiS ends its
+training when further batches add nothing to what can be read out; its 300 iterations
+are a bound.
 
 The two rows of published settings differ from the publications where
 `pyg_basis.estimators.preset` says so. SpectralNet here passes gradients through its
