@@ -35,6 +35,7 @@ About two hours; `--quick` takes a minute, at a size at which the figures mean n
 
 import argparse
 import copy
+import hashlib
 import json
 import math
 import os
@@ -111,17 +112,17 @@ def main(arguments: list[str] | None = None) -> None:
     settings = {"threads": options.threads, "quick": options.quick}
     file = RunFile(path, ("case", "method", "seed"), settings)
     for name in options.cases:
-        packages = {
-            method: package_of(method, options)
+        states = {
+            method: state_of(method, options)
             for method in METHODS_OF.get(name, BASIS_AND_NYSTROEM)
             if method != "before" or options.before
         }
         for seed in range(options.seeds):
-            if all(file.has((name, m, seed), p) for m, p in packages.items()):
+            if all(file.has((name, m, seed), p) for m, p in states.items()):
                 continue
-            for method, package in packages.items():
+            for method, state in states.items():
                 figures = in_process(name, method, seed, options)
-                file.add((name, method, seed), package, figures)
+                file.add((name, method, seed), state, figures)
                 print(name, method, seed, figures, flush=True)
             text = table(file.runs())
             path.with_suffix(".md").write_text(text, encoding="utf-8")
@@ -149,14 +150,15 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def package_of(method: str, options: argparse.Namespace) -> dict[str, Any]:
-    """What tells one state of a method's package from another: Git's name of its
-    folder, which a commit to other folders leaves alone."""
-    command = ["git", "-C", str(root_of(method, options)), "rev-parse", "--short"]
-    done = subprocess.run(
-        [*command, "HEAD:pyg_basis"], stdout=subprocess.PIPE, text=True, check=False
-    )
-    return {"package": done.stdout.strip(), "threads": options.threads}
+def state_of(method: str, options: argparse.Namespace) -> dict[str, Any]:
+    """What a run is of: the package's sources, committed or not, and the settings."""
+    sources = sorted((root_of(method, options) / "pyg_basis").rglob("*.py"))
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources))
+    return {
+        "package": digest.hexdigest()[:12],
+        "threads": options.threads,
+        "quick": options.quick,
+    }
 
 
 def root_of(method: str, options: argparse.Namespace) -> Path:

@@ -22,15 +22,11 @@ from pyg_basis.estimators._estimator_file import (
     undescribed,
     write_file,
 )
-from pyg_basis.estimators._parameters import RULES, Rule, check_values, count
+from pyg_basis.estimators._parameters import RULES, Rule, check_values
 from pyg_basis.estimators._source import feature_source, row_blocks, single_precision
 from pyg_basis.estimators._training import seeded_global_generator
 from pyg_basis.loader import ExactEmbedding
 
-SAMPLE_SIZE: Rule = (
-    lambda value: value is None or count(2)[0](value),
-    "None or an integer of at least 2",
-)
 # Raised when files of an older layout can no longer be read.
 FORMAT = "baseline 2"
 
@@ -65,7 +61,8 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
             ValueError: If a parameter or the points cannot be used. An earlier fit
                 is kept then.
         """
-        check_values(self, {**RULES, "sample_size": SAMPLE_SIZE, **self._rules})
+        sample_size = RULES["reference_size"]
+        check_values(self, {**RULES, "sample_size": sample_size, **self._rules})
         fitted = copy.copy(self)
         source = feature_source(fitted, X, reset=True)
         self._check_num_nodes(self._num_in_graph(len(source)))

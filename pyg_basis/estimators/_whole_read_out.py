@@ -109,11 +109,11 @@ class WholeReadOut:
         embedding = self.layer.embedding
         has_constant = embedding.laplacian != "sym"
         num_constant = int(has_constant and not embedding.drop_trivial)
-        found = _closest(products, moments.size, has_constant, num_constant)
+        found = _least_squares(products, moments.size, has_constant, num_constant)
         return None if found is None else (moments, *found)
 
 
-def _closest(
+def _least_squares(
     products: Tensor, size: int, has_constant: bool, num_constant: int
 ) -> tuple[Tensor, float] | None:
     """Coefficients of the columns, the last of which is constant, that come closest to
