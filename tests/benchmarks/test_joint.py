@@ -26,6 +26,7 @@ def test_a_quick_run_and_its_figures(data_root, tmp_path):
                 assert 0 <= entry[part]["network_nmi"] <= 1
                 assert entry[part]["spectral_loss"] > 0
         assert run["final"]["linear_accuracy"] > 0.2
+        assert 0 <= run["final"]["readout_nmi"] <= 1
     # The features of the first two differ only by what the spectral loss sends them.
     first, second = (
         runs[kind]["history"][1]["train"] for kind in list(joint.TITLES)[:2]
