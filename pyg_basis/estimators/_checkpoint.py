@@ -16,7 +16,7 @@ from pyg_basis.estimators._estimator_file import (
 from pyg_basis.estimators._training import new_layer
 
 # Raised when files of an older layout can no longer be read.
-FORMAT = 5
+FORMAT = 6
 
 
 def write_checkpoint(estimator: Any, path: str | Path) -> None:

@@ -25,11 +25,14 @@ from pyg_basis.nn._evaluating import evaluating
 from pyg_basis.nn._full_precision import full_precision
 from pyg_basis.nn._uncompiled import uncompiled
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE, DegreeExtension
+from pyg_basis.nn.gaussian_kernels import gaussian_kernels, neighbor_bandwidths
 from pyg_basis.nn.rayleigh_ritz import RayleighRitz, RitzVectors
 from pyg_basis.nn.readout import ReadOut
 from pyg_basis.nn.reference_space import ReferenceSpace
 from pyg_basis.nn.standardization import Standardization
 
+# The bandwidth of an anchor's kernel is the distance to this nearest other anchor.
+KERNEL_NEIGHBOR = 20
 # Ritz vectors beyond the first K whose eigenvalues are kept, to show the gap.
 NUM_BEYOND = 5
 # Graphs are added until what the next ones would change, as a share of K right angles,
@@ -50,9 +53,10 @@ class BASiSLayer(ReferenceSpace):
     :obj:`laplacian="sym"` they are multiplied by the square root of the learned degree
     (see :class:`DegreeExtension`). Once the network is trained, :meth:`rayleigh_ritz`
     replaces the output layer by the best approximation of the eigenvectors in the span
-    of the hidden features. Anchors, their reference rows and all else that is fitted
-    live in buffers: :meth:`state_dict` restores it, in a layer built with the same
-    arguments. Under :class:`torch.autocast` the network alone runs in lower precision.
+    of the hidden features and of Gaussian kernels at the anchors. Anchors, their
+    reference rows and all else that is fitted live in buffers: :meth:`state_dict`
+    restores it, in a layer built with the same arguments. Under
+    :class:`torch.autocast` the network alone runs in lower precision.
 
     Args:
         in_channels (int): Width of the features :math:`d`.
@@ -86,6 +90,8 @@ class BASiSLayer(ReferenceSpace):
     Shapes: features :obj:`[n, d]` of any number of nodes to the embedding
     :obj:`[n, K]`, mean square 1 per column.
     """
+
+    bandwidths: Tensor
 
     def __init__(
         self,
@@ -132,9 +138,11 @@ class BASiSLayer(ReferenceSpace):
         self.standardization = Standardization(in_channels)
         self.network = HiddenLayers(in_channels) if network is None else network
         *earlier, last = _hidden_widths(self.network, in_channels)
+        num_earlier = num_anchors + sum(earlier)
         self.readout = ReadOut(
-            sum(earlier), last, num_eigenvectors, num_eigenvectors + NUM_BEYOND
+            num_earlier, last, num_eigenvectors, num_eigenvectors + NUM_BEYOND
         )
+        self.register_buffer("bandwidths", torch.ones(num_anchors))
         self.degree = DegreeExtension(in_channels)
 
     def reset_parameters(self) -> None:
@@ -144,6 +152,16 @@ class BASiSLayer(ReferenceSpace):
             if module is not self and callable(reset):
                 reset()
         self.forget()
+
+    def forget(self) -> None:
+        r"""Back to no reference."""
+        super().forget()
+        self.bandwidths.fill_(1)
+
+    def keep(self, moving: MovingReference) -> None:
+        r"""Writes a reference into the buffers."""
+        super().keep(moving)
+        self.bandwidths.copy_(neighbor_bandwidths(self.anchors, KERNEL_NEIGHBOR))
 
     @torch.no_grad()
     def init_reference(
@@ -280,8 +298,8 @@ class BASiSLayer(ReferenceSpace):
     def rayleigh_ritz(
         self, x: Tensor | Data | Iterable[Tensor | Data], seed: int = 0
     ) -> RitzVectors | None:
-        r"""Replaces the output layer by the Laplacian eigenvectors in the span of the
-        hidden features, once the network is trained: one Rayleigh-Ritz step, see
+        r"""Replaces the output layer by the Laplacian eigenvectors in the span of
+        :meth:`hidden`, once the network is trained: one Rayleigh-Ritz step, see
         :class:`~pyg_basis.nn.rayleigh_ritz.RayleighRitz`.
 
         The columns are ordered and nearly orthonormal, and their eigenvalues are in
@@ -395,20 +413,31 @@ class BASiSLayer(ReferenceSpace):
         return moments.x, self._rows(moments.x)
 
     def hidden(self, x: Tensor) -> Tensor:
-        r"""The network's hidden features :obj:`[n, h]` of points :obj:`x [n, d]`, those
-        of all layers that it gives."""
+        r"""What the output layer sees of points :obj:`x [n, d]`, :obj:`[n, l + h]`:
+        Gaussian kernels at the :math:`l` anchors, zero as long as there are none, and
+        the hidden features of all layers that the network gives.
+
+        Kernels, which a Nyström extension is made of, tell apart what a network that is
+        trained in few steps does not yet.
+        """
         x = self._checked(x)
         # Autocast, where it is on, is for the network alone.
         given = self.network(self.standardization(x))
         layers = given if isinstance(given, tuple) else (given,)
         hidden = torch.cat([layer.to(x.dtype) for layer in layers], dim=1)
         width = self.readout.earlier.size(1) + self.readout.in_features
+        width -= self.num_anchors
         if hidden.shape != (x.size(0), width):
             raise ValueError(
                 f"network gives shape {tuple(hidden.shape)} for {x.size(0)} nodes, "
                 f"expected ({x.size(0)}, {width}): its width must not change"
             )
-        return hidden
+        return torch.cat([self._kernels(x), hidden], dim=1)
+
+    @full_precision
+    def _kernels(self, x: Tensor) -> Tensor:
+        kernels = gaussian_kernels(x, self.anchors, self.bandwidths)
+        return kernels * self.is_initialized
 
     def _rows(self, x: Tensor) -> Tensor:
         """The rows in the form of the targets."""

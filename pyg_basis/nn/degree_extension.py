@@ -1,11 +1,10 @@
-from math import inf
-
 import torch
 import torch.nn.functional as F
 from scipy.linalg.blas import get_blas_funcs
 from torch import Tensor, nn
 
 from pyg_basis.nn._full_precision import full_precision
+from pyg_basis.nn.gaussian_kernels import gaussian_kernels, neighbor_bandwidths
 
 # The graph whose degrees are learned has this many nodes at most: like that of a
 # large set, locally, and a second of work.
@@ -13,11 +12,6 @@ DEGREE_SAMPLE = 10_000
 # Ridge of the normal equations, relative to their mean diagonal: small enough
 # to follow the degrees, large enough to average the noise of single nodes.
 RIDGE = 1e-4
-# The least bandwidth: the inverse of its square is finite in single precision.
-NARROWEST = 1e-15
-# Kernels of a smaller logarithm are zero: near the end of single precision, where
-# numbers have fewer digits, processors are slow.
-LEAST_EXPONENT = -80.0
 # Rows whose kernels are held at once, and rows that stay in the cache.
 BLOCK_ROWS = 4096
 KERNEL_ROWS = 512
@@ -75,13 +69,7 @@ class DegreeExtension(nn.Module):
         # Centres that are not used keep the coefficient 0.
         self.centers[:num_centers] = x[drawn.to(x.device)]
         centers = self.centers[:num_centers]
-        neighbor = min(BANDWIDTH_NEIGHBOR, num_centers - 1)
-        # From a near origin, as in the kernel.
-        near = centers - centers[0]
-        distance = torch.cdist(near, near).kthvalue(neighbor + 1, dim=1).values
-        # Duplicated centers would have no width; any positive one is finite.
-        floor = (distance.mean() * 1e-3).clamp(min=NARROWEST)
-        self.bandwidths[:num_centers] = distance.maximum(floor)
+        self.bandwidths[:num_centers] = neighbor_bandwidths(centers, BANDWIDTH_NEIGHBOR)
 
         # An isolated node has no logarithm; it counts as the least connected one.
         positive = degree[degree > 0]
@@ -116,16 +104,7 @@ class DegreeExtension(nn.Module):
         return (self._kernel(x) @ self.coefficients + self.intercept).exp()
 
     def _kernel(self, x: Tensor) -> Tensor:
-        # One matrix product gives the exponents, -(|x|^2 - 2 x z + |z|^2) / s^2. It
-        # loses the digits of distances that are small beside those to the origin: take
-        # a near one.
-        x, centers = x - self.centers[0], self.centers - self.centers[0]
-        precision = self.bandwidths.square().reciprocal()
-        rows = torch.cat([2 * x, -x.square().sum(dim=1, keepdim=True)], dim=1)
-        columns = torch.cat([centers, torch.ones_like(centers[:, :1])], dim=1)
-        offset = -precision * centers.square().sum(dim=1)
-        exponent = torch.addmm(offset, rows, (columns * precision.unsqueeze(1)).T)
-        return F.threshold(exponent.clamp(max=0), LEAST_EXPONENT, -inf).exp()
+        return gaussian_kernels(x, self.centers, self.bandwidths)
 
     def __repr__(self) -> str:
         num_centers, in_channels = self.centers.shape

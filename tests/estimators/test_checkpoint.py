@@ -20,7 +20,7 @@ def test_holds_plain_values_and_tensors(basis: BASiS, tmp_path: Path) -> None:
     basis.save(tmp_path / "basis.pt")
     saved = torch.load(tmp_path / "basis.pt", weights_only=True)
     assert saved["pyg_basis"] == FORMAT
-    assert FORMAT == 5
+    assert FORMAT == 6
     assert saved["params"]["n_anchors"] == 30
     assert saved["quality"] == basis.quality_
     assert [path.name for path in tmp_path.iterdir()] == ["basis.pt"]

@@ -134,13 +134,13 @@ def test_eigenvalues_without_the_trivial_one(of_sphere: BASiS) -> None:
     )
 
 
-def test_narrow_features_have_fewer_eigenvalues_beyond() -> None:
-    basis = fit(sphere(2500, seed=0), 4, network=nn.Linear(3, 5), max_iter=10)
-    # Five features of which three are independent, and the constant.
-    assert basis.eigenvalues_.shape == (4,)
+def test_narrow_features_have_fewer_eigenvalues_beyond(ring: Data) -> None:
+    basis = fit(ring, 3, graph="coarsened", network=nn.Linear(2, 5), max_iter=10)
+    # Five features of which two are independent, and the constant.
+    assert basis.eigenvalues_.shape == (3,)
     assert np.isnan(basis.eigengap_)
     assert basis.quality_["eigengap"] is None
-    # They are the coordinates, which the eigenvectors of the sphere are.
+    # They are the coordinates, which the eigenvectors of a ring are.
     assert basis.quality_["grassmann_distance"] < 0.1
 
 
@@ -356,24 +356,24 @@ def test_read_out_is_closer_than_the_regression() -> None:
 
 
 @pytest.mark.parametrize("hidden", [nn.Linear(3, 2), Constant()])
-def test_features_that_do_not_span_enough(hidden: nn.Module) -> None:
-    x = sphere(2500, seed=0)
+def test_kernels_make_up_for_narrow_features(hidden: nn.Module) -> None:
+    basis = fit(sphere(2500, seed=0), 4, network=hidden, max_iter=12)
+    assert basis.score(sphere(900, seed=1)) > 0.9
+
+
+@pytest.mark.parametrize("hidden", [nn.Linear(2, 2), Constant()])
+def test_features_that_do_not_span_enough(ring: Data, hidden: nn.Module) -> None:
+    # A given graph has no anchors in the space of features, and no kernels.
     with pytest.warns(
         UserWarning, match="the hidden features .*span .*use a wider network"
-    ):
-        basis = fit(x, 5, network=hidden, max_iter=12)
+    ) as caught:
+        basis = fit(ring, 5, graph="coarsened", network=hidden, max_iter=12)
+    assert {warning.filename for warning in caught} == {__file__}
     assert basis.n_iter_ == 12 and set(basis.history_["excess"]) == {np.inf}
-    embedding = basis.transform(x)
-    assert embedding.shape == (2500, 5) and embedding.isfinite().all()
+    embedding = basis.transform(ring)
+    assert embedding.shape == (2000, 5) and np.isfinite(embedding).all()
     # It is left as it was trained, and nothing was read out.
     assert basis.quality_ is None and basis.eigenvalues_.shape == (5,)
-    assert 0 <= basis.score(x) < 0.8
-
-
-def test_the_warning_of_narrow_features_points_at_the_fit() -> None:
-    with pytest.warns(UserWarning, match="use a wider network") as caught:
-        fit(sphere(600, seed=0), 5, network=nn.Linear(3, 2), max_iter=1)
-    assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_save_and_load(of_sphere: BASiS, tmp_path: Path) -> None:

@@ -110,7 +110,10 @@ def test_forward_formula(laplacian: Any) -> None:
     hidden = layer.network(
         (x - three_blobs().mean(dim=0)) / layer.standardization.scale
     )
+    distance = (x[:, None] - layer.anchors).norm(dim=2)
+    kernels = (-((distance / layer.bandwidths) ** 2)).exp()
     expected = hidden @ layer.readout.weight.T + layer.readout.bias
+    expected = expected + kernels @ layer.readout.earlier.T
     if laplacian == "sym":
         expected = expected * layer.degree(x)[:, None]
     torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
@@ -134,11 +137,11 @@ def test_the_last_of_several_layers_is_regressed_and_all_are_read_out() -> None:
     layer = ready_layer(laplacian="rw", network=TwoLayers())
     x = three_blobs(30, seed=1)
     first, last = layer.network(layer.standardization(x))
-    assert torch.equal(layer.hidden(x), torch.cat([first, last], dim=1))
+    assert torch.equal(layer.hidden(x)[:, 60:], torch.cat([first, last], dim=1))
     before = last @ layer.readout.weight.T + layer.readout.bias
     torch.testing.assert_close(layer(x), before)
     layer.rayleigh_ritz(three_blobs())
-    assert layer.readout.earlier.shape == (3, 24) and layer.readout.earlier.any()
+    assert layer.readout.earlier.shape == (3, 60 + 24) and layer.readout.earlier.any()
     after = (
         layer.hidden(x)
         @ torch.cat([layer.readout.earlier, layer.readout.weight], dim=1).T
@@ -161,14 +164,15 @@ def test_default_network_has_five_linear_layers() -> None:
     layer = BASiSLayer(7, 4)
     widths = [tuple(p.shape) for p in layer.parameters() if p.dim() == 2]
     assert widths == [(256, 7), (512, 256), (512, 512), (256, 512), (4, 256)]
-    assert layer.hidden(random_rows(5, 7)).shape == (5, 256 + 512 + 512 + 256)
+    assert layer.hidden(random_rows(5, 7)).shape == (5, 250 + 256 + 512 + 512 + 256)
 
 
 def test_an_empty_network_is_the_identity() -> None:
     # An empty nn.Sequential is false in a condition, and a network all the same.
     layer = make_layer(2, network=nn.Sequential())
     x = random_rows(5, 2)
-    assert torch.equal(layer.hidden(x), x)
+    assert torch.equal(layer.hidden(x)[:, 60:], x)
+    assert not layer.hidden(x)[:, :60].any()  # no kernels without anchors
 
 
 def test_custom_network_is_used() -> None:
@@ -312,7 +316,8 @@ def test_loss_is_the_mean_over_nodes_and_columns(laplacian: Any) -> None:
     layer = ready_layer(laplacian=laplacian)
     new = three_blobs(100, seed=1)
     batch = layer.targets(new)
-    rows = layer.readout(layer.network(layer.standardization(batch.x))).detach()
+    hidden = layer.network(layer.standardization(batch.x))
+    rows = F.linear(hidden, layer.readout.weight, layer.readout.bias).detach()
     total = sum(
         float((rows[i, k] - batch.y[i, k]) ** 2) for i in range(160) for k in range(3)
     )
@@ -345,7 +350,8 @@ def test_gradients_reach_x_through_the_network_only() -> None:
     assert new.grad is not None
     # The gradient of the network's rows against constant targets, by hand.
     again = new.detach().clone().requires_grad_()
-    rows = layer.readout(layer.network(layer.standardization(again)))
+    hidden = layer.network(layer.standardization(again))
+    rows = F.linear(hidden, layer.readout.weight, layer.readout.bias)
     loss = (rows - batch.y[60:].detach()).square().sum() / (110 * 3)
     loss.backward()
     torch.testing.assert_close(new.grad, again.grad)
@@ -548,7 +554,7 @@ def test_signs_follow_the_output_of_a_layer_without_a_reference() -> None:
 
 
 def test_features_that_do_not_span_enough_directions() -> None:
-    layer = ready_layer(network=nn.Linear(2, 1))
+    layer = make_layer(network=nn.Linear(2, 1))  # without anchors, no kernels
     before = copy.deepcopy(layer.state_dict())
     # The constant is a direction as well.
     with pytest.warns(UserWarning, match="span the num_eigenvectors=3 directions"):
@@ -557,13 +563,15 @@ def test_features_that_do_not_span_enough_directions() -> None:
         assert torch.equal(value, before[name]), name
 
 
-def test_a_network_that_died_is_not_read_out() -> None:
+def test_a_network_that_died_leaves_the_kernels() -> None:
     network = nn.Linear(2, 4)
     nn.init.zeros_(network.weight)
     nn.init.zeros_(network.bias)
-    layer = ready_layer(network=network)
     with pytest.warns(UserWarning, match="span the num_eigenvectors=3 directions"):
-        assert layer.rayleigh_ritz(three_blobs()) is None
+        assert make_layer(network=network).rayleigh_ritz(three_blobs()) is None
+    layer, new = ready_layer(network=network, laplacian="rw"), three_blobs(seed=1)
+    layer.rayleigh_ritz(three_blobs())
+    assert grassmann_distance(layer(new), layer.embedding(new).vectors) < 0.1
 
 
 def test_equal_points_are_not_read_out() -> None:
@@ -595,7 +603,7 @@ def test_the_order_of_nodes_plays_no_role() -> None:
 
 
 def test_the_warning_of_too_few_directions_names_the_caller() -> None:
-    layer = ready_layer(network=nn.Linear(2, 1))
+    layer = make_layer(network=nn.Linear(2, 1))
     with pytest.warns(UserWarning, match="span") as caught:
         layer.rayleigh_ritz(three_blobs())
     assert [warning.filename for warning in caught] == [__file__]
@@ -931,7 +939,7 @@ def test_unusual_points_stay_finite(name: str, laplacian: Any) -> None:
     layer.init_reference(x, reference_size=100)
     loss = layer.loss(x[:50])
     loss.backward()
-    if name in ("constant", "far point"):  # fewer directions than eigenvectors
+    if name == "constant":  # fewer directions than eigenvectors
         with pytest.warns(UserWarning, match="span"):
             layer.rayleigh_ritz(x)
     else:

@@ -131,6 +131,7 @@ def test_a_copy_of_a_layer_compiled_in_place_is_its_own(copied: Any) -> None:
     torch.testing.assert_close(twin(x), before)
     nn.init.zeros_(twin.readout.weight)
     nn.init.zeros_(twin.readout.bias)
+    nn.init.zeros_(twin.readout.earlier)
     assert not twin(x).any()
     torch.testing.assert_close(layer(x), before)
 

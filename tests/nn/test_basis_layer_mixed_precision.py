@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pyg_basis import BASiSLayer
+from pyg_basis.nn.gaussian_kernels import gaussian_kernels
 from tests.nn.fitted_layer import fitted_layer
 from tests.nn.test_basis_layer import (
     LAPLACIANS,
@@ -59,7 +59,8 @@ def test_forward_lowers_the_network_alone(device: str, laplacian: Any) -> None:
     with torch.autocast(device, dtype=torch.bfloat16):
         hidden = layer.network(layer.standardization(x))
     assert hidden.dtype == torch.bfloat16
-    rows = F.linear(hidden.float(), layer.readout.weight, layer.readout.bias)
+    kernels = gaussian_kernels(x, layer.anchors, layer.bandwidths)
+    rows = layer.readout(torch.cat([kernels, hidden.float()], dim=1))
     if laplacian == "sym":
         rows = rows * layer.degree(x)[:, None]
     assert torch.equal(found, rows)
