@@ -137,11 +137,8 @@ class BASiSLayer(ReferenceSpace):
         self.extend_degree = extend_degree
         self.standardization = Standardization(in_channels)
         self.network = HiddenLayers(in_channels) if network is None else network
-        *earlier, last = _hidden_widths(self.network, in_channels)
-        num_earlier = num_anchors + sum(earlier)
-        self.readout = ReadOut(
-            num_earlier, last, num_eigenvectors, num_eigenvectors + NUM_BEYOND
-        )
+        widths = [num_anchors, *_hidden_widths(self.network, in_channels)]
+        self.readout = ReadOut(widths, num_eigenvectors, num_eigenvectors + NUM_BEYOND)
         self.register_buffer("bandwidths", torch.ones(num_anchors))
         self.degree = DegreeExtension(in_channels)
 
@@ -425,8 +422,7 @@ class BASiSLayer(ReferenceSpace):
         given = self.network(self.standardization(x))
         layers = given if isinstance(given, tuple) else (given,)
         hidden = torch.cat([layer.to(x.dtype) for layer in layers], dim=1)
-        width = self.readout.earlier.size(1) + self.readout.in_features
-        width -= self.num_anchors
+        width = sum(self.readout.widths) - self.num_anchors
         if hidden.shape != (x.size(0), width):
             raise ValueError(
                 f"network gives shape {tuple(hidden.shape)} for {x.size(0)} nodes, "

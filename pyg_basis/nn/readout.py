@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,8 +18,8 @@ class ReadOut(nn.Linear):
     of the earlier layers is zero. :meth:`fit` sets all of it to Ritz vectors.
 
     Args:
-        num_earlier (int): Width of the earlier hidden layers.
-        num_last (int): Width of the last hidden layer.
+        widths (sequence of int): Widths of the layers that the hidden features are of,
+            the last one last.
         num_columns (int): Columns of the embedding :math:`K`.
         num_values (int): Eigenvalues that are kept, infinite where features have no
             further direction.
@@ -27,10 +29,11 @@ class ReadOut(nn.Linear):
     eigenvalues: Tensor
 
     def __init__(
-        self, num_earlier: int, num_last: int, num_columns: int, num_values: int
+        self, widths: Sequence[int], num_columns: int, num_values: int
     ) -> None:
-        super().__init__(num_last, num_columns)
-        self.register_buffer("earlier", torch.zeros(num_columns, num_earlier))
+        super().__init__(widths[-1], num_columns)
+        self.widths = list(widths)
+        self.register_buffer("earlier", torch.zeros(num_columns, sum(widths[:-1])))
         self.register_buffer("eigenvalues", torch.zeros(num_values))
 
     def reset_parameters(self) -> None:
@@ -59,4 +62,12 @@ class ReadOut(nn.Linear):
     def forward(self, hidden: Tensor) -> Tensor:
         r"""The embedding :obj:`[n, K]` of nodes with these hidden features
         :obj:`[n, h]`."""
-        return F.linear(hidden, torch.cat([self.earlier, self.weight], 1), self.bias)
+        *earlier, last = hidden.split(self.widths, dim=1)
+        rows = F.linear(last.contiguous(), self.weight, self.bias)
+        # Layer by layer: products of rows of an odd length round by the place of a row
+        # in memory, and so by what other nodes there are.
+        for layer, weight in zip(
+            earlier, self.earlier.split(self.widths[:-1], dim=1), strict=True
+        ):
+            rows = rows + F.linear(layer.contiguous(), weight)
+        return rows

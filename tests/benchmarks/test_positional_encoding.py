@@ -32,8 +32,7 @@ def test_quick_run_writes_records_and_tables(tmp_path, monkeypatch, graph) -> No
     results = json.loads((tmp_path / "positional_encoding.json").read_text())["results"]
     assert set(results) == {"change", "samples", "cold_start"}  # the earlier ones stay
     own = [run for run in results["change"] if run["encoding"].endswith("own features")]
-    # Up to the rounding of products of other sizes.
-    assert own and all(max(run["nodes"], run["edges"]) < 1e-5 for run in own)
+    assert own and all(run["nodes"] == run["edges"] == 0 for run in own)
     for question in results:
         text = (tmp_path / f"positional_encoding_{question}.md").read_text()
         assert len(text.splitlines()) > 2

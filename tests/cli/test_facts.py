@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch_geometric.data import Data
 
 from pyg_basis import BASiS, __version__
 from pyg_basis.cli import _facts
@@ -32,6 +33,22 @@ def test_facts_of_an_embedding(fitted: BASiS) -> None:
     assert facts["parameters"]["reference_size"] == 10_000
     assert facts["used"]["reference_size"] == 300
     assert facts["used"]["n_anchors"] == 16
+
+
+def test_facts_without_an_eigengap() -> None:
+    # Two features and the constant: no further eigenvalue is known.
+    angle = 2 * torch.pi * torch.arange(300) / 300
+    x = torch.stack([angle.cos(), angle.sin()], dim=1)
+    nodes = torch.arange(300)
+    edges = torch.cat(
+        [torch.stack([nodes, (nodes + s) % 300]) for s in (1, 2, 3, 4)], 1
+    )
+    ring = Data(x=x, edge_index=torch.cat([edges, edges.flip(0)], dim=1))
+    settings: dict[str, Any] = {**SMALL, "network": torch.nn.Linear(2, 4)}
+    narrow = BASiS(3, random_state=0, graph="coarsened", **settings).fit(ring)
+    facts = facts_of_model(Model(narrow, None))
+    assert len(facts["eigenvalues"]) == 3 and facts["quality"]["eigengap"] is None
+    assert json.loads(json.dumps(facts, allow_nan=False)) == facts
 
 
 def test_facts_without_a_read_out(blobs: np.ndarray) -> None:

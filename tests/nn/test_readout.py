@@ -25,7 +25,7 @@ def some_vectors(num_vectors: int = 4) -> RitzVectors:
 def make_readout() -> ReadOut:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return ReadOut(NUM_EARLIER, NUM_LAST, NUM_COLUMNS, NUM_VALUES)
+        return ReadOut([NUM_EARLIER, NUM_LAST], NUM_COLUMNS, NUM_VALUES)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -83,7 +83,7 @@ def test_reset_parameters_forgets() -> None:
 def test_state_dict_restores_what_was_read_out() -> None:
     readout, fresh = (
         make_readout(),
-        ReadOut(NUM_EARLIER, NUM_LAST, NUM_COLUMNS, NUM_VALUES),
+        ReadOut([NUM_EARLIER, NUM_LAST], NUM_COLUMNS, NUM_VALUES),
     )
     readout.fit(some_vectors())
     fresh.load_state_dict(readout.state_dict())
@@ -93,7 +93,7 @@ def test_state_dict_restores_what_was_read_out() -> None:
 
 
 def test_one_layer_alone() -> None:
-    readout = ReadOut(0, NUM_LAST, NUM_COLUMNS, NUM_VALUES)
+    readout = ReadOut([NUM_LAST], NUM_COLUMNS, NUM_VALUES)
     vectors = some_vectors()._replace(weight=random(NUM_LAST, 4))
     readout.fit(vectors)
     hidden = random(7, NUM_LAST, seed=2).float()
