@@ -208,7 +208,7 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     if method == "now" and case.degree is not None:
         layer = estimator.layer_
         with torch.no_grad():
-            walk = layer.readout(layer.hidden(case.x_new))
+            walk = layer.readout(*layer.hidden_layers(case.x_new))
         walk = walk * case.degree.sqrt().unsqueeze(1)
         result["walk"] = closeness(walk, case.exact).get("grassmann_distance")
     return result

@@ -250,7 +250,7 @@ def one_round(
     start = space.extended(operator)
     root = operator.degree.sqrt().unsqueeze(1)
     with torch.no_grad():
-        predicted = batches.layer.readout(batches.layer.hidden(joined)) * root
+        predicted = batches.layer.readout(*batches.layer.hidden_layers(joined)) * root
     predicted = torch.cat([predicted, start[:, k:]], dim=1)
     timed("predicted", lambda: eigenpairs(operator, k, batches.warm(), predicted, TOL))
     timed("cold", lambda: eigenpairs(operator, k, LOBPCG(), tol=TOL))

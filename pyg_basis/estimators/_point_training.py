@@ -25,7 +25,7 @@ from pyg_basis.nn.degree_extension import DEGREE_SAMPLE
 MOST_GRAPHS = 6
 # Numbers in the features of all of them together, at most, but for two graphs: those
 # of wide features take long.
-MOST_NUMBERS = 1 << 26
+MOST_NUMBERS = 40_000_000
 # Nodes that degrees are learned from, at most: the noise of single nodes averages out.
 DEGREE_NODES = 2 * DEGREE_SAMPLE
 # Of the nodes of the graph that a fit is measured on, those that took no part in it.

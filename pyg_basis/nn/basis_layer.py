@@ -417,18 +417,23 @@ class BASiSLayer(ReferenceSpace):
         Kernels, which a Nyström extension is made of, tell apart what a network that is
         trained in few steps does not yet.
         """
+        return torch.cat(self.hidden_layers(x), dim=1)
+
+    def hidden_layers(self, x: Tensor) -> list[Tensor]:
+        r"""The parts of :meth:`hidden`: the kernels :obj:`[n, l]`, and the outputs
+        :obj:`[n, h_i]` of the network's layers."""
         x = self._checked(x)
         # Autocast, where it is on, is for the network alone.
         given = self.network(self.standardization(x))
         layers = given if isinstance(given, tuple) else (given,)
-        hidden = torch.cat([layer.to(x.dtype) for layer in layers], dim=1)
-        width = sum(self.readout.widths) - self.num_anchors
-        if hidden.shape != (x.size(0), width):
+        shapes = [tuple(layer.shape) for layer in layers]
+        expected = [(x.size(0), width) for width in self.readout.widths[1:]]
+        if shapes != expected:
             raise ValueError(
-                f"network gives shape {tuple(hidden.shape)} for {x.size(0)} nodes, "
-                f"expected ({x.size(0)}, {width}): its width must not change"
+                f"network gives shapes {shapes} for {x.size(0)} nodes, expected "
+                f"{expected}: its widths must not change"
             )
-        return torch.cat([self._kernels(x), hidden], dim=1)
+        return [self._kernels(x), *(layer.to(x.dtype) for layer in layers)]
 
     @full_precision
     def _kernels(self, x: Tensor) -> Tensor:
@@ -437,7 +442,7 @@ class BASiSLayer(ReferenceSpace):
 
     def _rows(self, x: Tensor) -> Tensor:
         """The rows in the form of the targets."""
-        rows: Tensor = self.readout(self.hidden(x))
+        rows: Tensor = self.readout(*self.hidden_layers(x))
         return rows
 
     def _checked(self, x: Tensor) -> Tensor:

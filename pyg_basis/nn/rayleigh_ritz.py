@@ -124,6 +124,7 @@ class RayleighRitz:
         self.graphs: list[tuple[Tensor, Laplacian]] = []
         self.has_constant = True
         self._before: Tensor | None = None
+        self._solution: tuple[Tensor, Tensor] | None = None
 
     def add(self, x: Tensor | Iterable[Tensor], laplacian: Laplacian) -> None:
         r"""Adds the moments of a graph.
@@ -145,6 +146,7 @@ class RayleighRitz:
         self.mass += weighted.T @ rows
         self.graphs.append((projected, laplacian))
         self.has_constant = laplacian.kind != "sym"
+        self._solution = None
 
     def solve(self, k: int) -> tuple[Tensor, Tensor]:
         r"""The first :obj:`k` Ritz values, or as many as there are directions, and the
@@ -154,22 +156,10 @@ class RayleighRitz:
         for the random walk. Where the constant is an eigenvector it comes first, and
         the others are orthogonal to it, also in a graph that falls apart.
         """
-        stiffness = (self.stiffness + self.stiffness.T) / 2 / len(self.graphs)
-        mass = self.mass / len(self.graphs)
-        searched = torch.eye(len(mass), dtype=mass.dtype, device=mass.device)
-        if self.has_constant:
-            searched = searched[:, :-1]
-            searched[-1] = -mass[-1, :-1] / mass[-1, -1]
-        values, coefficients = ritz_of_moments(
-            searched.T @ stiffness @ searched, searched.T @ mass @ searched, NEGLIGIBLE
-        )
-        coefficients = searched @ coefficients
-        if self.has_constant:
-            constant = torch.zeros_like(mass[:, :1])
-            constant[-1] = mass[-1, -1].rsqrt()
-            values = torch.cat([values.new_zeros(1), values])
-            coefficients = torch.cat([constant, coefficients], dim=1)
-        return values[:k].clamp(min=0), coefficients[:, :k]
+        if self._solution is None:
+            self._solution = self._solve()
+        values, coefficients = self._solution
+        return values[:k].clone(), coefficients[:, :k].clone()
 
     def eigenvalues(self, coefficients: Tensor) -> Tensor:
         r"""The graphs' eigenvalues that belong to a solution's vectors, ascending,
@@ -224,6 +214,24 @@ class RayleighRitz:
             (overlap * torch.linalg.solve(gram, overlap)).sum()
         )
         return (len(self.graphs) - 1) * distance <= tolerance * k
+
+    def _solve(self) -> tuple[Tensor, Tensor]:
+        stiffness = (self.stiffness + self.stiffness.T) / 2 / len(self.graphs)
+        mass = self.mass / len(self.graphs)
+        searched = torch.eye(len(mass), dtype=mass.dtype, device=mass.device)
+        if self.has_constant:
+            searched = searched[:, :-1]
+            searched[-1] = -mass[-1, :-1] / mass[-1, -1]
+        values, coefficients = ritz_of_moments(
+            searched.T @ stiffness @ searched, searched.T @ mass @ searched, NEGLIGIBLE
+        )
+        coefficients = searched @ coefficients
+        if self.has_constant:
+            constant = torch.zeros_like(mass[:, :1])
+            constant[-1] = mass[-1, -1].rsqrt()
+            values = torch.cat([values.new_zeros(1), values])
+            coefficients = torch.cat([constant, coefficients], dim=1)
+        return values.clamp(min=0), coefficients
 
     def vectors(self, values: Tensor, coefficients: Tensor) -> RitzVectors:
         r"""A solution as functions of the features."""

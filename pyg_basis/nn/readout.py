@@ -59,15 +59,14 @@ class ReadOut(nn.Linear):
         self.eigenvalues[: len(vectors.values)] = vectors.values
 
     @full_precision
-    def forward(self, hidden: Tensor) -> Tensor:
-        r"""The embedding :obj:`[n, K]` of nodes with these hidden features
-        :obj:`[n, h]`."""
-        *earlier, last = hidden.split(self.widths, dim=1)
-        rows = F.linear(last.contiguous(), self.weight, self.bias)
-        # Layer by layer: products of rows of an odd length round by the place of a row
-        # in memory, and so by what other nodes there are.
-        for layer, weight in zip(
-            earlier, self.earlier.split(self.widths[:-1], dim=1), strict=True
-        ):
-            rows = rows + F.linear(layer.contiguous(), weight)
+    def forward(self, *layers: Tensor) -> Tensor:
+        r"""The embedding :obj:`[n, K]` of nodes with these hidden features, layer by
+        layer, :obj:`[n, h_i]`."""
+        # Side by side they would be copied, and products of rows of an odd length round
+        # by the place of a row in memory, and so by what other nodes there are.
+        *earlier, last = layers
+        rows = F.linear(last, self.weight, self.bias)
+        weights = self.earlier.split(self.widths[:-1], dim=1)
+        for layer, weight in zip(earlier, weights, strict=True):
+            rows = rows + F.linear(layer, weight)
         return rows

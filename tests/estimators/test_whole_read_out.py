@@ -153,7 +153,7 @@ def test_looks_at_a_sample_and_reads_out_of_all(
     missing = grassmann_distance(root * closest, root * exact)
     assert read_out.excess() == pytest.approx(missing, abs=1e-4)
     assert read_out.finish() is not None
-    found = made.layer.readout(made.layer.hidden(disk.x)).detach().double()
+    found = made.layer.readout(*made.layer.hidden_layers(disk.x)).detach().double()
     closest, root = (
         weighted_least_squares(disk.x, exact, weight),
         weight.sqrt()[:, None],
@@ -196,7 +196,7 @@ def test_of_the_normalized_laplacian(small_groups: Data, extend_degree: bool) ->
     data = Data(x=rows.vectors.float(), edge_index=small_groups.edge_index)
     basis = fit(data, laplacian="sym", extend_degree=extend_degree)
     layer = basis.layer_
-    found = layer.readout(layer.hidden(data.x)).detach()
+    found = layer.readout(*layer.hidden_layers(data.x)).detach()
     assert grassmann_distance(found.double(), rows.vectors) < 1e-4
     if not extend_degree:
         assert grassmann_distance(basis.transform(data), exact.vectors) < 1e-4

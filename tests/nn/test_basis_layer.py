@@ -221,7 +221,9 @@ def test_custom_network_that_gives_no_hidden_features(
 def test_custom_network_whose_width_changes(method: str) -> None:
     widened = Given(lambda x, training: torch.cat([x, x], 1) if training else x)
     layer = ready_layer(network=widened)
-    with pytest.raises(ValueError, match=r"network gives shape \(\d+, 4\).*, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"network gives shapes \[\(\d+, 4\)\].*, 2\)\]"
+    ):
         getattr(layer, method)(three_blobs(100))
 
 
@@ -395,7 +397,7 @@ def weights(layer: BASiSLayer, x: Tensor) -> Tensor:
 
 def moments_of(layer: BASiSLayer, x: Tensor) -> tuple[Tensor, Tensor]:
     """The rows' moments with the graph of the nodes, and with its Laplacian."""
-    rows = layer.readout(layer.hidden(x)).detach().double()
+    rows = layer.readout(*layer.hidden_layers(x)).detach().double()
     weighted = rows * weights(layer, x).double().unsqueeze(1)
     matrix = layer.embedding.operator(x).matrix.double()
     return weighted.T @ rows, weighted.T @ (matrix @ rows)

@@ -22,6 +22,10 @@ def some_vectors(num_vectors: int = 4) -> RitzVectors:
     )
 
 
+def layers_of(hidden: Tensor) -> tuple[Tensor, ...]:
+    return hidden.split([NUM_EARLIER, NUM_LAST], dim=1)
+
+
 def make_readout() -> ReadOut:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -34,7 +38,7 @@ def test_fit_takes_the_first_vectors(dtype: torch.dtype) -> None:
     hidden = random(7, NUM_EARLIER + NUM_LAST, seed=2).to(dtype)
     readout.fit(vectors)
     expected = vectors.rows(hidden)[:, :NUM_COLUMNS]
-    found = readout(hidden)
+    found = readout(*layers_of(hidden))
     assert found.dtype == dtype
     torch.testing.assert_close(found, expected)
 
@@ -54,14 +58,14 @@ def test_the_last_layer_alone_is_regressed() -> None:
     hidden = random(7, NUM_EARLIER + NUM_LAST).float()
     # In training the earlier layers play no role.
     expected = hidden[:, NUM_EARLIER:] @ readout.weight.T + readout.bias
-    torch.testing.assert_close(readout(hidden), expected)
+    torch.testing.assert_close(readout(*layers_of(hidden)), expected)
 
 
 def test_gradients_reach_all_hidden_features_once_they_are_read_out() -> None:
     readout = make_readout()
     readout.fit(some_vectors())
     hidden = random(7, NUM_EARLIER + NUM_LAST).float().requires_grad_()
-    readout(hidden).sum().backward()
+    readout(*layers_of(hidden)).sum().backward()
     expected = some_vectors().weight[:, :NUM_COLUMNS].sum(dim=1).float()
     torch.testing.assert_close(hidden.grad, expected.expand(7, -1))
     assert readout.weight.grad is not None
@@ -88,7 +92,7 @@ def test_state_dict_restores_what_was_read_out() -> None:
     readout.fit(some_vectors())
     fresh.load_state_dict(readout.state_dict())
     hidden = random(7, NUM_EARLIER + NUM_LAST).float()
-    assert torch.equal(fresh(hidden), readout(hidden))
+    assert torch.equal(fresh(*layers_of(hidden)), readout(*layers_of(hidden)))
     assert torch.equal(fresh.eigenvalues, readout.eigenvalues)
 
 
@@ -104,6 +108,6 @@ def test_full_precision_under_autocast() -> None:
     readout = make_readout()
     readout.fit(some_vectors())
     hidden = random(7, NUM_EARLIER + NUM_LAST).float()
-    expected = readout(hidden)
+    expected = readout(*layers_of(hidden))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.equal(readout(hidden), expected)
+        assert torch.equal(readout(*layers_of(hidden)), expected)
