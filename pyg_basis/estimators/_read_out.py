@@ -28,7 +28,8 @@ class TrainingReadOut:
         exact (Tensor): The first eigenvalues of the first graph, the trivial one
             included, ascending.
         degree_nodes (int, optional): Nodes that degrees are learned from together with
-            the vectors, for a layer that extends them. (default: :obj:`0`)
+            the vectors, for a layer that extends them; of graphs that are much smaller
+            than the nodes :obj:`x`, a graph of these instead. (default: :obj:`0`)
         seed (int, optional): Seed of the random mixture of many hidden features.
             (default: :obj:`0`)
     """
@@ -49,6 +50,9 @@ class TrainingReadOut:
         self.others = others
         self.exact = exact.double().cpu()[: layer.num_searched]
         self.degree_nodes = degree_nodes if layer.extend_degree else 0
+        # A node's neighbors in a small graph are farther off, and its degree is another
+        # than in the graph of a large set.
+        self.has_small_graphs = 2 * first[1].num_nodes <= len(x)
         self.seed = seed
         self._moments: RayleighRitz | None = None
 
@@ -105,6 +109,9 @@ class TrainingReadOut:
         the layer extends degrees."""
         if self.degree_nodes == 0:
             return
+        if self.has_small_graphs:
+            self.layer.fit_degree(self.x, self.seed)
+            return
         graphs = graphs or [self.first]
         nodes = torch.cat([rows for blocks, _ in graphs for rows in blocks])
         nodes = nodes[: self.degree_nodes]
@@ -115,4 +122,5 @@ class TrainingReadOut:
     def _is_enough(self, moments: RayleighRitz, used: list[Graph]) -> bool:
         is_settled = moments.is_settled(self.layer.num_searched, SETTLED)
         num_nodes = sum(laplacian.num_nodes for _, laplacian in used)
-        return is_settled and num_nodes >= self.degree_nodes
+        has_degrees = self.has_small_graphs or num_nodes >= self.degree_nodes
+        return is_settled and has_degrees

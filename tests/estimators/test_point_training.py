@@ -7,9 +7,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from pyg_basis import BASiS
+from pyg_basis.datasets import blobs
 from pyg_basis.estimators import _point_training
 from pyg_basis.estimators._point_training import Training, point_training
 from pyg_basis.loader import ExactEmbedding, FeatureSource, choose_anchors
+from pyg_basis.metrics import grassmann_distance
 
 
 def points(num_points: int = 200) -> Tensor:
@@ -272,3 +274,19 @@ def test_points_that_cannot_be_used() -> None:
         training(x)
     with pytest.raises(ValueError, match="lost in single precision"):
         training(1e20 * points())
+
+
+def test_degrees_are_those_of_a_large_graph_where_the_reference_is_small() -> None:
+    x = blobs(2000, seed=0)[0]
+    basis = BASiS(
+        5,
+        n_anchors=50,
+        batch_size=200,
+        reference_size=None,
+        n_neighbors=10,
+        max_iter=10,
+        random_state=0,
+    ).fit(x)
+    exact = ExactEmbedding(5, num_neighbors=10)(x).vectors
+    # 0.07 with degrees of graphs of 200 points.
+    assert grassmann_distance(basis.transform(x), exact) < 0.02
