@@ -124,6 +124,7 @@ class RayleighRitz:
         self.graphs: list[tuple[Tensor, Laplacian]] = []
         self.has_constant = True
         self._before: Tensor | None = None
+        # Asked for several times between two graphs.
         self._solution: tuple[Tensor, Tensor] | None = None
 
     def add(self, x: Tensor | Iterable[Tensor], laplacian: Laplacian) -> None:
@@ -215,7 +216,13 @@ class RayleighRitz:
         )
         return (len(self.graphs) - 1) * distance <= tolerance * k
 
+    def vectors(self, values: Tensor, coefficients: Tensor) -> RitzVectors:
+        r"""A solution as functions of the features."""
+        weight = self.directions @ coefficients[:-1]
+        return RitzVectors(values, weight, coefficients[-1] - self.mean @ weight)
+
     def _solve(self) -> tuple[Tensor, Tensor]:
+        """All Ritz pairs of the moments as they are."""
         stiffness = (self.stiffness + self.stiffness.T) / 2 / len(self.graphs)
         mass = self.mass / len(self.graphs)
         searched = torch.eye(len(mass), dtype=mass.dtype, device=mass.device)
@@ -232,11 +239,6 @@ class RayleighRitz:
             values = torch.cat([values.new_zeros(1), values])
             coefficients = torch.cat([constant, coefficients], dim=1)
         return values.clamp(min=0), coefficients
-
-    def vectors(self, values: Tensor, coefficients: Tensor) -> RitzVectors:
-        r"""A solution as functions of the features."""
-        weight = self.directions @ coefficients[:-1]
-        return RitzVectors(values, weight, coefficients[-1] - self.mean @ weight)
 
 
 def _weight(laplacian: Laplacian) -> Tensor:
