@@ -9,8 +9,6 @@ from methods import EXACT, METHODS, TITLES
 from results import format_mean_std, markdown_table, mean_std
 from robustness import LEARNED
 
-from pyg_basis import BASiS
-
 NAMES = {
     "mnist": "MNIST",
     "fashion_mnist": "Fashion-MNIST",
@@ -25,11 +23,6 @@ PAPER = {
     "cifar10": (0.803, 0.407, 0.501, 0.688, 0.6889),
 }
 LOW_IS_GOOD = ("grassmann_distance", "orthogonality")
-# Of the exact eigenvectors' linear layer less is to be said: it learned from fewer.
-CLUSTERING = ("nmi", "accuracy")
-# The rival that needs the graph of all points is judged apart.
-RIVALS = [name for name, method in METHODS.items() if method.needs_whole_graph]
-OWN = [name for name, method in METHODS.items() if method.estimator is BASiS]
 Run = dict[str, Any]
 
 
@@ -110,72 +103,35 @@ def format_share(runs: list[Run], key: str, exact: float) -> str:
 
 
 def verdicts(grouped: dict[str, list[Run]]) -> list[str]:
-    """In which measures BASiS is the best of the methods that need no whole graph, or
-    within a standard deviation of it, and where one that does need it is better."""
-    if "basis" not in grouped:
-        return []
-    lines = []
-    for key, title in MEASURES.items():
-        own, own_std = summary(grouped, "basis", key)
-        inductive = [
-            method
-            for method in grouped
-            if method in LEARNED and method not in [*RIVALS, *OWN]
-        ]
-        lines.append(f"- {title[:-2]}: {_place(grouped, key, own, own_std, inductive)}")
-        coarse = (
-            summary(grouped, "basis_coarse", key)[0]
-            if "basis_coarse" in grouped
-            else own
-        )
-        if _better(key, coarse, own):
-            lines[-1] += f" With a reference of one batch it has {coarse:.4f}."
-        for rival in [method for method in grouped if method in RIVALS]:
-            value, _ = summary(grouped, rival, key)
-            if _better(key, value, own):
-                lines[-1] += (
-                    f" {TITLES[rival]}, with the whole graph, is better by "
-                    f"{abs(value - own):.4f}."
-                )
-    return lines
+    """Which methods are better than BASiS in each measure, and which as good."""
+    if len(grouped.get("basis", [])) < 2:
+        return []  # a single run has no standard error
+    return [verdict(grouped, key) for key in MEASURES]
 
 
-def _place(
-    grouped: dict[str, list[Run]],
-    key: str,
-    own: float,
-    own_std: float,
-    others: list[str],
-) -> str:
-    if not others:
-        return "no other method was run."
-    values = {method: summary(grouped, method, key) for method in others}
-    sign = 1 if key in LOW_IS_GOOD else -1
-    best = min(others, key=lambda method: sign * values[method][0])
-    value, std = values[best]
-    if _better(key, own, value):
-        return f"BASiS is the best ({own:.4f}; next {TITLES[best]}, {value:.4f})."
-    if len(grouped["basis"]) == 1:
-        return (
-            f"{TITLES[best]} is the best ({value:.4f}; BASiS {own:.4f}). One seed "
-            f"tells no deviation."
-        )
-    within = "within" if abs(own - value) <= max(own_std, std) else "beyond"
-    text = (
-        f"{TITLES[best]} is the best ({value:.4f}); BASiS ({own:.4f}) is {within} one "
-        f"standard deviation of it."
+def verdict(grouped: dict[str, list[Run]], key: str) -> str:
+    own = [run[key] for run in grouped["basis"]]
+    better, tied = [], []
+    for method, runs in grouped.items():
+        if method in ("basis", EXACT):
+            continue
+        values = [run[key] for run in runs]
+        told = f"{TITLES[method]} ({fmean(values):.4f}{whole_graph(method)})"
+        if is_tie(own, values):
+            tied.append(told)
+        elif (fmean(values) < fmean(own)) == (key in LOW_IS_GOOD):
+            better.append(told)
+    lists = {"Better": better, "Within two standard errors": tied}
+    return f"- {MEASURES[key][:-2]}: BASiS has {fmean(own):.4f}." + "".join(
+        f" {title}: {', '.join(names) or 'none'}." for title, names in lists.items()
     )
-    if EXACT in grouped and key in CLUSTERING:
-        exact, _ = summary(grouped, EXACT, key)
-        text += f" The exact eigenvectors themselves have {exact:.4f}."
-    return text
 
 
-def summary(
-    grouped: dict[str, list[Run]], method: str, key: str
-) -> tuple[float, float]:
-    return mean_std(run[key] for run in grouped[method])
+def whole_graph(method: str) -> str:
+    return ", whole graph" if METHODS[method].needs_whole_graph else ""
 
 
-def _better(key: str, value: float, than: float) -> bool:
-    return value < than if key in LOW_IS_GOOD else value > than
+def is_tie(first: list[float], second: list[float]) -> bool:
+    """Whether the means are within two standard errors of their difference."""
+    variance = sum(mean_std(runs)[1] ** 2 / len(runs) for runs in (first, second))
+    return abs(fmean(first) - fmean(second)) <= 2 * variance**0.5
