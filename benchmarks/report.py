@@ -70,14 +70,14 @@ ACC) and the linear layer (linear accuracy) are fitted on the embedding of the t
 split. Exact eigenvectors exist for the test split only: their k-means is fitted there,
 and their linear layer on one half of it. Mean and standard deviation over the seeds.
 
-"Whole graph" marks what needs the graph of all training points; the graphs of the
-others do not grow with their number. BASiS, SpectralNet and SpecNet2 end in a
-Rayleigh-Ritz step: BASiS in the span of its network's hidden features, over one to six
-graphs as large as that of its reference, the others in the span of their columns, over
-one graph of 10,000 points, which is more than the one batch of their papers. The
-published settings of BASiS, Diffusion Net and the regressions do not. BASiS ends its
-training when further batches add nothing to what can be read out; its 300 iterations
-are a bound.
+"Whole graph" marks what needs the graph of all training points, whose cost grows with
+their number ([how](../README.md#results)); the graphs of the others do not. BASiS,
+SpectralNet and SpecNet2 end in a Rayleigh-Ritz step: BASiS in the span of its network's
+hidden features and of Gaussian kernels at the anchors, over two to six graphs as large
+as that of its reference, the others in the span of their columns, over one graph of
+10,000 points, which is more than the one batch of their papers. The published settings
+of BASiS, Diffusion Net and the regressions do not. BASiS ends its training when further
+batches add nothing to what can be read out; its 300 iterations are a bound.
 
 The two rows of published settings differ from the publications where
 `pyg_basis.estimators.preset` says so. SpectralNet here passes gradients through its
@@ -116,7 +116,6 @@ def main(arguments: list[str] | None = None) -> None:
             record = read_results(path)
             parts.append(section(name, record))
             short += short_rows(name, record["results"]["runs"])
-    parts.append(limits_section(options.results))
     parts.append(robustness_section(options.results))
     parts.append(peers_section(options.results))
     parts += [joint_section(options.results, *about) for about in JOINT]
@@ -124,33 +123,6 @@ def main(arguments: list[str] | None = None) -> None:
     columns = {"set": "set", "method": "method", "seeds": "seeds", **MEASURES}
     (options.results / "table1.md").write_text(markdown_table(short, columns))
     print(f"written to {options.page} and {options.results}")
-
-
-def limits_section(results: Path) -> str:
-    """Up to how many points the exact eigenvectors, which regression and the Nyström
-    formula start from, can be had."""
-    path = results / "scaling.json"
-    if not path.exists():
-        return ""
-    record = read_results(path)
-    lines = [
-        f"- {run['method']}, {run['n']:,} points: "
-        + (
-            run["gave_up"]
-            or f"{run['seconds']:.0f} s, {run['own_memory']:.0f} MiB of own memory, "
-            f"d_G {run['distance']:.4f}"
-        )
-        for run in record["results"]["runs"]
-    ]
-    return (
-        "### How the cost of the whole graph grows\n\n"
-        "Regression and the Nyström formula begin with the exact eigenvectors of the "
-        "graph of all training points. On points of the sphere in 16 dimensions, by "
-        f"`{record['command']}` (BASiS for as long as it took to bring d_G below 0.01, "
-        "or the longest that was tried; 240 s at most for the others):\n\n"
-        + "\n".join(lines)
-        + "\n"
-    )
 
 
 def joint_section(

@@ -2,10 +2,11 @@
 
     python benchmarks/robustness.py --data-root DIR
 
-Every learned method of run_all.py, with the learning rates found for 50 neighbours, on
-graphs of 5 to 100; each is measured against the exact eigenvectors of the test points'
-graph with as many. Writes <output>/robustness.json after every run; one that was
-broken off goes on where it stopped. `python benchmarks/report.py` draws the figure.
+Every learned method of run_all.py, with the learning rates found for 50 neighbours, and
+the Nyström extension of 10,000 points, on graphs of 5 to 100; each is measured against
+the exact eigenvectors of the test points' graph with as many. Writes
+<output>/robustness.json after every run; one that was broken off goes on where it
+stopped. `python benchmarks/report.py` draws the figure.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from evaluation import run_estimator
 from image_features import exact_rows, load_features
 from learning_rates import PATH as RATES
 from learning_rates import best_rates
-from methods import METHODS, NEIGHBOR_BATCH, for_so_many, parameters_of
+from methods import DEFAULT_RATE, METHODS, NEIGHBOR_BATCH, for_so_many, parameters_of
 from run_all import QUICK
 from run_file import RunFile
 from tasks import add_run_options, parse_run_options, run_tasks
@@ -24,6 +25,7 @@ from tasks import add_run_options, parse_run_options, run_tasks
 DATASET = "mnist"
 NEIGHBORS = (5, 10, 20, 35, 50, 100)
 LEARNED = [name for name, method in METHODS.items() if method.is_searched]
+SHOWN = [*LEARNED, "nystroem_sample"]
 # Of the training split of MNIST.
 NUM_POINTS = 60_000
 
@@ -35,7 +37,9 @@ def main(arguments: list[str] | None = None) -> None:
     file = RunFile(path, ("method", "n_neighbors", "seed"), settings)
     where = options.data_root, options.cache_dir, options.quick
     features = load_features(DATASET, *where).checksum
-    rates = best_rates(options.rates, DATASET, options.methods, features, options.quick)
+    rates = dict.fromkeys(options.methods, DEFAULT_RATE) | best_rates(
+        options.rates, DATASET, options.methods, features, options.quick
+    )
     tasks = [
         (*key, rates[method], *where)
         for seed in range(options.seeds)
@@ -84,7 +88,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     add_run_options(parser, seeds=5)
     add = parser.add_argument
-    methods = for_so_many(LEARNED, NUM_POINTS)
+    methods = for_so_many(SHOWN, NUM_POINTS)
     add("--methods", nargs="+", choices=methods, default=methods)
     add("--neighbors", nargs="+", type=int, default=list(NEIGHBORS))
     add("--rates", type=Path, default=RATES, help="of learning_rates.py")

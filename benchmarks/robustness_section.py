@@ -7,7 +7,7 @@ from evaluation import MEASURES
 from matplotlib import pyplot as plt
 from methods import TITLES
 from results import markdown_table, mean_std, read_results
-from robustness import LEARNED
+from robustness import SHOWN
 from table1_section import LOW_IS_GOOD, Run, by_method, row
 
 matplotlib.use("Agg")
@@ -51,7 +51,7 @@ def robustness_section(results: Path) -> str:
     rows = [
         {**row(method, of_point), "n_neighbors": str(count)}
         for (method, count), of_point in sorted(
-            groups.items(), key=lambda item: (LEARNED.index(item[0][0]), item[0][1])
+            groups.items(), key=lambda item: (SHOWN.index(item[0][0]), item[0][1])
         )
     ]
     columns = {"method": "method", "n_neighbors": "neighbours", "seeds": "seeds"}

@@ -3,22 +3,20 @@
     python benchmarks/scaling.py
 
 Points of the sphere, turned into 16 dimensions, in memory-mapped files of 10^4 to 10^7
-rows. Each run has a process of its own, in one thread. For BASiS: the time of a step
-(the median of rounds in which all sizes take turns), the peak of the process's own
-memory (the pages of the mapped file do not count), and how long the shortest training
-takes, of those tried, that brings d_G to the spherical harmonics, at 10,000 points that
-were held out, below the target. Beside it, up to where they do not finish within the
-limit or fit: the exact eigenvectors of the graph of all points (our kNN and Lanczos),
-and scikit-learn's SpectralEmbedding, both measured at the points themselves, as they
-have no others. Writes scaling.json, .md and .png.
+rows. Each run has a process of its own, in one thread: the time of the fit, d_G to the
+spherical harmonics, and the peak of the process's own memory (the pages of the mapped
+file do not count). BASiS with its defaults and the Nyström extension of 10,000 points
+are measured at 10,000 points that were held out. Beside them, up to where they do not
+finish within the limit or fit: the exact eigenvectors of the graph of all points (our
+kNN and Lanczos), and scikit-learn's SpectralEmbedding, both measured at the points
+themselves, as they have no others. Writes scaling.json, .md and .png.
 
-About 20 minutes; `--quick` takes a minute and writes no figures of worth.
+About 25 minutes; `--quick` takes a minute and writes no figures of worth.
 """
 
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,34 +24,27 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from results import markdown_table, write_results
+from results import format_mean_std, markdown_table, write_results
 from threadpoolctl import threadpool_limits
 
 from pyg_basis import BASiS
+from pyg_basis.baselines import NystroemEmbedding
 from pyg_basis.datasets import sphere, sphere_eigenfunctions
 from pyg_basis.loader import ExactEmbedding
 from pyg_basis.metrics import grassmann_distance
 
 DIMENSION = 16
-TARGET = 0.01  # d_G
-# Lengths of the trainings that are tried until the target is reached.
-LENGTHS = (100, 150, 220, 330, 500, 750, 1000)
-TIMED_STEPS = 40
-STEP_ROUNDS = 3
-METHODS = ("basis", "exact", "scikit-learn")
+NUM_COLUMNS, NUM_NEIGHBORS = 9, 50
+SAMPLE = 10_000  # of Nyström: as many as BASiS takes its reference from
+# With how many seeds; the exact methods have none.
+SEEDS = {"basis": 3, "nystroem": 3, "exact": 1, "scikit-learn": 1}
 BLOCK = 1_000_000
-BASIS = {
-    "n_components": 9,
-    "n_neighbors": 50,
-    "laplacian": "rw",
-    "tol": None,
-    "reference_size": None,  # as large as a batch: a gap follows the ninth
-}
 
 Run = dict[str, Any]
 
@@ -68,33 +59,25 @@ def main(arguments: list[str] | None = None) -> None:
         paths = {n: Path(folder) / f"{n}.npy" for n in options.points}
         for num_points, path in paths.items():
             write_points(path, num_points)
-        steps: dict[int, list[float]] = {n: [] for n in paths}
-        for _ in range(1 if options.quick else STEP_ROUNDS):
+        for seed in range(1 if options.quick else max(SEEDS.values())):
             for num_points, path in paths.items():
-                run = in_process("step", num_points, path, options)
-                steps[num_points].append(run["seconds_per_step"])
-        for num_points, path in paths.items():
-            for method in METHODS:
-                if any(r["method"] == method and r["gave_up"] for r in runs):
-                    continue
-                runs.append(in_process(method, num_points, path, options))
-                if method == "basis":
-                    runs[-1]["rounds"] = steps[num_points]
-                    median = statistics.median(steps[num_points])
-                    runs[-1]["seconds_per_step"] = median
-                print(runs[-1], flush=True)
+                for method in [name for name in SEEDS if seed < SEEDS[name]]:
+                    if any(r["method"] == method and r["gave_up"] for r in runs):
+                        continue
+                    runs.append(in_process(method, num_points, seed, path, options))
+                    print(runs[-1], flush=True)
 
     settings = {
         "dimension": DIMENSION,
-        "target": TARGET,
+        "n_components": NUM_COLUMNS,
+        "n_neighbors": NUM_NEIGHBORS,
+        "sample": SAMPLE,
         "limit_seconds": options.limit,
-        "batch_size": options.batch_size,
-        "n_anchors": options.anchors,
-        "basis": BASIS,
         "quick": options.quick,
     }
     path = options.output / "scaling.json"
-    runs = write_results(path, settings, {"runs": runs}, [0])["results"]["runs"]
+    seeds = sorted({run["seed"] for run in runs})
+    runs = write_results(path, settings, {"runs": runs}, seeds)["results"]["runs"]
     text = table(runs)
     path.with_suffix(".md").write_text(text, encoding="utf-8")
     draw(runs).savefig(path.with_suffix(".png"), dpi=110)
@@ -107,18 +90,16 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--points", type=int, nargs="+", default=[10**4, 10**5, 10**6, 10**7])
-    add("--batch-size", type=int, default=2048, help="of BASiS (default: 2048)")
-    add("--anchors", type=int, default=100, help="of BASiS (default: 100)")
     add("--limit", type=float, default=240, help="seconds of a run (default: 240)")
     add("--scratch", type=Path, help="folder of the mapped files, 710 MB")
     add("--output", type=Path, help="folder (default: benchmarks/results)")
     add("--quick", action="store_true", help="a smoke run; by default to runs/")
-    add("--worker", choices=("step", *METHODS), help=argparse.SUPPRESS)
+    add("--worker", choices=tuple(SEEDS), help=argparse.SUPPRESS)
+    add("--seed", type=int, help=argparse.SUPPRESS)
     add("--file", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.quick:
         options.points, options.limit = [2_000, 4_000], 60
-        options.batch_size = 512
     if options.output is None:
         options.output = Path("runs" if options.quick else "benchmarks/results")
     return options
@@ -140,20 +121,18 @@ def write_points(path: Path, num_points: int) -> None:
 
 
 def in_process(
-    method: str, num_points: int, path: Path, options: argparse.Namespace
+    method: str, num_points: int, seed: int, path: Path, options: argparse.Namespace
 ) -> Run:
     command = [sys.executable, __file__, "--worker", method, "--file", str(path)]
-    command += ["--batch-size", str(options.batch_size), "--anchors"]
-    command += [str(options.anchors), "--limit", str(options.limit)]
-    command += ["--quick"] if options.quick else []
+    command += ["--seed", str(seed)]
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    run: Run = {"method": method, "n": num_points, "gave_up": None}
+    run: Run = {"method": method, "n": num_points, "seed": seed, "gave_up": None}
     try:
         done = subprocess.run(
             command,
             capture_output=True,
             text=True,
-            timeout=options.limit * (3 if method == "basis" else 1),
+            timeout=options.limit,
             env={**os.environ, **one_thread},
         )
     except subprocess.TimeoutExpired:
@@ -201,8 +180,8 @@ def measured(options: argparse.Namespace) -> Run:
     points = np.load(options.file, mmap_mode="r")
     points.sum()  # into the file cache, for all alike
     work: dict[str, Callable[[], Run]] = {
-        "step": lambda: {"seconds_per_step": step_seconds(points, options)},
-        "basis": lambda: basis(points, options),
+        "basis": lambda: basis(points, options.seed),
+        "nystroem": lambda: nystroem(points, options.seed),
         "exact": lambda: exact(points),
         "scikit-learn": lambda: scikit_learn(points),
     }
@@ -212,45 +191,32 @@ def measured(options: argparse.Namespace) -> Run:
     return {**run, "own_memory": memory.peak, "own_memory_before": before}
 
 
-def sizes_for(points: np.ndarray, options: argparse.Namespace) -> dict[str, int]:
-    batch_size = min(options.batch_size, len(points))
-    return {"batch_size": batch_size, "n_anchors": options.anchors}
+def basis(points: np.ndarray, seed: int) -> Run:
+    model = BASiS(
+        NUM_COLUMNS, n_neighbors=NUM_NEIGHBORS, laplacian="rw", random_state=seed
+    )
+    start = time.perf_counter()
+    model.fit(points)
+    seconds = time.perf_counter() - start
+    return {"iterations": model.n_iter_, "seconds": seconds, **at_new_points(model)}
 
 
-def basis(points: np.ndarray, options: argparse.Namespace) -> Run:
+def nystroem(points: np.ndarray, seed: int) -> Run:
+    generator = np.random.default_rng(seed)
+    size = min(SAMPLE, len(points))
+    model = NystroemEmbedding(NUM_COLUMNS, n_neighbors=NUM_NEIGHBORS, laplacian="rw")
+    start = time.perf_counter()
+    # Drawn here: a sample of a mapped file needs no copy of the whole.
+    rows = generator.choice(len(points), size, replace=False, shuffle=False)
+    model.fit(points[np.sort(rows)])
+    return {"seconds": time.perf_counter() - start, **at_new_points(model)}
+
+
+def at_new_points(model: Any) -> Run:
     held_out = sphere(10_000, seed=10**6)
     harmonics = sphere_eigenfunctions(held_out, 2)
-    run: Run = {}
-    for length in LENGTHS[:2] if options.quick else LENGTHS:
-        model = BASiS(
-            max_iter=length, random_state=0, **sizes_for(points, options), **BASIS
-        )
-        start = time.perf_counter()
-        model.fit(points)
-        seconds = time.perf_counter() - start
-        distance = grassmann_distance(model.transform(turned(held_out)), harmonics)
-        run = {"iterations": length, "seconds": seconds, "distance": distance}
-        if distance <= TARGET or seconds > options.limit:
-            break
-    return {**run, "reached": run["distance"] <= TARGET}
-
-
-def step_seconds(points: np.ndarray, options: argparse.Namespace) -> float:
-    """The time of a step, without what is done once: between two trainings."""
-    taken = []
-    few, more = (3, 10) if options.quick else (10, TIMED_STEPS)
-    for steps in (few, few + more):
-        model = BASiS(
-            max_iter=steps,
-            random_state=0,
-            readout=False,
-            **sizes_for(points, options),
-            **BASIS,
-        )
-        start = time.perf_counter()
-        model.fit(points)
-        taken.append(time.perf_counter() - start)
-    return (taken[1] - taken[0]) / more
+    found = model.transform(turned(held_out))
+    return {"distance": grassmann_distance(found, harmonics)}
 
 
 def harmonics_of(points: np.ndarray) -> torch.Tensor:
@@ -261,7 +227,8 @@ def harmonics_of(points: np.ndarray) -> torch.Tensor:
 def exact(points: np.ndarray) -> Run:
     start = time.perf_counter()
     x = torch.from_numpy(np.array(points))
-    vectors = ExactEmbedding(9, num_neighbors=50, laplacian="rw")(x).vectors
+    embedding = ExactEmbedding(NUM_COLUMNS, num_neighbors=NUM_NEIGHBORS, laplacian="rw")
+    vectors = embedding(x).vectors
     seconds = time.perf_counter() - start
     distance = grassmann_distance(vectors, harmonics_of(points))
     return {"seconds": seconds, "distance": distance}
@@ -272,7 +239,10 @@ def scikit_learn(points: np.ndarray) -> Run:
 
     start = time.perf_counter()
     model = SpectralEmbedding(
-        8, affinity="nearest_neighbors", n_neighbors=50, random_state=0
+        NUM_COLUMNS - 1,
+        affinity="nearest_neighbors",
+        n_neighbors=NUM_NEIGHBORS,
+        random_state=0,
     )
     vectors = torch.from_numpy(model.fit_transform(np.array(points)))
     seconds = time.perf_counter() - start
@@ -283,45 +253,52 @@ def scikit_learn(points: np.ndarray) -> Run:
 
 
 def table(runs: list[Run]) -> str:
+    grouped = by_method_and_size(runs)
     rows = [
         {
-            "method": run["method"],
-            "n": f"{run['n']:,}",
-            "ms a step": rounded(run, "seconds_per_step", 1e3),
-            "own memory, MiB": rounded(run, "own_memory"),
-            "seconds": rounded(run, "seconds"),
-            "iterations": run.get("iterations"),
-            "d_G": f"{run['distance']:.4f}" if "distance" in run else run["gave_up"],
+            "method": method,
+            "n": f"{num_points:,}",
+            "own memory, MiB": cell(group, "own_memory", 0),
+            "fit, seconds": cell(group, "seconds", 1),
+            "iterations": cell(group, "iterations", 0),
+            "d_G": cell(group, "distance", 4) or group[0]["gave_up"],
         }
-        for run in runs
+        for (method, num_points), group in grouped.items()
     ]
     return markdown_table(rows, list(rows[0]))
 
 
-def rounded(run: Run, key: str, scale: float = 1) -> str | None:
-    return f"{scale * run[key]:.0f}" if key in run else None
+def by_method_and_size(runs: list[Run]) -> dict[tuple[str, int], list[Run]]:
+    """Ordered by the number of points, then as in SEEDS."""
+    grouped: dict[tuple[str, int], list[Run]] = {}
+    order = list(SEEDS)
+    for run in sorted(runs, key=lambda run: (run["n"], order.index(run["method"]))):
+        grouped.setdefault((run["method"], run["n"]), []).append(run)
+    return grouped
+
+
+def cell(runs: list[Run], key: str, digits: int) -> str | None:
+    """None where a run gave up."""
+    if not all(key in run for run in runs):
+        return None
+    return format_mean_std((run[key] for run in runs), digits=digits)
 
 
 def draw(runs: list[Run]) -> Figure:
     figure = Figure(figsize=(13, 3.8), layout="constrained")
     titles = {
-        "seconds_per_step": "seconds of a step",
+        "seconds": "seconds of a fit",
         "own_memory": "peak of own memory, MiB",
-        "seconds": f"seconds to d_G ≤ {TARGET}, or to the exact vectors",
+        "distance": "d_G to the spherical harmonics",
     }
     for panel, (key, title) in zip(figure.subplots(1, 3), titles.items(), strict=True):
-        for method in METHODS:
-            chosen = [run for run in runs if run["method"] == method and key in run]
-            if chosen:
-                sizes = [run["n"] for run in chosen]
-                (line,) = panel.plot(
-                    sizes, [run[key] for run in chosen], "o-", label=method
-                )
-                missed = [run for run in chosen if run.get("reached") is False]
-                if key == "seconds" and missed:
-                    places = [run["n"] for run in missed]
-                    times = [run[key] for run in missed]
-                    panel.plot(places, times, "x", color=line.get_color(), ms=12)
+        for method in SEEDS:
+            places, means = [], []
+            for (name, num_points), group in by_method_and_size(runs).items():
+                if name == method and all(key in run for run in group):
+                    places.append(num_points)
+                    means.append(fmean(run[key] for run in group))
+            panel.plot(places, means, "o-", label=method)
         panel.set(xscale="log", yscale="log", xlabel="points", title=title)
         panel.set_ylim(bottom=panel.get_ylim()[0] / 3, top=panel.get_ylim()[1] * 3)
         panel.grid(alpha=0.3)

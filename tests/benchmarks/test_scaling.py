@@ -52,10 +52,10 @@ def test_own_memory_counts_what_is_allocated_and_no_file(tmp_path):
 def test_a_run_that_takes_too_long_or_fails_says_so(tmp_path):
     options = scaling.parse(["--quick", "--limit", "0.01"])
     options.limit = 0.01
-    run = scaling.in_process("exact", 10, tmp_path / "no.npy", options)
+    run = scaling.in_process("exact", 10, 0, tmp_path / "no.npy", options)
     assert run["gave_up"] == "not done in 0.01 s"
     options.limit = 300
-    run = scaling.in_process("exact", 10, tmp_path / "no.npy", options)
+    run = scaling.in_process("exact", 10, 0, tmp_path / "no.npy", options)
     assert "No such file" in run["gave_up"]
 
 
@@ -64,6 +64,6 @@ def test_a_run_that_takes_too_long_or_fails_says_so(tmp_path):
 def test_command_writes_figures(tmp_path):
     scaling.main(["--quick", "--output", str(tmp_path), "--scratch", str(tmp_path)])
     lines = (tmp_path / "scaling.md").read_text().splitlines()
-    assert len(lines) == 2 + 2 * len(scaling.METHODS)
+    assert len(lines) == 2 + 2 * len(scaling.SEEDS)
     with Image.open(tmp_path / "scaling.png") as image:
         assert np.asarray(image.convert("L")).std() > 5  # not blank
