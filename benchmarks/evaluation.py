@@ -74,9 +74,10 @@ def run_estimator(
     estimator.fit(data.x_train, data.y_train)
     fit_seconds = time.perf_counter() - start
     fit_cpu_seconds = time.process_time() - start_cpu
-    # Nystroem's own rows of the training points are exact and need no extension.
-    z_train = getattr(estimator, "embedding_", None)
-    if z_train is None:
+    # Nystroem's own rows of the graph's points are exact and need no extension; a
+    # sample has no rows of the others.
+    z_train = getattr(estimator, "embedding_", ())
+    if len(z_train) < len(data.x_train):
         z_train = estimator.transform(data.x_train)
     start = time.perf_counter()
     z_test = estimator.transform(data.x_test)

@@ -2,6 +2,7 @@ import evaluation
 import pytest
 import torch
 
+from pyg_basis.baselines import NystroemEmbedding
 from pyg_basis.datasets import blobs
 
 
@@ -39,3 +40,14 @@ def test_basis_is_measured_on_points_it_has_not_seen(data):
     assert scores["accuracy"] == 1
     assert scores["grassmann_distance"] < 0.5
     assert scores["iterations"] == basis.n_iter_
+
+
+@pytest.mark.parametrize("sample_size", [None, 200])
+def test_nystroem_has_a_row_for_every_training_point(data, sample_size):
+    exact, _ = evaluation.exact_embedding(data.x_test, 5, 10)
+    nystroem = NystroemEmbedding(
+        5, sample_size=sample_size, n_neighbors=10, random_state=0
+    )
+    scores, embedding = evaluation.run_estimator(nystroem, data, exact, seed=0)
+    assert embedding.shape == (300, 5)
+    assert scores["accuracy"] == scores["linear_accuracy"] == 1
