@@ -20,7 +20,7 @@ def draw(
     eigenvalues: Tensor,
 ) -> None:
     """Learned and exact embedding of the test part, in one basis; loss;
-    eigenvalues of the batches and of the test graph."""
+    eigenvalues that were read out, and those of the test graph."""
     figure, panels = plt.subplots(2, 2, figsize=(11, 9), layout="constrained")
     # One linear map for both, which sends the classes' centres to the corners of
     # a polygon: ten columns cannot be seen otherwise.
@@ -36,7 +36,7 @@ def draw(
     panels[1, 0].set_title("loss")
     plot_eigenvalues(basis.eigenvalues_, ax=panels[1, 1], reference=eigenvalues)
     handles, _ = panels[1, 1].get_legend_handles_labels()
-    names = ["batches (mean)", "graph of all new points"]
+    names = ["read out", "graph of all new points"]
     panels[1, 1].legend(handles, names, frameon=False)
     panels[1, 1].set_title("eigenvalues")
     figure.savefig(path, dpi=100)
