@@ -10,7 +10,7 @@ gradient stops at the layer, the GCN must come out the same as alone; one such v
 starts the reference anew each time, to show what the alignment is good for.
 
 Writes joint_cora.json and joint_cora.md, 10 random splits for each number of labels;
-about 10 minutes on one core.
+10 to 20 minutes on one core.
 """
 
 import argparse

@@ -12,7 +12,7 @@ average, and no chain with one.
 Cost: a training step before which the reference follows the features, beside one
 without, in turns and in one thread.
 
-Writes moving_features.json, .md and .png. About 8 minutes on one core; `--quick` takes
+Writes moving_features.json, .md and .png. About 20 minutes on one core; `--quick` takes
 seconds and writes no figures of worth.
 """
 

@@ -15,7 +15,7 @@ GitHub developers:
 - cold start: 10 % of the Facebook pages come later, with their edges.
 
 Everything runs in one thread, and but for the speed in this process. Writes
-positional_encoding.json and a table for each question; about ten minutes, `--quick`
+positional_encoding.json and a table for each question; 10 to 20 minutes, `--quick`
 takes less than one and writes no figures of worth. `--questions` leaves the others'
 figures as they were.
 """

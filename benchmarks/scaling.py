@@ -11,7 +11,8 @@ finish within the limit or fit: the exact eigenvectors of the graph of all point
 kNN and Lanczos), and scikit-learn's SpectralEmbedding, both measured at the points
 themselves, as they have no others. Writes scaling.json, .md and .png.
 
-About 25 minutes; `--quick` takes a minute and writes no figures of worth.
+About 20 minutes. `--quick` checks in a minute or two that everything runs; its figures
+are not results.
 """
 
 import argparse

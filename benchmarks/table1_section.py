@@ -116,11 +116,11 @@ def verdict(grouped: dict[str, list[Run]], key: str) -> str:
         if method in ("basis", EXACT):
             continue
         values = [run[key] for run in runs]
-        told = f"{TITLES[method]} ({fmean(values):.4f}{whole_graph(method)})"
+        entry = f"{TITLES[method]} ({fmean(values):.4f}{whole_graph(method)})"
         if is_tie(own, values):
-            tied.append(told)
+            tied.append(entry)
         elif (fmean(values) < fmean(own)) == (key in LOW_IS_GOOD):
-            better.append(told)
+            better.append(entry)
     lists = {"Better": better, "Within two standard errors": tied}
     return f"- {MEASURES[key][:-2]}: BASiS has {fmean(own):.4f}." + "".join(
         f" {title}: {', '.join(names) or 'none'}." for title, names in lists.items()
