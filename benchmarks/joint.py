@@ -14,8 +14,8 @@ with the exact eigenvectors of their graph under the same features, and once mor
 the last one, when the eigenvectors have been read out on a sample of 10,000 digits. A
 third training has two eigenvectors and the digits 4, 7 and 9. Writes joint.json after
 every training (one that was broken off goes on where it stopped), joint.md and three
-figures. About half an hour a seed on one core; `--quick` takes a minute and writes no
-figures of worth.
+figures. About half an hour a seed on one core; `--quick` takes a minute and writes
+figures that mean nothing.
 """
 
 import argparse

@@ -73,11 +73,12 @@ and their linear layer on one half of it. Mean and standard deviation over the s
 "Whole graph" marks what needs the graph of all training points, whose cost grows with
 their number ([how](../README.md#results)); the graphs of the others do not. BASiS,
 SpectralNet and SpecNet2 end in a Rayleigh-Ritz step: BASiS in the span of its network's
-hidden features and of Gaussian kernels at the anchors, over one to six graphs as large
-as that of its reference, the others in the span of their columns, over one graph of
-10,000 points, which is more than the one batch of their papers. The published settings
-of BASiS, Diffusion Net and the regressions do not. BASiS ends its training when further
-batches add nothing to what can be read out; its 300 iterations are a bound.
+hidden features and of Gaussian kernels at the anchors, over the graphs of one sample
+or several, each as large as its reference; the others in the span of their columns,
+over one graph of 10,000 points, which is more than the one batch of their papers. The
+published settings of BASiS, Diffusion Net and the regressions do not. BASiS ends its
+training when further batches add nothing to what can be read out; its 300 iterations
+are a bound.
 
 The two rows of published settings differ from the publications where
 `pyg_basis.estimators.preset` says so. SpectralNet here passes gradients through its

@@ -21,10 +21,9 @@ from pyg_basis.loader import (
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE
 
-# Graphs that the vectors are read out of, at most.
-MOST_GRAPHS = 6
-# Numbers in the features of all of them together, at most, but for two graphs: those
-# of wide features take long.
+# Nodes of the graphs that the vectors are read out of, all together at most, but for
+# two graphs; and numbers in their features: those of wide features take long.
+MOST_NODES = 60_000
 MOST_NUMBERS = 40_000_000
 # Nodes that degrees are learned from, at most: the noise of single nodes averages out.
 DEGREE_NODES = 2 * DEGREE_SAMPLE
@@ -59,8 +58,8 @@ def point_training(
     num_held_out = _num_held_out(estimator, len(source), sizes.reference_size)
     # Anchors, degrees, scales and read-outs come from samples of bounded size.
     num_sampled = max(sizes.reference_size, DEGREE_SAMPLE)
-    graph_numbers = sizes.reference_size * source.num_features
-    most_graphs = max(min(MOST_NUMBERS // graph_numbers, MOST_GRAPHS), 2)
+    most_nodes = min(MOST_NODES, MOST_NUMBERS // source.num_features)
+    most_graphs = max(most_nodes // sizes.reference_size, 2)
     num_drawn = num_held_out + max(num_sampled, most_graphs * sizes.reference_size)
     rng = np.random.default_rng(seed)
     drawn = rng.choice(len(source), min(num_drawn, len(source)), replace=False)
@@ -106,8 +105,9 @@ def point_training(
         ([graph.x], graph.laplacian),
         other_graphs(),
         graph.eigenvalues,
+        len(drawn),
         DEGREE_NODES,
-        seed=seed,
+        seed,
     )
     reference = layer.anchor_reference()
     n_workers = estimator.n_workers

@@ -27,6 +27,8 @@ class TrainingReadOut:
         others (iterable): The graphs of further samples, as many as may be used.
         exact (Tensor): The first eigenvalues of the first graph, the trivial one
             included, ascending.
+        num_nodes (int, optional): Nodes of all graphs together. (default: those of the
+            first one)
         degree_nodes (int, optional): Nodes that degrees are learned from together with
             the vectors, for a layer that extends them; of graphs that are much smaller
             than the nodes :obj:`x`, a graph of these instead. (default: :obj:`0`)
@@ -41,6 +43,7 @@ class TrainingReadOut:
         first: Graph,
         others: Iterable[Graph],
         exact: Tensor,
+        num_nodes: int | None = None,
         degree_nodes: int = 0,
         seed: int = 0,
     ) -> None:
@@ -49,6 +52,7 @@ class TrainingReadOut:
         self.first = first
         self.others = others
         self.exact = exact.double().cpu()[: layer.num_searched]
+        self.num_nodes = num_nodes or first[1].num_nodes
         self.degree_nodes = degree_nodes if layer.extend_degree else 0
         # A node's neighbors in a small graph are farther off, and its degree is another
         # than in the graph of a large set.
@@ -67,8 +71,7 @@ class TrainingReadOut:
         first K + 5. Infinite where the hidden features do not span K directions.
         """
         self.layer.eval()
-        num_nodes = self.first[1].num_nodes
-        self._moments = self.layer.new_moments(self.x, num_nodes, self.seed)
+        self._moments = self.layer.new_moments(self.x, self.num_nodes, self.seed)
         self._moments.add(*self.first)
         self.layer.train()
         ritz = self._moments.solve(self.layer.num_searched + NUM_BEYOND)[0].cpu()

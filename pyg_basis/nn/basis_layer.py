@@ -26,7 +26,12 @@ from pyg_basis.nn._full_precision import full_precision
 from pyg_basis.nn._uncompiled import uncompiled
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE, DegreeExtension
 from pyg_basis.nn.gaussian_kernels import gaussian_kernels, neighbor_bandwidths
-from pyg_basis.nn.rayleigh_ritz import RayleighRitz, RitzVectors
+from pyg_basis.nn.rayleigh_ritz import (
+    MOST_DIRECTIONS,
+    NODES_PER_DIRECTION,
+    RayleighRitz,
+    RitzVectors,
+)
 from pyg_basis.nn.readout import ReadOut
 from pyg_basis.nn.reference_space import ReferenceSpace
 from pyg_basis.nn.standardization import Standardization
@@ -35,6 +40,8 @@ from pyg_basis.nn.standardization import Standardization
 KERNEL_NEIGHBOR = 20
 # Ritz vectors beyond the first K whose eigenvalues are kept, to show the gap.
 NUM_BEYOND = 5
+# Nodes that allow as many directions as there may be.
+ENOUGH_NODES = NODES_PER_DIRECTION * MOST_DIRECTIONS
 # Graphs are added until what the next ones would change, as a share of K right angles,
 # is below this.
 SETTLED = 1.5e-4
@@ -331,7 +338,11 @@ class BASiSLayer(ReferenceSpace):
         with evaluating(self):
             for rows, laplacian in map(self._graph_of, samples):
                 if moments is None:
-                    moments = self.new_moments(rows, len(rows), seed)
+                    num_nodes = len(rows)
+                    if not isinstance(x, (Tensor, Data)):
+                        # How many more will follow is not known.
+                        num_nodes = max(num_nodes, ENOUGH_NODES)
+                    moments = self.new_moments(rows, num_nodes, seed)
                 moments.add(rows, laplacian)
                 if moments.is_settled(self.num_searched, SETTLED):
                     break
@@ -352,7 +363,7 @@ class BASiSLayer(ReferenceSpace):
 
     def new_moments(self, x: Tensor, num_nodes: int, seed: int = 0) -> RayleighRitz:
         r"""Moments of the hidden features, to which graphs may be added, of
-        :obj:`num_nodes` each; their directions are those of the nodes
+        :obj:`num_nodes` in all; their directions are those of the nodes
         :obj:`x [n, d]`."""
         generator = torch.Generator().manual_seed(seed)
         num_vectors = self.num_searched + NUM_BEYOND

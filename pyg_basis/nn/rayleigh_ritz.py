@@ -12,7 +12,8 @@ from pyg_basis.graph._sparse import to_scipy_csr
 # Directions in which the features have a smaller share of their largest variance are
 # left out: they hold rounding, and the noise of single nodes.
 LEAST_VARIANCE = 3e-6
-# Nodes for each direction, so that the vectors do not follow the noise of one graph.
+# Nodes, of all graphs together, for each direction, so that the vectors do not follow
+# the noise of the graphs.
 NODES_PER_DIRECTION = 8
 # Rows that the directions are taken from, at most.
 NUM_ROWS = 4096
@@ -20,7 +21,7 @@ NUM_ROWS = 4096
 # first mixed at random into so many (the range finder of Halko, Martinsson and Tropp
 # 2011).
 MOST_DIRECTIONS = 1024
-# Numbers in single precision that are held at once, a gigabyte.
+# Numbers in the directions' values at all nodes, at most: two gigabytes.
 MOST_ELEMENTS = 1 << 28
 # Columns whose products with a graph are held at once, and those that one thread
 # takes at a time, which stay in its cache; rows of one pass of the network.
@@ -77,7 +78,9 @@ class RayleighRitz:
             :obj:`x [n, d]`.
         x (Tensor): A sample of nodes, :obj:`[n, d]`. The directions in which their
             features vary are those that are searched.
-        num_nodes (int): Nodes of the graphs that are to be added.
+        num_nodes (int): Nodes of all graphs that may be added. At most one direction
+            for eight nodes is searched, or four for each vector; of the nodes, only
+            those of the graphs count that have been added so far.
         num_vectors (int): Vectors that are to be found.
         generator (torch.Generator): Source of the random mixture of many features.
     """
@@ -108,22 +111,26 @@ class RayleighRitz:
         self.mean, mixture, mixed = mean.double(), mixture.double(), rows @ mixture
         mixed = mixed.double()
         variance, turn = torch.linalg.eigh(mixed.T @ mixed / len(mixed))
-        most = max(
-            num_nodes // NODES_PER_DIRECTION, min(4 * num_vectors, num_nodes // 2)
+        self.num_vectors = num_vectors
+        most = min(
+            self._allowed(num_nodes), max(MOST_ELEMENTS // num_nodes, num_vectors)
         )
-        most = min(most, max(MOST_ELEMENTS // num_nodes, num_vectors))
         least = (LEAST_VARIANCE * variance[-1]).clamp(min=max(rounding**2, 1e-300))
         is_kept = variance > least
         is_kept[: max(len(variance) - most, 0)] = False
-        # Whitened, so that all directions count alike in what follows.
+        # Whitened, so that all directions count alike in what follows. Those of the
+        # largest variance come last.
         self.directions = mixture @ (turn[:, is_kept] * variance[is_kept].rsqrt())
         self.size = size = self.directions.size(1) + 1
         self.stiffness = mixed.new_zeros(size, size)
         self.mass = mixed.new_zeros(size, size)
-        # Kept for the eigenvalues.
-        self.graphs: list[tuple[Tensor, Laplacian]] = []
+        # Kept for the eigenvalues: the nodes, in blocks of rows, and the Laplacians.
+        self.graphs: list[tuple[Iterable[Tensor], Laplacian]] = []
+        self.num_added = 0
         self.has_constant = True
-        self._before: Tensor | None = None
+        # The graphs, their nodes and the solution when it was last asked whether the
+        # vectors have settled.
+        self._before: tuple[int, int, Tensor] | None = None
         # Asked for several times between two graphs.
         self._solution: tuple[Tensor, Tensor] | None = None
 
@@ -132,20 +139,21 @@ class RayleighRitz:
 
         Args:
             x (Tensor or iterable of Tensor): Its nodes :obj:`[n, d]`, which may come
-                as blocks of rows.
+                as blocks of rows. They are asked for once more by
+                :meth:`eigenvalues`.
             laplacian (Laplacian): Its Laplacian :obj:`[n, n]`, of one kind in all
                 graphs.
         """
         blocks = x.split(BLOCK_ROWS) if isinstance(x, Tensor) else x
-        projected = torch.cat([self.columns(block) for block in blocks])
-        rows = projected.double()
+        rows = torch.cat([self.columns(block).double() for block in blocks])
         weighted = rows * _weight(laplacian).to(rows)
         product = _product(laplacian.matrix.to(rows))
         for start in range(0, rows.size(1), BLOCK_COLUMNS):
             block = slice(start, start + BLOCK_COLUMNS)
             self.stiffness[:, block] += weighted.T @ product(rows[:, block])
         self.mass += weighted.T @ rows
-        self.graphs.append((projected, laplacian))
+        self.graphs.append((blocks, laplacian))
+        self.num_added += laplacian.num_nodes
         self.has_constant = laplacian.kind != "sym"
         self._solution = None
 
@@ -175,8 +183,9 @@ class RayleighRitz:
         """
         size = coefficients.size(1)
         stiffness, mass = coefficients.new_zeros(2, size, size)
-        for projected, laplacian in self.graphs:
-            rows = projected.to(coefficients) @ coefficients
+        for blocks, laplacian in self.graphs:
+            columns = map(self.columns, blocks)
+            rows = torch.cat([block.double() @ coefficients for block in columns])
             product = _product(laplacian.matrix.to(rows))
             # Of the random walk and L_N, no eigenvalue is above 2.
             largest = laplacian.degree.max() if laplacian.kind == "comb" else 1.0
@@ -200,35 +209,50 @@ class RayleighRitz:
         little: by a Grassmann distance of less than :obj:`tolerance * k`.
 
         The noise of the samples averages out as :math:`1 / g` in :math:`g` graphs. So
-        what is left of it is estimated by :math:`g - 1` times the distance between the
-        spaces without and with the last graph. False before the second one.
+        what is left of it is estimated by :math:`f / (g - f)` times the distance to the
+        space of :math:`f` graphs, the last that was looked at. To find the vectors
+        costs as much as to add some nodes for each direction, so small graphs are
+        looked at together. False before the second look, and between looks.
         """
-        solution = self.solve(k)[1]
-        before, self._before = self._before, solution
-        if before is None or before.shape != solution.shape:
+        count = len(self.graphs)
+        if self._before is None:
+            self._before = count, self.num_added, self.solve(k)[1]
             return False
-        mass = self.mass / len(self.graphs)
-        # The earlier vectors are orthonormal in the mean without the last graph only.
+        earlier, num_nodes, before = self._before
+        if self.num_added < num_nodes + NODES_PER_DIRECTION * self.size:
+            return False
+        solution = self.solve(k)[1]
+        self._before = count, self.num_added, solution
+        if before.shape != solution.shape:
+            return False
+        mass = self.mass / count
+        # The earlier vectors are orthonormal in the mean over earlier graphs only.
         overlap = before.T @ mass @ solution
         gram = before.T @ mass @ before
         distance = before.size(1) - float(
             (overlap * torch.linalg.solve(gram, overlap)).sum()
         )
-        return (len(self.graphs) - 1) * distance <= tolerance * k
+        return earlier / (count - earlier) * distance <= tolerance * k
 
     def vectors(self, values: Tensor, coefficients: Tensor) -> RitzVectors:
         r"""A solution as functions of the features."""
         weight = self.directions @ coefficients[:-1]
         return RitzVectors(values, weight, coefficients[-1] - self.mean @ weight)
 
+    def _allowed(self, num_nodes: int) -> int:
+        """Directions that may be searched in graphs of so many nodes together."""
+        few = min(4 * self.num_vectors, num_nodes // 2)
+        return min(max(num_nodes // NODES_PER_DIRECTION, few), MOST_DIRECTIONS)
+
     def _solve(self) -> tuple[Tensor, Tensor]:
         """All Ritz pairs of the moments as they are."""
         stiffness = (self.stiffness + self.stiffness.T) / 2 / len(self.graphs)
         mass = self.mass / len(self.graphs)
         searched = torch.eye(len(mass), dtype=mass.dtype, device=mass.device)
+        searched = searched[:, -min(self._allowed(self.num_added) + 1, len(mass)) :]
         if self.has_constant:
             searched = searched[:, :-1]
-            searched[-1] = -mass[-1, :-1] / mass[-1, -1]
+            searched[-1] -= mass[-1] @ searched / mass[-1, -1]
         values, coefficients = ritz_of_moments(
             searched.T @ stiffness @ searched, searched.T @ mass @ searched, NEGLIGIBLE
         )

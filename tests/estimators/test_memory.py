@@ -96,7 +96,8 @@ def points(num_blocks: int) -> np.ndarray:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("files")
-    np.save(folder / "few.npy", points(2))
+    # More than the samples take that the vectors are read out of.
+    np.save(folder / "few.npy", points(7))
     np.save(folder / "many.npy", points(100))  # 100 MB, 400 MB as floats
     np.save(folder / "halves.npy", points(100).astype(np.float16))
     torch.save(Data(x=torch.from_numpy(points(100))), folder / "many.pt")

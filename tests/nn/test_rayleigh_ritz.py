@@ -210,6 +210,23 @@ def test_directions_do_not_follow_the_noise_of_few_nodes() -> None:
         assert len(moments.solve(N)[0]) == most + 1
 
 
+def test_more_graphs_allow_more_directions() -> None:
+    features = random(N, 100)
+    generator = torch.Generator().manual_seed(0)
+    moments = RayleighRitz(identity, features, 6 * N, 1, generator)
+    for count in (1, 2, 3):
+        moments.add(features, operator_of("rw", seed=count))
+        assert len(moments.solve(N)[0]) == count * N // 8 + 1
+    # Those of the most variance: the others change nothing.
+    widths = 2.0 ** -torch.arange(20.0).double()
+    features = torch.linalg.qr(features - features.mean(dim=0)).Q[:, :20] * widths
+    moments = RayleighRitz(identity, features, 6 * N, 1, generator)
+    moments.add(features, operator_of("rw"))
+    found, _ = moments.solve(N)
+    expected, _ = moments_of(features[:, : N // 8], operator_of("rw")).solve(N)
+    torch.testing.assert_close(found, expected, atol=1e-9, rtol=1e-9)
+
+
 # --- the constant
 
 
@@ -295,9 +312,13 @@ def test_rows_may_come_in_blocks(kind: Any) -> None:
     operator, features = operator_of(kind), random(N, 6)
     whole, parts = moments_of(features), moments_of(features)
     whole.add(features, operator)
-    parts.add(iter(features.split(50)), operator)
+    parts.add(features.split(50), operator)
     for expected, found in zip(whole.solve(7), parts.solve(7), strict=True):
         torch.testing.assert_close(found, expected, atol=1e-12, rtol=1e-9)
+    coefficients = whole.solve(7)[1]
+    torch.testing.assert_close(
+        parts.eigenvalues(coefficients), whole.eigenvalues(coefficients)
+    )
 
 
 # --- eigenvalues
@@ -401,6 +422,18 @@ def test_the_same_graph_again_settles(kind: Any) -> None:
     for _ in range(4):
         moments.add(features, operator)
         assert moments.is_settled(3, 1e-3)
+
+
+def test_small_graphs_are_looked_at_together() -> None:
+    # Of 40 features and the constant, each costs as much as eight nodes, which three
+    # graphs have together. The second look is the first at all directions.
+    operator, features = operator_of("rw"), random(N, 40)
+    moments = RayleighRitz(identity, features, 9 * N, 8, torch.Generator())
+    settled = []
+    for _ in range(7):
+        moments.add(features, operator)
+        settled.append(moments.is_settled(3, 1e-3))
+    assert settled == [False] * 6 + [True]
 
 
 def test_another_graph_does_not_settle() -> None:
