@@ -11,7 +11,7 @@ at 10,000 points that were held out; on MNIST it is to the exact eigenvectors
 of the test images' own graph, with NMI and ACC of k-means beside it. Writes
 batch_size.json, .md and .png.
 
-About 45 minutes on one core; `--quick` takes seconds and writes figures that mean nothing.
+About 45 minutes on one core; `--quick` takes seconds and its figures mean nothing.
 """
 
 import argparse

@@ -14,7 +14,7 @@ GPU. A transform takes a million points from the host's memory and puts their
 rows there. Writes gpu.json and gpu.md. Without a GPU there is nothing to compare, and
 it ends at once.
 
-About five minutes; `--quick` takes a minute and writes figures that mean nothing.
+About five minutes; `--quick` takes a minute and its figures mean nothing.
 """
 
 import argparse

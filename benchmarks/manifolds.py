@@ -7,7 +7,7 @@ eigenvectors of single batches, against the eigenfunctions at their own nodes.
 
     python benchmarks/manifolds.py
 
-About 3 minutes on one core; `--quick` takes seconds and writes figures that mean nothing.
+About 3 minutes on one core; `--quick` takes seconds and its figures mean nothing.
 """
 
 import argparse

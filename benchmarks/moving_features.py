@@ -13,7 +13,7 @@ Cost: a training step before which the reference follows the features, beside on
 without, in turns and in one thread.
 
 Writes moving_features.json, .md and .png. About 20 minutes on one core; `--quick` takes
-seconds and writes figures that mean nothing.
+seconds and its figures mean nothing.
 """
 
 import argparse

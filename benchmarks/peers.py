@@ -19,7 +19,7 @@ holds the packages; TensorFlow, for parametric UMAP, comes with umap-learn's own
 off goes on where it stopped.
 
 About 20 minutes a seed on an idle core, most of it spectralnet and parametric UMAP;
-`--quick` takes two minutes and writes figures that mean nothing.
+`--quick` takes two minutes and its figures mean nothing.
 """
 
 import argparse

@@ -16,7 +16,7 @@ GitHub developers:
 
 Everything runs in one thread, and but for the speed in this process. Writes
 positional_encoding.json and a table for each question; 10 to 20 minutes, `--quick`
-takes less than one and writes figures that mean nothing. `--questions` leaves the others'
+takes less than one and its figures mean nothing. `--questions` leaves the others'
 figures as they were.
 """
 

@@ -13,7 +13,7 @@ included, from the anchors' rows, or from what the network predicts (guards from
 anchors). `--check` batches of every set are compared with dense eigenvectors. Writes
 step_cost.json, .md and .png.
 
-About 15 minutes; `--quick` takes seconds and writes figures that mean nothing.
+About 15 minutes; `--quick` takes seconds and its figures mean nothing.
 """
 
 import argparse

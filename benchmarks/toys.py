@@ -6,7 +6,7 @@ points that were held out, and draws Figs. 1 to 3 of `BASiS
 
     python benchmarks/toys.py
 
-About 5 minutes on one core; `--quick` takes seconds and writes figures that mean nothing.
+About 5 minutes on one core; `--quick` takes seconds and its figures mean nothing.
 """
 
 import argparse

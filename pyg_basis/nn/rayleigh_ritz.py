@@ -21,7 +21,7 @@ NUM_ROWS = 4096
 # first mixed at random into so many (the range finder of Halko, Martinsson and Tropp
 # 2011).
 MOST_DIRECTIONS = 1024
-# Numbers in the directions' values at all nodes, at most: two gigabytes.
+# Numbers in single precision that are held at once, a gigabyte.
 MOST_ELEMENTS = 1 << 28
 # Columns whose products with a graph are held at once, and those that one thread
 # takes at a time, which stay in its cache; rows of one pass of the network.
@@ -124,8 +124,8 @@ class RayleighRitz:
         self.size = size = self.directions.size(1) + 1
         self.stiffness = mixed.new_zeros(size, size)
         self.mass = mixed.new_zeros(size, size)
-        # Kept for the eigenvalues: the nodes, in blocks of rows, and the Laplacians.
-        self.graphs: list[tuple[Iterable[Tensor], Laplacian]] = []
+        # Kept for the eigenvalues.
+        self.graphs: list[tuple[Tensor, Laplacian]] = []
         self.num_added = 0
         self.has_constant = True
         # The graphs, their nodes and the solution when it was last asked whether the
@@ -139,20 +139,20 @@ class RayleighRitz:
 
         Args:
             x (Tensor or iterable of Tensor): Its nodes :obj:`[n, d]`, which may come
-                as blocks of rows. They are asked for once more by
-                :meth:`eigenvalues`.
+                as blocks of rows.
             laplacian (Laplacian): Its Laplacian :obj:`[n, n]`, of one kind in all
                 graphs.
         """
         blocks = x.split(BLOCK_ROWS) if isinstance(x, Tensor) else x
-        rows = torch.cat([self.columns(block).double() for block in blocks])
+        projected = torch.cat([self.columns(block) for block in blocks])
+        rows = projected.double()
         weighted = rows * _weight(laplacian).to(rows)
         product = _product(laplacian.matrix.to(rows))
         for start in range(0, rows.size(1), BLOCK_COLUMNS):
             block = slice(start, start + BLOCK_COLUMNS)
             self.stiffness[:, block] += weighted.T @ product(rows[:, block])
         self.mass += weighted.T @ rows
-        self.graphs.append((blocks, laplacian))
+        self.graphs.append((projected, laplacian))
         self.num_added += laplacian.num_nodes
         self.has_constant = laplacian.kind != "sym"
         self._solution = None
@@ -183,9 +183,8 @@ class RayleighRitz:
         """
         size = coefficients.size(1)
         stiffness, mass = coefficients.new_zeros(2, size, size)
-        for blocks, laplacian in self.graphs:
-            columns = map(self.columns, blocks)
-            rows = torch.cat([block.double() @ coefficients for block in columns])
+        for projected, laplacian in self.graphs:
+            rows = projected.to(coefficients) @ coefficients
             product = _product(laplacian.matrix.to(rows))
             # Of the random walk and L_N, no eigenvalue is above 2.
             largest = laplacian.degree.max() if laplacian.kind == "comb" else 1.0
