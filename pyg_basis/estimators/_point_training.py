@@ -59,8 +59,8 @@ def point_training(
     # Anchors, degrees, scales and read-outs come from samples of bounded size.
     num_sampled = max(sizes.reference_size, DEGREE_SAMPLE)
     most_nodes = min(MOST_NODES, MOST_NUMBERS // source.num_features)
-    most_graphs = max(most_nodes // sizes.reference_size, 2)
-    num_drawn = num_held_out + max(num_sampled, most_graphs * sizes.reference_size)
+    num_taken = max(most_nodes // sizes.reference_size, 2) * sizes.reference_size
+    num_drawn = num_held_out + max(num_sampled, num_taken)
     rng = np.random.default_rng(seed)
     drawn = rng.choice(len(source), min(num_drawn, len(source)), replace=False)
     held_out, drawn = drawn[:num_held_out], drawn[num_held_out:]
@@ -95,7 +95,7 @@ def point_training(
     assert graph is not None
 
     def other_graphs() -> Iterator[Graph]:
-        for index in _draws(drawn, sizes.reference_size):
+        for index in _draws(drawn[:num_taken], sizes.reference_size):
             x = points(index)
             yield [x], layer.embedding.operator(x)
 
@@ -105,7 +105,7 @@ def point_training(
         ([graph.x], graph.laplacian),
         other_graphs(),
         graph.eigenvalues,
-        len(drawn),
+        min(num_taken, len(drawn)),
         DEGREE_NODES,
         seed,
     )

@@ -317,8 +317,10 @@ class BASiSLayer(ReferenceSpace):
                 is made as that of batches, only larger; or a
                 :class:`~torch_geometric.data.Data` with features :obj:`x` and the
                 edges of a symmetric graph. The size of the sample sets which operator
-                is approximated. Several samples are taken one after another until the
-                vectors settle; their mean has less of the noise of each.
+                is approximated. Several samples, of other nodes each, are taken one
+                after another until the vectors settle; their mean has less of the
+                noise of each. The directions that are searched are those in which the
+                first sample varies.
             seed (int, optional): Seed of the random mixture of many hidden features.
                 (default: :obj:`0`)
 
@@ -340,7 +342,7 @@ class BASiSLayer(ReferenceSpace):
                 if moments is None:
                     num_nodes = len(rows)
                     if not isinstance(x, (Tensor, Data)):
-                        # How many more will follow is not known.
+                        # How many samples will follow is not known.
                         num_nodes = max(num_nodes, ENOUGH_NODES)
                     moments = self.new_moments(rows, num_nodes, seed)
                 moments.add(rows, laplacian)

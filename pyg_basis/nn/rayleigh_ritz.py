@@ -128,9 +128,8 @@ class RayleighRitz:
         self.graphs: list[tuple[Tensor, Laplacian]] = []
         self.num_added = 0
         self.has_constant = True
-        # The graphs, their nodes and the solution when it was last asked whether the
-        # vectors have settled.
-        self._before: tuple[int, int, Tensor] | None = None
+        # When the vectors were last looked at to see whether they have settled.
+        self._before: _Look | None = None
         # Asked for several times between two graphs.
         self._solution: tuple[Tensor, Tensor] | None = None
 
@@ -211,27 +210,26 @@ class RayleighRitz:
         what is left of it is estimated by :math:`f / (g - f)` times the distance to the
         space of :math:`f` graphs, the last that was looked at. To find the vectors
         costs as much as to add some nodes for each direction, so small graphs are
-        looked at together. False before the second look, and between looks.
+        looked at together. False between looks, and where the look before was at
+        fewer directions, or there was none.
         """
-        count = len(self.graphs)
-        if self._before is None:
-            self._before = count, self.num_added, self.solve(k)[1]
+        before, added = self._before, NODES_PER_DIRECTION * self.size
+        if before is not None and self.num_added < before.num_nodes + added:
             return False
-        earlier, num_nodes, before = self._before
-        if self.num_added < num_nodes + NODES_PER_DIRECTION * self.size:
-            return False
+        count, num_directions = len(self.graphs), self._num_searched()
         solution = self.solve(k)[1]
-        self._before = count, self.num_added, solution
-        if before.shape != solution.shape:
+        self._before = _Look(count, self.num_added, num_directions, solution)
+        if before is None or before.num_directions < num_directions:
             return False
         mass = self.mass / count
         # The earlier vectors are orthonormal in the mean over earlier graphs only.
-        overlap = before.T @ mass @ solution
-        gram = before.T @ mass @ before
-        distance = before.size(1) - float(
+        overlap = before.solution.T @ mass @ solution
+        gram = before.solution.T @ mass @ before.solution
+        distance = solution.size(1) - float(
             (overlap * torch.linalg.solve(gram, overlap)).sum()
         )
-        return earlier / (count - earlier) * distance <= tolerance * k
+        left = before.num_graphs / (count - before.num_graphs) * distance
+        return left <= tolerance * k
 
     def vectors(self, values: Tensor, coefficients: Tensor) -> RitzVectors:
         r"""A solution as functions of the features."""
@@ -243,12 +241,16 @@ class RayleighRitz:
         few = min(4 * self.num_vectors, num_nodes // 2)
         return min(max(num_nodes // NODES_PER_DIRECTION, few), MOST_DIRECTIONS)
 
+    def _num_searched(self) -> int:
+        """Directions that the graphs added so far allow."""
+        return min(self._allowed(self.num_added), self.size - 1)
+
     def _solve(self) -> tuple[Tensor, Tensor]:
         """All Ritz pairs of the moments as they are."""
         stiffness = (self.stiffness + self.stiffness.T) / 2 / len(self.graphs)
         mass = self.mass / len(self.graphs)
         searched = torch.eye(len(mass), dtype=mass.dtype, device=mass.device)
-        searched = searched[:, -min(self._allowed(self.num_added) + 1, len(mass)) :]
+        searched = searched[:, -1 - self._num_searched() :]
         if self.has_constant:
             searched = searched[:, :-1]
             searched[-1] -= mass[-1] @ searched / mass[-1, -1]
@@ -262,6 +264,15 @@ class RayleighRitz:
             values = torch.cat([values.new_zeros(1), values])
             coefficients = torch.cat([constant, coefficients], dim=1)
         return values.clamp(min=0), coefficients
+
+
+class _Look(NamedTuple):
+    """The vectors of some graphs, as coefficients of the directions."""
+
+    num_graphs: int
+    num_nodes: int
+    num_directions: int
+    solution: Tensor
 
 
 def _weight(laplacian: Laplacian) -> Tensor:

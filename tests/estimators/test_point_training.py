@@ -207,6 +207,8 @@ def test_further_graphs_are_of_other_points(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(graphs) == 5  # six with the first
     _, _, *others = asked
     assert [len(index) for index in others] == [200] * 5
+    # All together set how many directions may be searched.
+    assert made.read_out.num_nodes == 6 * 200
     # None comes twice, and the first sample holds more than its graph takes.
     assert len(set().union(*others)) == 5 * 200
     for (x,), laplacian in graphs:

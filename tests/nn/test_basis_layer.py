@@ -15,6 +15,7 @@ from pyg_basis.eigen.filter_window import MOST_GUARDS
 from pyg_basis.graph import affinity, knn_graph, laplacian
 from pyg_basis.loader import AnchorLoader, ExactEmbedding
 from pyg_basis.metrics import grassmann_distance
+from pyg_basis.nn.rayleigh_ritz import MOST_DIRECTIONS
 
 LAPLACIANS = ("sym", "rw", "comb")
 
@@ -434,6 +435,22 @@ def test_rayleigh_ritz_of_several_samples_is_of_their_mean() -> None:
     torch.testing.assert_close(stiffness, torch.diag(ritz), rtol=0, atol=1e-4)
     assert (layer.readout.eigenvalues[:3] <= ritz + 1e-4).all()
     assert not torch.allclose(first, mass, atol=1e-2)  # they do differ
+
+
+def test_later_samples_count_for_the_directions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    layer, asked = ready_layer(), []
+    new_moments = layer.new_moments
+
+    def recorded(x: Tensor, num_nodes: int, seed: int) -> Any:
+        asked.append(num_nodes)
+        return new_moments(x, num_nodes, seed)
+
+    monkeypatch.setattr(layer, "new_moments", recorded)
+    layer.rayleigh_ritz(three_blobs())
+    layer.rayleigh_ritz([three_blobs()])
+    assert asked == [len(three_blobs()), 8 * MOST_DIRECTIONS]
 
 
 def test_no_more_samples_are_taken_than_settle() -> None:
