@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
             ):
                 estimator = METHODS[task[1]].make(seed=0, learning_rate=task[2])
                 figures = {"grassmann_distance": distance}
-                parameters = parameters_of(estimator, data.checksum)
+                parameters = parameters_of(estimator, {"features": data.checksum})
                 file.add(task[:3], parameters, figures)
     print(f"written to {path}")
 
@@ -90,7 +90,7 @@ def tried_rates(
     for run in runs:
         if (run["dataset"], run["method"]) == (name, method):
             made = METHODS[method].make(seed=0, learning_rate=run["rate"])
-            if run["parameters"] == plain(parameters_of(made, features)):
+            if run["parameters"] == plain(parameters_of(made, {"features": features})):
                 distance = run["grassmann_distance"]
                 tried[run["rate"]] = math.inf if distance is None else distance
     return tried

@@ -49,14 +49,14 @@ class Method(NamedTuple):
         )
 
 
-def parameters_of(estimator: Any, features: str) -> dict[str, Any]:
-    """What a run records of its estimator, and the checksum of the features it was
-    fitted to; the seed stands apart, none has a network of its own, and points have no
-    graph but that of their neighbours."""
+def parameters_of(estimator: Any, features: Mapping[str, str]) -> dict[str, Any]:
+    """What a run records of its estimator, and of the features it was fitted to; the
+    seed stands apart, none has a network of its own, and points have no graph but that
+    of their neighbours."""
     parameters: dict[str, Any] = estimator.get_params(deep=False)
     left_out = ("random_state", "network", "graph", "verbose")
     recorded = {name: parameters[name] for name in parameters if name not in left_out}
-    return {**recorded, "features": features}
+    return {**recorded, **features}
 
 
 METHODS = {

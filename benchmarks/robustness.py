@@ -36,10 +36,11 @@ def main(arguments: list[str] | None = None) -> None:
     path = options.output / "robustness.json"
     file = RunFile(path, ("method", "n_neighbors", "seed"), settings)
     where = options.data_root, options.cache_dir, options.quick
-    features = load_features(DATASET, *where).checksum
+    data = load_features(DATASET, *where)
     rates = dict.fromkeys(options.methods, DEFAULT_RATE) | best_rates(
-        options.rates, DATASET, options.methods, features, options.quick
+        options.rates, DATASET, options.methods, data.checksum, options.quick
     )
+    features = data.record()
     tasks = [
         (*key, rates[method], *where)
         for seed in range(options.seeds)

@@ -41,12 +41,13 @@ QUICK = {"max_iter": 20, "batch_size": 512}
 
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
-    files, methods, features, tasks = {}, {}, {}, []
+    files, methods, features = {}, {}, {}
+    tasks: list[tuple[Any, ...]] = []
     for name in options.datasets:
         # Trained here once, not in every process.
         data = load_features(name, options.data_root, options.cache_dir, options.quick)
         methods[name] = for_so_many(options.methods, len(data.x_train))
-        features[name] = data.checksum
+        features[name] = data.record()
         settings = {"dataset": name, "quick": options.quick}
         path = options.output / f"table1_{name}.json"
         files[name] = RunFile(path, ("method", "seed"), settings)
@@ -54,7 +55,11 @@ def main(arguments: list[str] | None = None) -> None:
     for seed in range(options.seeds):
         for name in options.datasets:
             rates = best_rates(
-                options.rates, name, methods[name], features[name], options.quick
+                options.rates,
+                name,
+                methods[name],
+                features[name]["features"],
+                options.quick,
             )
             for method in methods[name]:
                 rate = rates.get(method, 0.0)
@@ -73,11 +78,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def parameters_of_run(
-    method: str, seed: int, rate: float, features: str, quick: bool
+    method: str, seed: int, rate: float, features: dict[str, str], quick: bool
 ) -> dict[str, Any]:
     if method == EXACT:
         graph = {"n_neighbors": SETTINGS["n_neighbors"]}
-        return {"n_components": NUM_COMPONENTS, **graph, "features": features}
+        return {"n_components": NUM_COMPONENTS, **graph, **features}
     changes = QUICK if quick else {}
     return parameters_of(METHODS[method].make(seed, rate, **changes), features)
 

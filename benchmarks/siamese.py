@@ -64,8 +64,10 @@ class SiameseFeatures(NamedTuple):
     Args:
         z_train: `[n, 16]`, float32.
         z_test: `[m, 16]`, float32.
-        checksum: Of the data, the settings and the seed that they were made of; the
-            features themselves differ in the last digits between machines.
+        checksum: Of the data, the settings and the seed that they were made of. The
+            features are others on another machine all the same: products differ there
+            in the last digit, and the training makes much of it. So what is compared
+            must be measured on features of one training.
     """
 
     z_train: Tensor

@@ -27,6 +27,18 @@ Run = dict[str, Any]
 
 
 def by_method(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """Runs side by side.
+
+    Raises:
+        SystemExit: If they are of different features, which do not compare.
+    """
+    runs = list(runs)
+    features = {run["parameters"].get("feature_values") for run in runs}
+    if len(features) > 1:
+        raise SystemExit(
+            f"runs are of features that were trained apart ({len(features)} times): "
+            f"do all of them again on one machine"
+        )
     grouped: dict[str, list[Run]] = {}
     order = [*METHODS, EXACT]
     for run in sorted(runs, key=lambda run: order.index(run["method"])):

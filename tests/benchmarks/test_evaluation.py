@@ -51,3 +51,13 @@ def test_nystroem_has_a_row_for_every_training_point(data, sample_size):
     scores, embedding = evaluation.run_estimator(nystroem, data, exact, seed=0)
     assert embedding.shape == (300, 5)
     assert scores["accuracy"] == scores["linear_accuracy"] == 1
+
+
+def test_features_are_told_apart_by_their_values(data):
+    record = data._replace(checksum="abc").record()
+    assert record["features"] == "abc"
+    for part in ("x_train", "x_test"):
+        changed = getattr(data, part).clone()
+        changed[0, 0] += 1e-6
+        other = data._replace(checksum="abc", **{part: changed}).record()
+        assert other["feature_values"] != record["feature_values"]

@@ -16,7 +16,9 @@ def searched(distances, method="spectralnet"):
             "method": method,
             "rate": rate,
             "grassmann_distance": distance,
-            "parameters": parameters_of(METHODS[method].make(0, rate), "abc"),
+            "parameters": parameters_of(
+                METHODS[method].make(0, rate), {"features": "abc"}
+            ),
         }
         for rate, distance in distances.items()
     ]

@@ -28,6 +28,15 @@ def results(tmp_path):
     return tmp_path
 
 
+def test_runs_on_features_that_were_trained_apart_do_not_compare(results):
+    path = results / "table1_mnist.json"
+    record = json.loads(path.read_text())
+    record["results"]["runs"][2]["parameters"]["feature_values"] = "abc"
+    path.write_text(json.dumps(record))
+    with pytest.raises(SystemExit, match="trained apart"):
+        report.main(["--results", str(results), "--page", str(results / "page.md")])
+
+
 def test_the_page(results):
     page = results / "results.md"
     report.main(["--results", str(results), "--page", str(page)])
