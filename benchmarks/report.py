@@ -97,6 +97,10 @@ with and without it, and BASiS with the published settings, show how much that i
 
 - Our siamese features are not the paper's, so the paper's BASiS row stands here for
   orientation.
+- All rows of a set are of the same features, trained once, and learning rates were
+  chosen on features of another training. Trained in the same way on another machine,
+  features are others, and figures change by more than between seeds: what compares
+  are rows of one table.
 - CIFAR-10 here is JPEG-coded, and SVHN a small part (4,434 training images).
 - The paper's code takes other forms of d_G, d_perp and NMI than the paper's text, and
   anchors from the test split; ours come from the training split.
