@@ -126,10 +126,9 @@ class RayleighRitz:
         self.mass = mixed.new_zeros(size, size)
         # Kept for the eigenvalues.
         self.graphs: list[tuple[Tensor, Laplacian]] = []
-        self.num_added = 0
         self.has_constant = True
-        # When the vectors were last looked at to see whether they have settled.
-        self._before: _Look | None = None
+        # The graphs, and their solution, at the last look whether it has settled.
+        self._before: tuple[int, Tensor] | None = None
         # Asked for several times between two graphs.
         self._solution: tuple[Tensor, Tensor] | None = None
 
@@ -152,7 +151,6 @@ class RayleighRitz:
             self.stiffness[:, block] += weighted.T @ product(rows[:, block])
         self.mass += weighted.T @ rows
         self.graphs.append((projected, laplacian))
-        self.num_added += laplacian.num_nodes
         self.has_constant = laplacian.kind != "sym"
         self._solution = None
 
@@ -213,23 +211,23 @@ class RayleighRitz:
         looked at together. False between looks, and where the look before was at
         fewer directions, or there was none.
         """
-        before, added = self._before, NODES_PER_DIRECTION * self.size
-        if before is not None and self.num_added < before.num_nodes + added:
+        count = len(self.graphs)
+        earlier, before = self._before or (0, None)
+        num_new = self._num_nodes(count) - self._num_nodes(earlier)
+        if before is not None and num_new < NODES_PER_DIRECTION * self.size:
             return False
-        count, num_directions = len(self.graphs), self._num_searched()
         solution = self.solve(k)[1]
-        self._before = _Look(count, self.num_added, num_directions, solution)
-        if before is None or before.num_directions < num_directions:
+        self._before = count, solution
+        if before is None or self._num_searched(earlier) < self._num_searched(count):
             return False
         mass = self.mass / count
         # The earlier vectors are orthonormal in the mean over earlier graphs only.
-        overlap = before.solution.T @ mass @ solution
-        gram = before.solution.T @ mass @ before.solution
+        overlap = before.T @ mass @ solution
+        gram = before.T @ mass @ before
         distance = solution.size(1) - float(
             (overlap * torch.linalg.solve(gram, overlap)).sum()
         )
-        left = before.num_graphs / (count - before.num_graphs) * distance
-        return left <= tolerance * k
+        return earlier / (count - earlier) * distance <= tolerance * k
 
     def vectors(self, values: Tensor, coefficients: Tensor) -> RitzVectors:
         r"""A solution as functions of the features."""
@@ -241,16 +239,20 @@ class RayleighRitz:
         few = min(4 * self.num_vectors, num_nodes // 2)
         return min(max(num_nodes // NODES_PER_DIRECTION, few), MOST_DIRECTIONS)
 
-    def _num_searched(self) -> int:
-        """Directions that the graphs added so far allow."""
-        return min(self._allowed(self.num_added), self.size - 1)
+    def _num_nodes(self, num_graphs: int) -> int:
+        """Nodes of the first graphs."""
+        return sum(laplacian.num_nodes for _, laplacian in self.graphs[:num_graphs])
+
+    def _num_searched(self, num_graphs: int) -> int:
+        """Directions that are searched in the first graphs."""
+        return min(self._allowed(self._num_nodes(num_graphs)), self.size - 1)
 
     def _solve(self) -> tuple[Tensor, Tensor]:
         """All Ritz pairs of the moments as they are."""
         stiffness = (self.stiffness + self.stiffness.T) / 2 / len(self.graphs)
         mass = self.mass / len(self.graphs)
         searched = torch.eye(len(mass), dtype=mass.dtype, device=mass.device)
-        searched = searched[:, -1 - self._num_searched() :]
+        searched = searched[:, -1 - self._num_searched(len(self.graphs)) :]
         if self.has_constant:
             searched = searched[:, :-1]
             searched[-1] -= mass[-1] @ searched / mass[-1, -1]
@@ -264,15 +266,6 @@ class RayleighRitz:
             values = torch.cat([values.new_zeros(1), values])
             coefficients = torch.cat([constant, coefficients], dim=1)
         return values.clamp(min=0), coefficients
-
-
-class _Look(NamedTuple):
-    """The vectors of some graphs, as coefficients of the directions."""
-
-    num_graphs: int
-    num_nodes: int
-    num_directions: int
-    solution: Tensor
 
 
 def _weight(laplacian: Laplacian) -> Tensor:
