@@ -52,7 +52,9 @@ def draw(x):
 
 
 def fit(x):
-    pyg_basis.estimators._point_training.DEGREE_SAMPLE = 1000  # quicker, and as bounded
+    # Quicker, and as bounded.
+    pyg_basis.estimators._point_training.DEGREE_SAMPLE = 1000
+    pyg_basis.estimators._point_training.MOST_NODES = 6000
     basis = BASiS(n_anchors=30, batch_size=100, n_neighbors=10, max_iter=3)
     basis.set_params(reference_size=1000, random_state=0).fit(x)
 
@@ -96,8 +98,7 @@ def points(num_blocks: int) -> np.ndarray:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("files")
-    # More than the samples take that the vectors are read out of.
-    np.save(folder / "few.npy", points(7))
+    np.save(folder / "few.npy", points(2))
     np.save(folder / "many.npy", points(100))  # 100 MB, 400 MB as floats
     np.save(folder / "halves.npy", points(100).astype(np.float16))
     torch.save(Data(x=torch.from_numpy(points(100))), folder / "many.pt")
