@@ -1,7 +1,6 @@
 r"""Reading and writing the `.npz` files that hold an image set."""
 
 import io
-import os
 import zipfile
 import zlib
 from itertools import pairwise
@@ -13,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pyg_basis._atomic_file import atomic_file
 from pyg_basis.datasets.image_split import ImageSplit
 
 Array: TypeAlias = npt.NDArray[np.generic]
@@ -55,21 +55,14 @@ def read_image_file(path: Path) -> ImageSplit:
 def write_image_file(path: Path, split: ImageSplit) -> None:
     r"""Write an image set so that `path` is either whole or not there at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A file of our own in the same folder: os.replace is atomic only within one file
-    # system, and two processes may fetch the same set at once.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(
-                file,
-                x_train=split.x_train.numpy(),
-                y_train=split.y_train.numpy().astype(np.uint8),
-                x_test=split.x_test.numpy(),
-                y_test=split.y_test.numpy().astype(np.uint8),
-            )
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_file(path) as temporary:
+        np.savez_compressed(
+            temporary,
+            x_train=split.x_train.numpy(),
+            y_train=split.y_train.numpy().astype(np.uint8),
+            x_test=split.x_test.numpy(),
+            y_test=split.y_test.numpy().astype(np.uint8),
+        )
 
 
 def _read_split(

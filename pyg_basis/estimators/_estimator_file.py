@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from pyg_basis._atomic_file import atomic_file
+
 
 def described(estimator: Any) -> dict[str, Any]:
     """The parameters and the features of a fitted estimator, as plain values."""
@@ -41,11 +43,9 @@ def undescribed(
 
 
 def write_file(content: dict[str, Any], path: str | Path) -> None:
-    """Writes plain values and tensors beside the path and moves them into place: a
-    full disk loses no earlier file."""
-    temporary = Path(f"{path}.part")
-    torch.save(content, temporary)
-    temporary.replace(path)
+    """Writes plain values and tensors. A full disk loses no earlier file."""
+    with atomic_file(path) as temporary:
+        torch.save(content, temporary)
 
 
 def read_file(cls: type[Any], path: str | Path, version: Any) -> dict[str, Any]:

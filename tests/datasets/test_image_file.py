@@ -55,7 +55,7 @@ def test_write_then_read(tmp_path):
 
 def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
     def fail(file, **arrays):
-        file.write(b"half")
+        file.write_bytes(b"half")
         raise OSError("disk full")
 
     monkeypatch.setattr(np, "savez_compressed", fail)
