@@ -1,61 +1,62 @@
-"""The command ``pyg-basis``: one file a command, and what they share."""
+"""The command ``pyg-basis``, which wraps the estimators."""
 
-from typing import Annotated
+import logging
+import sys
+import warnings
+from argparse import ArgumentError
+from collections.abc import Sequence
 
-import typer
+from pyg_basis.cli._parser import new_parser
 
-from pyg_basis.cli import cluster, fit, info, plot, transform
-
-COMMANDS = (fit, transform, cluster, info, plot)  # modules, named as the commands
-EXAMPLES = """\b
-Examples, each a step on from the one before:
-  python -c "import numpy; numpy.save('points.npy', numpy.random.rand(5000, 3))"
-  pyg-basis fit points.npy --output model.pt --n-components 5 --laplacian rw
-  pyg-basis transform model.pt points.npy --output embedding.npy
-  pyg-basis cluster points.npy --model model.pt --n-clusters 4 --output labels.npy
-  pyg-basis plot embedding.npy --labels labels.npy --axes 2 3 --output picture.png
-  pyg-basis info model.pt
-
-Exit status: 0 done, 1 the data or a file cannot be used, 2 wrong usage,
-130 interrupted.
-"""
-
-app = typer.Typer(
-    name="pyg-basis",
-    help="Spectral embeddings, learned once and applied to any new point.",
-    epilog=EXAMPLES,
-    no_args_is_help=True,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    # Plain text, which can be pasted, and which needs no slow import.
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-for module in COMMANDS:
-    command = getattr(module, module.__name__.rpartition(".")[2])
-    app.command(epilog=module.EXAMPLES, no_args_is_help=True)(command)
+INTERRUPTED = 130  # what shells give a command that Ctrl-C ended
 
 
-def _tell_version(is_asked: bool) -> None:
-    if is_asked:
-        from pyg_basis import __version__
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command line, by default that of this process, and returns the exit
+    status. Reports errors in one line; with ``--traceback`` they are raised."""
+    given = sys.argv[1:] if argv is None else list(argv)
+    try:
+        parser = new_parser(*given[:1])
+        arguments = parser.parse_args(given)
+        _set_up_reports(arguments.quiet)
+        from pyg_basis.cli import _commands
 
-        typer.echo(f"pyg-basis {__version__}")
-        raise typer.Exit()
+        getattr(_commands, arguments.command)(arguments)
+    except ArgumentError as error:
+        parser.error(str(error))
+    except KeyboardInterrupt:
+        _report("interrupted")
+        return INTERRUPTED
+    except Exception as error:
+        if "--traceback" in given:
+            raise
+        _report(f"error: {_message(error)}")
+        return 1
+    return 0
 
 
-@app.callback()
-def _shared(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_tell_version, is_eager=True, help="Tell the version."
-        ),
-    ] = False,
-) -> None:
-    pass
+def _set_up_reports(quiet: bool) -> None:
+    """Reports warnings in a line each, and what the package chooses by itself."""
+    logging.basicConfig(format="pyg-basis: %(message)s", force=True)
+    logging.getLogger("pyg_basis").setLevel("WARNING" if quiet else "INFO")
+    warnings.showwarning = lambda message, *_, **__: _report(f"warning: {message}")
+    # torch reports it once a process, of the format that the package works in.
+    warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+    # Columns of files are matched by name before their rows are used.
+    warnings.filterwarnings("ignore", "X does not have valid feature names")
 
 
-def main() -> None:
-    """Runs the command line of this process."""
-    app()
+def _report(message: str) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(f"pyg-basis: {message}", file=sys.stderr)  # above a progress bar
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{str(error.filename)!r}: {error.strerror}"
+    # Later lines of scikit-learn's messages are advice on its own estimators.
+    text = " ".join([line.strip() for line in str(error).splitlines() if line][:2])
+    if isinstance(error, (ImportError, OSError, ValueError)):
+        return text
+    return f"{type(error).__name__}: {text} (--traceback shows where)"

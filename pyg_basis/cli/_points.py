@@ -1,130 +1,159 @@
-from collections.abc import Iterator, Sequence
+import zipfile
+from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
 
 from pyg_basis import BASiS
-from pyg_basis.cli._archive import read_archive
-from pyg_basis.cli._blocks import as_array, blocks
-from pyg_basis.cli._existing_file import existing_file
-from pyg_basis.cli._tables import TABLES, open_table
-from pyg_basis.loader import FeatureSource
+from pyg_basis.cli._files import ROWS, TABLES, existing_file
 
-MAPPED = (".npy", ".pt")
-SUFFIXES = (*MAPPED, ".npz", *TABLES)
+# Blocks that BASiS.transform makes itself: rows come out as in one call, to the bit.
+from pyg_basis.estimators._source import BLOCK_ROWS
+from pyg_basis.loader import FeatureSource
+from pyg_basis.loader._open_features import open_mapped
 
 
 class Points(NamedTuple):
-    """The rows of a file, an array or a tensor, and the names of its columns where
-    it has them."""
+    """The rows of a file, the names of their columns and their labels, if there are
+    some; and what an estimator is fitted to: the path of a mapped file, whose edges
+    are learned too, a data frame, whose names it keeps, or the rows."""
 
     path: Path
-    rows: Any
-    names: Sequence[str] = ()
+    rows: NDArray[Any]
+    source: Any
+    names: list[str]
+    labels: NDArray[Any] | None = None
 
-    @property
-    def source(self) -> Any:
-        """What an estimator takes: the path of a file that it maps into memory, as
-        its workers do too, and of which it learns the edges if there are some; else
-        the rows."""
-        return self.path if self.path.suffix.lower() in MAPPED else self.rows
-
-    def finite_blocks(self, what: str, quiet: bool) -> Iterator[Any]:
-        """The rows in order, some thousands at a time.
-
-        Raises:
-            ValueError: If a value is not finite.
-        """
-        start = 0
-        for block in blocks(self.rows, what, quiet):
-            is_bad = ~np.isfinite(as_array(block))
-            if is_bad.any():
-                row, column = np.argwhere(is_bad)[0]
+    def finite_blocks(self, what: str, quiet: bool) -> Iterator[NDArray[Any]]:
+        """The rows in order, some thousands at a time. Raises a ValueError at a number
+        that is not finite."""
+        starts = range(0, len(self.rows), BLOCK_ROWS)
+        for start in tqdm(starts, what, unit=" blocks", disable=quiet):
+            block = self.rows[start : start + BLOCK_ROWS]
+            if not np.isfinite(block).all():
+                row, column = np.argwhere(~np.isfinite(block))[0]
                 name = f" ({self.names[column]!r})" if self.names else ""
                 raise ValueError(
                     f"{str(self.path)!r}, row {start + row}, column {column}{name}, "
-                    f"both counted from 0, is {as_array(block)[row, column]}: leave "
-                    f"such rows out or replace the values"
+                    f"both counted from 0, is {block[row, column]}: leave such rows "
+                    f"out or replace the values"
                 )
-            start += len(block)
             yield block
 
     def check_finite(self) -> None:
-        """Raises a ValueError if a value is not finite."""
+        """Raises a ValueError if a number is not finite."""
         for _ in self.finite_blocks("check", quiet=True):
             pass
 
-    def name_features_of(self, basis: BASiS) -> None:
-        """Leaves the names of the columns with an estimator fitted on them, as fitting
-        a data frame does."""
-        if self.names:
-            basis.feature_names_in_ = np.array(self.names, dtype=object)
 
-
-def read_points(
-    path: Path,
-    key: str | None = None,
-    columns: str | None = None,
-    basis: BASiS | None = None,
-    left_out: str | None = None,
-) -> Points:
-    """The points in a file; .npy and .pt are mapped into memory and not read.
-
-    Args:
-        path: A file of one of the ``SUFFIXES``.
-        key: The name of the array in an .npz file.
-        columns: The names of the columns of a table, with commas between them.
-        basis: What the points are for. If none are chosen, the columns it was fitted
-            on are taken from a table with names.
-        left_out: A column that is no feature, unless it is chosen.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ImportError: If its kind needs a package that is not installed.
-        ValueError: If it holds no matrix of real numbers, or not what is chosen, or
-            the points are of another width than those the basis was fitted on.
-    """
-    suffix = existing_file(path, SUFFIXES).suffix.lower()
-    for option, value, kinds in (("key", key, (".npz",)), ("columns", columns, TABLES)):
+def read_points(arguments: Namespace, path: Path, basis: BASiS | None = None) -> Points:
+    """The points in a file, with what ``--key``, ``--columns`` and ``--labels`` choose;
+    of a table without ``--columns``, what the basis was fitted on."""
+    existing_file(path, (".npy", ".pt", ".npz", *TABLES))
+    suffix, labels = path.suffix.lower(), getattr(arguments, "labels", None)
+    for option, kinds in (("key", [".npz"]), ("columns", TABLES)):
+        value = getattr(arguments, option)
         if value is not None and suffix not in kinds:
             raise ValueError(
                 f"--{option}={value!r} is for {' and '.join(kinds)} files, not for "
                 f"{str(path)!r}: leave it out"
             )
-    names: Sequence[str] = ()
-    fitted_on = getattr(basis, "feature_names_in_", None)
-    data: Any = path
-    if suffix == ".npz":
-        data = read_archive(path, key)
-    elif (table := open_table(path)) is not None:
-        if columns is not None:
-            names = columns.split(",")
-        elif fitted_on is not None and table.names:
-            names = list(fitted_on)
-        else:
-            names = [name for name in table.features if name != left_out]
-        _check_names(names, table.names, path)
-        data = table.numbers(names)
-    rows = FeatureSource(data).data
+    source: Any = path
+    names: list[str] = []
+    table: Any = ()
+    if suffix in TABLES:
+        table = _read_table(path)
+        names = _features(table, arguments.columns, labels, basis, path)
+        source = table[names].astype(float)
+    elif suffix == ".npz":
+        source = _read_archive(path, arguments.key)
+    rows = source.to_numpy() if suffix in TABLES else FeatureSource(source).data
+    if isinstance(rows, Tensor):  # of a mapped file; NumPy has no bfloat16
+        rows = (rows.float() if rows.dtype == torch.bfloat16 else rows).numpy()
     if 0 in rows.shape:
+        raise ValueError(f"{str(path)!r} has the shape {list(rows.shape)}: add points")
+    if labels is None:
+        return Points(path, rows, source, names)
+    found = table[labels] if labels in table else _open_labels(Path(labels), path)
+    # Where labels are missing there are too few.
+    found = np.asarray(found.dropna() if hasattr(found, "dropna") else found)
+    if found.shape != (len(rows),):
         raise ValueError(
-            f"{str(path)!r} has the shape {list(rows.shape)}: at least one point and "
-            f"one feature are needed"
+            f"--labels={labels!r} has the shape {list(found.shape)}, but there are "
+            f"{len(rows)} points: give one label a point"
         )
-    if basis is not None and rows.shape[1] != basis.n_features_in_:
-        raise ValueError(
-            f"{str(path)!r} has {rows.shape[1]} features, but the model was fitted on "
-            f"{basis.n_features_in_}: give points described as those"
-        )
-    return Points(path, rows, names)
+    return Points(path, rows, source, names, found)
 
 
-def _check_names(names: Sequence[str], known: Sequence[str], path: Path) -> None:
-    for name in names:
-        if name not in known:
-            has = ", ".join(known) if known else "no names of columns"
+def _open_labels(path: Path, points: Path) -> Any:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"--labels={str(path)!r} is neither a column of {str(points)!r} nor a "
+            f"file: check the name"
+        )
+    existing_file(path, ROWS)
+    if path.suffix.lower() in TABLES:
+        return _read_table(path).squeeze("columns")
+    is_archive = path.suffix.lower() == ".npz"
+    return _read_archive(path, None) if is_archive else open_mapped(path)
+
+
+def _read_archive(path: Path, key: str | None) -> NDArray[Any]:
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{str(path)!r} is no .npz file: write it with numpy.savez")
+    with np.load(path) as archive:
+        names = archive.files
+        key = names[0] if key is None and len(names) == 1 else key
+        if key not in names:
             raise ValueError(
-                f"{str(path)!r} has no column {name!r}, it has {has}: choose columns "
-                f"with --columns"
+                f"--key={key!r} is none of the arrays in {str(path)!r}: choose one of "
+                f"{', '.join(names)}"
             )
+        return archive[key]
+
+
+def _read_table(path: Path) -> Any:
+    import pandas as pd
+
+    try:
+        if path.suffix.lower() == ".parquet":
+            table = pd.read_parquet(path, engine="pyarrow")
+        else:
+            table = pd.read_csv(path, index_col=False)
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r} cannot be read as a table: {error}") from error
+    names = table.columns.astype(str)
+    # Without a header line the first point would be lost. pandas itself writes the
+    # names 0, 1, ..., and reads the same name twice as a, a.1.
+    numbers = pd.to_numeric(names.str.replace(r"\.\d+$", "", regex=True), "coerce")
+    if numbers.notna().all() and list(names) != [str(i) for i in range(len(names))]:
+        raise ValueError(f"{str(path)!r} has no names of columns: add a header line")
+    return table.set_axis(names, axis=1)
+
+
+def _features(
+    table: Any, columns: str | None, labels: str | None, basis: Any, path: Path
+) -> list[str]:
+    """The names of the columns that are taken. pandas names those without a name, such
+    as an index that was written, Unnamed."""
+    numeric = table.select_dtypes("number").columns
+    numeric = [name for name in numeric if not name.startswith("Unnamed: ")]
+    names = numeric if path.suffix.lower() == ".parquet" else list(table)
+    names = [name for name in names if name != labels]
+    if columns is not None:
+        names = columns.split(",")
+    elif hasattr(basis, "feature_names_in_"):
+        names = list(basis.feature_names_in_)
+    for name in names:
+        if name not in numeric:
+            raise ValueError(
+                f"{str(path)!r} has no column of numbers {name!r}, only "
+                f"{', '.join(numeric) or 'others'}: choose with --columns"
+            )
+    return names

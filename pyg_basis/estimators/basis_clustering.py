@@ -73,8 +73,8 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
             raise ValueError(
                 f"basis={self.basis!r} cannot be used: it must be a BASiS or None"
             )
-        coarse = BASiS(self.n_clusters, reference_size=None)
-        basis = coarse if self.basis is None else clone(self.basis)
+        own = default_basis(self.n_clusters)
+        basis = own if self.basis is None else clone(self.basis)
         if basis.random_state is None:
             basis.set_params(random_state=random_state.randint(2**31 - 1))
         embedding = _as_array(basis.fit(X, y).transform(X))
@@ -99,6 +99,11 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         return self.kmeans_.predict(
             embedding.astype(self.kmeans_.cluster_centers_.dtype)
         )
+
+
+def default_basis(n_clusters: int) -> BASiS:
+    """The embedding that is learned where none is given."""
+    return BASiS(n_clusters, reference_size=None)
 
 
 def _as_array(embedding: Any) -> NDArray[np.floating[Any]]:

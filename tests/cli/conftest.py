@@ -1,6 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -8,32 +8,21 @@ import pytest
 import torch
 from torch_geometric.data import Data
 from torch_geometric.utils import to_undirected
-from typer.testing import CliRunner, Result
 
 from pyg_basis import BASiS
-from pyg_basis.cli import app
+from pyg_basis.cli import main
 
-# Of a training that takes a moment, for BASiS and for the command line.
+# Of a training that takes a moment.
 SMALL = {"n_neighbors": 8, "batch_size": 64, "n_anchors": 16, "max_iter": 5}
 
+
+class Result(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def small() -> list[str]:
-    """The options of a training that takes a moment."""
-    return [
-        part
-        for name, value in SMALL.items()
-        for part in (f"--{name.replace('_', '-')}", str(value))
-    ]
-
-
-@pytest.fixture
-def small_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes them the defaults, for commands that have no such options."""
-    for name, value in SMALL.items():
-        monkeypatch.setitem(BASiS.__init__.__kwdefaults__, name, value)
 
 
 @pytest.fixture
@@ -44,11 +33,22 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def run(folder: Path) -> Run:
-    """Runs the command line in the empty folder."""
+def run(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Run:
+    """Runs the command line in the empty folder, with quick defaults."""
+    for name, value in SMALL.items():
+        monkeypatch.setitem(BASiS.__init__.__kwdefaults__, name, value)
 
     def invoke(*arguments: Any) -> Result:
-        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+        capsys.readouterr()
+        try:
+            status = main([str(argument) for argument in arguments])
+        except SystemExit as end:
+            status = int(end.code or 0)
+        return Result(status, *capsys.readouterr())
 
     return invoke
 
@@ -85,16 +85,10 @@ def fitted(blobs: np.ndarray) -> BASiS:
 @pytest.fixture
 def model(fitted: BASiS, folder: Path) -> Path:
     fitted.save(folder / "model.pt")
-    return folder / "model.pt"
-
-
-@pytest.fixture
-def graph(ring: Data, folder: Path) -> Path:
-    torch.save(ring, folder / "graph.pt")
-    return folder / "graph.pt"
+    return Path("model.pt")
 
 
 @pytest.fixture
 def points(blobs: np.ndarray, folder: Path) -> Path:
     np.save(folder / "points.npy", blobs)
-    return folder / "points.npy"
+    return Path("points.npy")

@@ -1,3 +1,7 @@
+"""Kinds of files, columns and labels, by the commands that read them."""
+
+import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,146 +11,162 @@ import torch
 from torch_geometric.data import Data
 
 from pyg_basis import BASiS
-from pyg_basis.cli._blocks import BLOCK_ROWS
-from pyg_basis.cli._points import Points, read_points
-from pyg_basis.loader import FeatureSource
+
+from .conftest import Run
 
 
-def write(path: Path, rows: np.ndarray) -> Path:
-    frame = pd.DataFrame(rows, columns=["a", "b", "c"])
+def write(path: str, rows: np.ndarray) -> None:
+    frame = pd.DataFrame(rows, columns=["x", "y", "z"])
     {
         ".npy": lambda: np.save(path, rows),
-        ".npz": lambda: np.savez(path, rows),
+        ".npz": lambda: np.savez(path, rows=rows, other=rows[:10]),
         ".csv": lambda: frame.to_csv(path, index=False),
         ".parquet": lambda: frame.to_parquet(path),
-        ".pt": lambda: torch.save(Data(x=torch.from_numpy(rows)), path),
-    }[path.suffix]()
-    return path
-
-
-@pytest.mark.parametrize("suffix", [".npy", ".npz", ".csv", ".parquet", ".pt"])
-def test_every_kind_of_file(tmp_path: Path, blobs: np.ndarray, suffix: str) -> None:
-    path = write(tmp_path / f"points{suffix}", blobs)
-    points = read_points(path)
-    assert np.array_equal(np.asarray(points.rows, np.float32), blobs)
-    assert list(points.names) == (
-        ["a", "b", "c"] if suffix in (".csv", ".parquet") else []
-    )
-    is_mapped = suffix in (".npy", ".pt")
-    assert (points.source is path) == is_mapped
-    assert np.array_equal(FeatureSource(points.source)[299].float(), blobs[299])
-
-
-def test_mapped_files_are_not_read(tmp_path: Path) -> None:
-    # More than any memory; a sparse file, so that it takes no room on disk either.
-    shape = (10**10, 2)
-    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-    with open(tmp_path / "points.npy", "wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
-        try:
-            file.truncate(file.tell() + 8 * 10**10)
-        except OSError:
-            pytest.skip("the file system has no sparse files of this size")
-    points = read_points(tmp_path / "points.npy")
-    assert isinstance(points.rows, np.memmap) and points.rows.shape == shape
-    block = next(points.finite_blocks("test", quiet=True))
-    assert isinstance(block, np.memmap) and len(block) == BLOCK_ROWS
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_columns(tmp_path: Path, blobs: np.ndarray, suffix: str) -> None:
-    path = write(tmp_path / f"points{suffix}", blobs)
-    chosen = read_points(path, columns="c,a")
-    assert chosen.names == ["c", "a"]
-    assert np.array_equal(chosen.rows.astype(np.float32), blobs[:, [2, 0]])
-    assert read_points(path, left_out="b").names == ["a", "c"]
-    assert read_points(path, columns="b", left_out="b").names == ["b"]
-    with pytest.raises(ValueError, match="has no column 'd', it has a, b, c: choose"):
-        read_points(path, columns="a,d")
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_columns_of_the_model(tmp_path: Path, blobs: np.ndarray, suffix: str) -> None:
-    path = write(tmp_path / f"points{suffix}", blobs)
-    basis = BASiS()
-    basis.n_features_in_ = 2
-    read_points(path, columns="c,a").name_features_of(basis)
-    assert basis.feature_names_in_.tolist() == ["c", "a"]
-    assert read_points(path, basis=basis).names == ["c", "a"]
-    assert read_points(path, columns="a,b", basis=basis).names == ["a", "b"]
-    basis.feature_names_in_[1] = "d"
-    with pytest.raises(ValueError, match="has no column 'd', it has a, b, c"):
-        read_points(path, basis=basis)
-
-
-def test_names_are_not_made_up(points: Path, folder: Path, fitted: BASiS) -> None:
-    basis = BASiS()
-    read_points(points).name_features_of(basis)
-    assert not hasattr(basis, "feature_names_in_")
-    Path("plain.csv").write_text("1,2,3\n4,5,6\n")
-    basis.feature_names_in_, basis.n_features_in_ = np.array(["a", "b", "c"], object), 3
-    assert read_points(Path("plain.csv"), basis=basis).names == []
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int64, ">f8"])
-def test_finite_blocks(tmp_path: Path, dtype: str) -> None:
-    rows = np.arange(2 * (BLOCK_ROWS + 5)).reshape(-1, 2).astype(dtype)
-    np.save(tmp_path / "a.npy", rows)
-    points = read_points(tmp_path / "a.npy")
-    parts = list(points.finite_blocks("test", quiet=True))
-    assert len(parts) == 2 and np.array_equal(np.concatenate(parts), rows)
-    points.check_finite()
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])
-def test_not_finite(value: float, kind: type) -> None:
-    rows = np.zeros((BLOCK_ROWS + 5, 2))
-    rows[BLOCK_ROWS + 3, 1] = value
-    match = (
-        rf"'a\.npy', row {BLOCK_ROWS + 3}, column 1, both counted from 0, is {value}: "
-        rf"leave such rows out"
-    )
-    with pytest.raises(ValueError, match=match):
-        Points(Path("a.npy"), kind(rows)).check_finite()
-    with pytest.raises(ValueError, match=r"column 1 \('b'\), both"):
-        Points(Path("a.csv"), rows, ["a", "b"]).check_finite()
+        ".pt": lambda: torch.save(torch.from_numpy(rows), path),
+        ".data.pt": lambda: torch.save(Data(x=torch.from_numpy(rows)), path),
+    }["." + path.partition(".")[2]]()
 
 
 @pytest.mark.parametrize(
-    ("name", "match"),
+    "suffix", [".npy", ".npz", ".csv", ".parquet", ".pt", ".data.pt"]
+)
+def test_kinds_of_files(run: Run, blobs: np.ndarray, suffix: str) -> None:
+    write(f"points{suffix}", blobs)
+    key = ["--key", "rows"] if suffix == ".npz" else []
+    options = ["-o", "m.pt", "--n-components", 3, "--seed", 0, "--quiet", *key]
+    assert run("fit", f"points{suffix}", *options) == (0, "", "")
+    basis, expected = BASiS.load("m.pt"), BASiS(3, random_state=0).fit(blobs)
+    # Tables have double precision, of which a sample is taken in single.
+    assert np.array_equal(basis.transform(blobs), expected.transform(blobs))
+    names = getattr(basis, "feature_names_in_", np.array([])).tolist()
+    assert names == (["x", "y", "z"] if suffix in (".csv", ".parquet") else [])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_columns(run: Run, table: pd.DataFrame, blobs: np.ndarray, suffix: str) -> None:
+    path = f"table{suffix}"
+    shuffled = table.assign(more=1.0)[["z", "kind", "more", "x", "y"]]
+    shuffled.to_csv(path) if suffix == ".csv" else shuffled.to_parquet(path)
+    chosen = ["--columns", "x,y,z", "--n-components", 3, "--seed", 0]
+    assert run("fit", path, "-o", "m.pt", *chosen).status == 0
+    basis = BASiS.load("m.pt")
+    assert basis.feature_names_in_.tolist() == ["x", "y", "z"]
+    # By default the columns the model was fitted on, wherever they are.
+    assert run("transform", "m.pt", path, "-o", "e.npy").status == 0
+    embedding = basis.transform(table[["x", "y", "z"]])
+    assert np.array_equal(np.load("e.npy"), embedding)
+    # Others are taken as they are, without a warning.
+    other = ["-o", "f.npy", "--columns", "z,x,y", "--quiet"]
+    assert run("transform", "m.pt", path, *other) == (0, "", "")
+    assert not np.array_equal(np.load("f.npy"), embedding)
+    shuffled.drop(columns="y").to_csv("less.csv", index=False)
+    result = run("transform", "m.pt", "less.csv", "-o", "g.npy")
+    message = "'less.csv' has no column of numbers 'y', only z, more, x: choose with"
+    assert result.status == 1 and message in result.err
+
+
+def test_columns_that_are_no_features_by_themselves(
+    run: Run, table: pd.DataFrame
+) -> None:
+    table.set_index("kind").to_parquet("index.parquet")
+    table.to_parquet("text.parquet")
+    for name in ("index", "text"):
+        facts = json.loads(run("info", f"{name}.parquet", "--json").out)
+        assert facts["columns"] == ["x", "y", "z"]
+    table.to_csv("text.csv", index=False)
+    table[["x", "y"]].to_csv("index.csv")
+    for name, column in {"text": "kind", "index": "Unnamed: 0"}.items():
+        result = run("info", f"{name}.csv")
+        assert result.status == 1 and f"no column of numbers '{column}'" in result.err
+
+
+def test_a_header_line_is_needed(run: Run) -> None:
+    np.savetxt("points.csv", np.eye(3) + 0.5, delimiter=",")
+    result = run("info", "points.csv")
+    assert result.status == 1 and "add a header line" in result.err
+    pd.DataFrame(np.eye(3)).to_csv("counted.csv", index=False)  # 0,1,2
+    assert "shape     3, 3\n" in run("info", "counted.csv").out
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".csv", ".parquet", "column"])
+def test_labels(run: Run, table: pd.DataFrame, suffix: str) -> None:
+    labels = "kind" if suffix == "column" else f"kinds{suffix}"
+    kinds = table["kind"].to_numpy(str)
+    np.save("kinds.npy", kinds)
+    np.savez("kinds.npz", kinds)
+    table[["kind"]].to_csv("kinds.csv", index=False)
+    table[["kind"]].to_parquet("kinds.parquet")
+    table.to_parquet("table.parquet")
+    options = ["--anchors", "per_class", "--labels", labels, "--seed", 0]
+    result = run("fit", "table.parquet", "-o", "m.pt", *options)
+    assert result.status == 0, result.err
+    expected = BASiS(anchors="per_class", random_state=0)
+    expected.fit(table[["x", "y", "z"]], kinds)
+    anchors = BASiS.load("m.pt").layer_.anchors
+    assert torch.equal(anchors, expected.layer_.anchors)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
     [
-        ("a.txt", r"has the suffix '\.txt': use \.npy or \.pt or \.npz or \.csv"),
-        ("none.npy", "is no file: check the path"),
-        ("vector.npy", r"must be a matrix .*got shape \(3,\)"),
-        ("empty.npy", r"has the shape \[0, 3\]: at least one point"),
-        ("text.npy", r"must be a matrix of real numbers, got dtype <U1"),
-        ("bad.npy", r"cannot be mapped into memory: \.npy must be"),
-        ("bad.pt", r"cannot be mapped into memory: \.pt must be"),
-        ("header.csv", r"has the shape \[0, 2\]"),
+        ("kinds.txt", "'kinds.txt' has the suffix '.txt': use .npy or .npz"),
+        ("bad.npy", "'bad.npy' cannot be mapped into memory"),
+        ("points.npy", "has the shape [300, 3], but there are 300 points"),
+        ("few.csv", "has the shape [2], but there are 300 points: give one label"),
+        ("wide.csv", "has the shape [300, 3], but there are 300 points"),
     ],
 )
-def test_what_holds_no_points(folder: Path, name: str, match: str) -> None:
-    for path in ("a.txt", "bad.npy", "bad.pt"):
-        Path(path).write_text("garbage")
+def test_bad_labels(
+    run: Run, points: Path, blobs: np.ndarray, labels: str, message: str
+) -> None:
+    Path("kinds.txt").touch()
+    Path("bad.npy").touch()
+    pd.DataFrame({"kind": ["a", None, "b"]}).to_csv("few.csv", index=False)
+    write("wide.csv", blobs)
+    result = run("plot", points, "--output", "a.png", "--labels", labels)
+    assert result.status == 1 and message in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("a.txt", "'a.txt' has the suffix '.txt': use .npy or .pt or .npz or .csv"),
+        ("vector.npy", "must be a matrix [points, features], got shape (3,)"),
+        ("empty.npy", "'empty.npy' has the shape [0, 3]"),
+        ("text.npy", "must be a matrix of real numbers, got dtype <U1"),
+        ("bad.npy", "'bad.npy' cannot be mapped into memory: .npy must be"),
+        ("bad.pt", "'bad.pt' cannot be mapped into memory: .pt must be"),
+        ("bad.npz", "'bad.npz' is no .npz file"),
+        ("bad.csv", "'bad.csv' cannot be read as a table"),
+        ("bad.parquet", "'bad.parquet' cannot be read as a table"),
+        ("two.npz", "--key=None is none of the arrays in 'two.npz': choose one of a"),
+        ("points.npy --key a", "--key='a' is for .npz files, not for 'points.npy'"),
+        ("points.npy --columns a", "--columns='a' is for .csv and .parquet files"),
+    ],
+)
+def test_what_holds_no_points(
+    run: Run, points: Path, arguments: str, message: str
+) -> None:
+    for suffix in ("npy", "pt", "npz", "parquet", "csv", "txt"):
+        Path(f"bad.{suffix}").write_text("a,b\n1,2\n3,4,5\n")
+    Path("bad.txt").rename("a.txt")
     np.save("vector.npy", np.zeros(3))
     np.save("empty.npy", np.zeros((0, 3)))
     np.save("text.npy", np.array([["a"]]))
-    Path("header.csv").write_text("a,b\n")
-    with pytest.raises((ValueError, FileNotFoundError), match=match):
-        read_points(Path(name))
+    np.savez("two.npz", a=np.eye(2), b=np.eye(2))
+    result = run("info", *arguments.split())
+    assert result.status == 1 and message in result.err and result.err.count("\n") == 1
 
 
-def test_options_of_other_kinds(points: Path) -> None:
-    with pytest.raises(ValueError, match=r"--key='a' is for \.npz files, not for '.*p"):
-        read_points(points, key="a")
-    match = r"--columns='a' is for \.csv and \.parquet files, not for .*: leave it out"
-    with pytest.raises(ValueError, match=match):
-        read_points(points, columns="a")
-
-
-def test_width_of_the_model(points: Path) -> None:
-    basis = BASiS()
-    basis.n_features_in_ = 4
-    with pytest.raises(ValueError, match="has 3 features, but the model was fitted on"):
-        read_points(points, basis=basis)
+@pytest.mark.parametrize("package", ["pandas", "pyarrow"])
+def test_packages_that_are_missing(
+    run: Run, points: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    Path("points.parquet").touch()
+    monkeypatch.setitem(sys.modules, package, None)
+    told = f"needs {package}, which is not installed: pip install 'pyg-basis[tables]'"
+    assert f"'points.parquet' {told}" in run("info", "points.parquet").err
+    # An output is checked before any work.
+    result = run("cluster", "none.npy", "-o", "new.parquet", "--n-clusters", 3)
+    assert result.status == 1 and f"'new.parquet' {told}" in result.err
+    assert run("info", points).status == 0

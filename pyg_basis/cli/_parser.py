@@ -1,0 +1,142 @@
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pyg_basis import __version__
+
+EXAMPLES = """\
+Examples, each a step on from the one before:
+  python -c "import numpy; numpy.save('points.npy', numpy.random.rand(5000, 3))"
+  pyg-basis fit points.npy --output model.pt --n-components 5 --laplacian rw
+  pyg-basis transform model.pt points.npy --output embedding.npy
+  pyg-basis cluster points.npy --model model.pt --n-clusters 4 --output labels.npy
+  pyg-basis plot embedding.npy --labels labels.npy --axes 2 3 --output picture.png
+  pyg-basis info model.pt
+"""
+NOTES = """\
+Points: .npy (mapped into memory, never read whole), .npz, .csv (with a header line),
+.parquet, or .pt (a tensor, or a PyG Data, whose edges are learned if there are some).
+Embeddings and labels: .npy (written block by block), .npz, .csv or .parquet.
+Models: .pt. Pictures: .png, .pdf or .svg.
+
+Exit status: 0 done, 1 the data or a file cannot be used, 2 wrong usage,
+130 interrupted.
+"""
+# The arguments of each command, and what it does.
+COMMANDS = {
+    "fit": (
+        "points --output --labels --preset --key --columns --force",
+        """Learn the spectral embedding of points, and of points that come later.
+
+Examples:
+  pyg-basis fit table.csv --columns x,y,z --output model.pt --seed 0
+  pyg-basis fit table.csv --labels kind --preset paper --output model.pt
+  pyg-basis fit graph.pt --graph neighbors --output model.pt""",
+    ),
+    "transform": (
+        "model points --output --key --columns --force",
+        """Embed points, seen or new, with a model. A row does not depend on the others.
+
+Examples:
+  pyg-basis transform model.pt points.npy --output embedding.npy
+  pyg-basis transform model.pt new.npy --output new.csv --force --quiet""",
+    ),
+    "cluster": (
+        "points --output --n-clusters --model --save-model --key --columns --force",
+        """Cluster points: k-means in a learned embedding.
+
+Without --model, BASiSClustering learns the embedding, with a column a cluster. With
+the file that --save-model wrote, new points get the clusters found before.
+
+Examples:
+  pyg-basis cluster points.npy --n-clusters 3 -o labels.npy --save-model clusters.pt
+  pyg-basis cluster new.npy --model clusters.pt --output new_labels.csv""",
+    ),
+    "info": (
+        "file --json --key --columns",
+        """Report how a model was fitted, or the shape and the range of points.
+
+Examples:
+  pyg-basis info model.pt
+  pyg-basis info points.npy --json""",
+    ),
+    "plot": (
+        "file --output --labels --axes --key --columns --force",
+        """Draw an embedding as a scatter, or the loss and the eigenvalues of a model.
+
+Examples:
+  pyg-basis plot embedding.npy --labels labels.npy --output clusters.pdf
+  pyg-basis plot model.pt --output training.svg""",
+    ),
+}
+PATH: dict[str, Any] = {"type": Path}
+FILE: dict[str, Any] = {"type": Path, "metavar": "FILE"}
+FLAG: dict[str, Any] = {"action": "store_true"}
+AXES: dict[str, Any] = {"type": int, "nargs": 2, "metavar": ("I", "J")}
+ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
+    "points": (PATH, "points, a row each"),
+    "model": (PATH, "file of pyg-basis fit, cluster or BASiS.save"),
+    "file": (PATH, "a model, or points or an embedding"),
+    "--output": (FILE | {"required": True}, "file to write"),
+    "--key": ({"metavar": "NAME"}, "array to take from an .npz file of several"),
+    "--columns": (
+        {"metavar": "A,B,..."},
+        "columns to take from a .csv or .parquet file; by default those a model was "
+        "fitted on, else all (of .parquet: all of numbers)",
+    ),
+    "--labels": (
+        {"metavar": "COLUMN|FILE"},
+        "classes, for colors or for anchors that are chosen with them: a column, which "
+        "is then no feature, or a file with one label a point",
+    ),
+    "--preset": (
+        {"metavar": "paper|official"},
+        "published settings, which need --labels; options beside it come first",
+    ),
+    "--n-clusters": ({"type": int, "metavar": "INT"}, "unless --model has some"),
+    "--model": (FILE, "take its embedding, and its clusters if it has some"),
+    "--save-model": (FILE, "write embedding and clusters, for all that takes a model"),
+    "--axes": (AXES, "the eigenvectors to draw, counted from 1 [default: 1 2]"),
+    "--json": (FLAG, "as JSON, for programs"),
+    "--force": (FLAG, "replace what is there"),
+    "--quiet": (FLAG, "only warnings and errors"),
+    "--traceback": (FLAG, "on an error, show where it arose"),
+}
+
+
+class Parser(ArgumentParser):
+    """A parser that reports wrong usage in one line, as other errors."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the process with status 2."""
+        self.exit(2, f"pyg-basis: error: {message} (see {self.prog} --help)\n")
+
+
+def new_parser(command: str = "") -> Parser:
+    """The parser of a command line that starts with this command. Only that command
+    has its options: the signatures of the estimators are slow to import."""
+    style: Any = {"formatter_class": RawDescriptionHelpFormatter, "allow_abbrev": False}
+    text = "Spectral embeddings, learned once and applied to any new point."
+    parser = Parser(description=text, epilog=f"{EXAMPLES}\n{NOTES}", **style)
+    parser.prog, version = "pyg-basis", f"pyg-basis {__version__}"
+    parser.add_argument("--version", action="version", version=version)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (arguments, text) in COMMANDS.items():
+        summary = text.partition("\n")[0]
+        options = commands.add_parser(
+            name, help=summary, description=text, epilog=NOTES, **style
+        )
+        if name != command:
+            continue
+        required, _, optional = arguments.partition(" --")
+        output = " --output FILE" if optional.startswith("output") else ""
+        options.usage = f"%(prog)s {required.upper()}{output} [option ...]"
+        for argument in f"{arguments} --quiet --traceback".split():
+            short = ["-o"] if argument == "--output" else []
+            settings, text = ARGUMENTS[argument]
+            options.add_argument(argument, *short, help=text, **settings)
+        if name in ("fit", "cluster"):
+            from pyg_basis.cli import _options
+
+            getattr(_options, f"add_to_{name}")(options)
+    return parser

@@ -1,0 +1,130 @@
+"""Help, examples, reports and the exit status."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+
+import pyg_basis
+from pyg_basis import BASiS
+
+from .conftest import Run
+
+README = Path(pyg_basis.__file__).parents[1] / "README.md"
+SCRIPT = [sys.executable, "-c", "import sys, pyg_basis.cli as c; sys.exit(c.main())"]
+COMMANDS = ["fit", "transform", "cluster", "info", "plot"]
+
+
+def examples(text: str) -> list[list[str]]:
+    """The command lines of a text, as they are written there."""
+    lines = [line.strip() for line in text.splitlines()]
+    starts = ("pyg-basis ", "python ")
+    return [shlex.split(line) for line in lines if line.startswith(starts)]
+
+
+def test_examples_run_as_pasted(run: Run) -> None:
+    lines = examples(run("--help").out)
+    assert [line[1] for line in lines] == ["-c", *COMMANDS[:3], "plot", "info"]
+    block = README.read_text(encoding="utf-8").partition("command line.**")[2]
+    assert lines == [
+        line for line in examples(block.split("```")[1]) if line[1] != "-m"
+    ]
+    exec(lines[0][2], {})
+    for line in lines[1:]:
+        result = run(*line[1:])
+        assert result.status == 0, (line, result.err)
+    assert Path("picture.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_the_commands(run: Run, command: str) -> None:
+    result = run(command, "--help")
+    assert result.status == 0
+    assert len(examples(result.out)) >= 2
+    assert max(map(len, result.out.splitlines())) <= 86
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [("--help", "usage: "), ("--version", f"pyg-basis {pyg_basis.__version__}\n")],
+)
+def test_nothing_slow_is_imported(option: str, text: str) -> None:
+    code = (
+        "import sys, pyg_basis.cli\n"
+        "try: pyg_basis.cli.main([sys.argv[1]])\n"
+        "except SystemExit: pass\n"
+        "slow = {'torch', 'numpy', 'pandas', 'sklearn', 'matplotlib'}\n"
+        "print('imported:', *sorted(slow & sys.modules.keys()))"
+    )
+    command = [sys.executable, "-c", code, option]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.startswith(text) and result.stdout.endswith("imported:\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["none"], ["fit"], ["fit", "a.npy", "-o", "b.pt", "--n-anchors", "2.5"]],
+)
+def test_wrong_usage(run: Run, arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.status == 2 and result.out == ""
+    assert result.err.startswith("pyg-basis: error: ")
+    assert result.err.endswith("--help)\n") and result.err.count("\n") == 1
+
+
+def test_an_error_is_one_line(run: Run) -> None:
+    message = "pyg-basis: error: 'none.npy' is no file: check the path\n"
+    assert run("info", "none.npy") == (1, "", message)
+    with pytest.raises(FileNotFoundError, match=r"'none\.npy' is no file"):
+        run("info", "none.npy", "--traceback")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ValueError("first\n\n  second\nthird"), "first second"),
+        (OSError(28, "No space left", "a.npy"), "'a.npy': No space left"),
+        (KeyError("x"), "KeyError: 'x' (--traceback shows where)"),
+    ],
+)
+def test_messages(
+    run: Run, points: Path, monkeypatch: Any, error: Exception, message: str
+) -> None:
+    monkeypatch.setattr(BASiS, "fit", Mock(side_effect=error))
+    result = run("fit", points, "--output", "model.pt")
+    assert result == (1, "", f"pyg-basis: error: {message}\n")
+
+
+def test_exit_status_of_the_process(folder: Path) -> None:
+    command = [*SCRIPT, "info", "none.npy"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 1 and result.stdout == ""
+    assert result.stderr.startswith("pyg-basis: error: 'none.npy' is no file")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_ctrl_c_leaves_nothing(folder: Path) -> None:
+    np.save("points.npy", np.random.default_rng(0).normal(size=(500, 3)))
+    options = ["--output", "model.pt", "--max-iter", "100000", "--tol", "none"]
+    command = [*SCRIPT, "fit", "points.npy", *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            deadline = time.monotonic() + 300
+            while not any(folder.glob(".model.pt-*")):
+                assert time.monotonic() < deadline and process.poll() is None
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            _, error = process.communicate(timeout=300)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert error.endswith("pyg-basis: interrupted\n") and "Traceback" not in error
+    assert os.listdir(folder) == ["points.npy"]
