@@ -14,10 +14,14 @@ Examples, each a step on from the one before:
   pyg-basis info model.pt
 """
 NOTES = """\
-Points: .npy (mapped into memory, never read whole), .npz, .csv (with a header line),
-.parquet, or .pt (a tensor, or a PyG Data, whose edges are learned if there are some).
-Embeddings and labels: .npy (written block by block), .npz, .csv or .parquet.
-Models: .pt. Pictures: .png, .pdf or .svg.
+Points: .npy (mapped into memory, never read whole), .npz, .csv (with a header
+line), .parquet, or .pt (a tensor, or a PyG Data, whose edges are learned, if it
+has some). Embeddings and labels: .npy (written block by block), .npz, .csv or
+.parquet. Models: .pt. Pictures: .png, .pdf or .svg.
+
+Of a table a model takes the columns it was fitted on. Otherwise all columns are
+taken, of .parquet all of numbers. --labels names one of them, which is then no
+feature, or a file with one label a point.
 
 Exit status: 0 done, 1 the data or a file cannot be used, 2 wrong usage,
 130 interrupted.
@@ -27,6 +31,8 @@ COMMANDS = {
     "fit": (
         "points --output --labels --preset --key --columns --force",
         """Learn the spectral embedding of points, and of points that come later.
+
+Options that are given beside --preset come first.
 
 Examples:
   pyg-basis fit table.csv --columns x,y,z --output model.pt --seed 0
@@ -79,20 +85,12 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "file": (PATH, "a model, or points or an embedding"),
     "--output": (FILE | {"required": True}, "file to write"),
     "--key": ({"metavar": "NAME"}, "array to take from an .npz file of several"),
-    "--columns": (
-        {"metavar": "A,B,..."},
-        "columns to take from a .csv or .parquet file; by default those a model was "
-        "fitted on, else all (of .parquet: all of numbers)",
-    ),
+    "--columns": ({"metavar": "A,B,..."}, "columns to take from .csv or .parquet"),
     "--labels": (
         {"metavar": "COLUMN|FILE"},
-        "classes, for colors or for anchors that are chosen with them: a column, which "
-        "is then no feature, or a file with one label a point",
+        "classes, for colors or to choose anchors",
     ),
-    "--preset": (
-        {"metavar": "paper|official"},
-        "published settings, which need --labels; options beside it come first",
-    ),
+    "--preset": ({"metavar": "paper|official"}, "published settings; need --labels"),
     "--n-clusters": ({"type": int, "metavar": "INT"}, "unless --model has some"),
     "--model": (FILE, "take its embedding, and its clusters if it has some"),
     "--save-model": (FILE, "write embedding and clusters, for all that takes a model"),
@@ -117,15 +115,13 @@ def new_parser(command: str = "") -> Parser:
     has its options: the signatures of the estimators are slow to import."""
     style: Any = {"formatter_class": RawDescriptionHelpFormatter, "allow_abbrev": False}
     text = "Spectral embeddings, learned once and applied to any new point."
-    parser = Parser(description=text, epilog=f"{EXAMPLES}\n{NOTES}", **style)
-    parser.prog, version = "pyg-basis", f"pyg-basis {__version__}"
+    epilog, version = f"{EXAMPLES}\n{NOTES}", f"pyg-basis {__version__}"
+    parser = Parser(prog="pyg-basis", description=text, epilog=epilog, **style)
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (arguments, text) in COMMANDS.items():
-        summary = text.partition("\n")[0]
-        options = commands.add_parser(
-            name, help=summary, description=text, epilog=NOTES, **style
-        )
+        style |= {"help": text.splitlines()[0], "description": text, "epilog": NOTES}
+        options = commands.add_parser(name, **style)
         if name != command:
             continue
         required, _, optional = arguments.partition(" --")

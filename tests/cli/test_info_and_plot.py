@@ -38,12 +38,9 @@ def test_as_text(run: Run, model: Path, fitted: BASiS) -> None:
     assert result.status == 0 and result.err == ""
     rows = [line.split(None, 1) for line in result.out.splitlines() if " " in line]
     lines = {name: text.strip() for name, text in rows}
-    assert lines["kind"] == "embedding" and lines["n_iter"] == "5"
     assert lines["read_by"] == f"pyg_basis {__version__}"
-    assert lines["feature_names_in"] == lines["n_clusters"] == "none"
-    values = [float(value) for value in lines["eigenvalues"].split(", ")]
-    np.testing.assert_allclose(values, fitted.eigenvalues_, rtol=1e-5)
-    assert lines["laplacian"] == "rw" and lines["held_out"] == "False"
+    assert lines["n_clusters"] == "none" and lines["laplacian"] == "rw"
+    assert lines["eigenvalues"] == ", ".join(f"{v:.6g}" for v in fitted.eigenvalues_)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_help_of_the_commands(run: Run, command: str) -> None:
     result = run(command, "--help")
     assert result.status == 0
     assert len(examples(result.out)) >= 2
-    assert max(map(len, result.out.splitlines())) <= 86
+    assert max(map(len, result.out.splitlines())) <= 84
 
 
 @pytest.mark.parametrize(

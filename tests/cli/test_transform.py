@@ -39,7 +39,9 @@ def test_kinds_of_files(
     written = read(f"new{suffix}")
     # Text has double precision only.
     assert written.dtype == (np.float64 if suffix == ".csv" else expected.dtype)
-    assert np.array_equal(written.astype(expected.dtype), expected)
+    # pandas before 3.1 rounds the last bit of what it reads from text.
+    written = written.astype(expected.dtype)
+    assert np.allclose(written, expected, rtol=1e-15, atol=0)
 
 
 def test_half_precision_of_torch(
