@@ -125,7 +125,10 @@ def _read_table(path: Path) -> Any:
         if path.suffix.lower() == ".parquet":
             table = pd.read_parquet(path, engine="pyarrow")
         else:
-            table = pd.read_csv(path, index_col=False)
+            table = pd.read_csv(path)
+            # pandas takes cells that no name is left for as an index.
+            if not table.index.equals(pd.RangeIndex(len(table))):
+                raise ValueError("lines have more cells than the header line")
     except ValueError as error:
         raise ValueError(f"{str(path)!r} cannot be read as a table: {error}") from error
     names = table.columns.astype(str)

@@ -138,6 +138,7 @@ def test_bad_labels(
         ("bad.pt", "'bad.pt' cannot be mapped into memory: .pt must be"),
         ("bad.npz", "'bad.npz' is no .npz file"),
         ("bad.csv", "'bad.csv' cannot be read as a table"),
+        ("wide.csv", "'wide.csv' cannot be read as a table: lines have more cells"),
         ("bad.parquet", "'bad.parquet' cannot be read as a table"),
         ("two.npz", "--key=None is none of the arrays in 'two.npz': choose one of a"),
         ("points.npy --key a", "--key='a' is for .npz files, not for 'points.npy'"),
@@ -150,6 +151,7 @@ def test_what_holds_no_points(
     for suffix in ("npy", "pt", "npz", "parquet", "csv", "txt"):
         Path(f"bad.{suffix}").write_text("a,b\n1,2\n3,4,5\n")
     Path("bad.txt").rename("a.txt")
+    Path("wide.csv").write_text("a,b\n1,2,3\n4,5,6\n")
     np.save("vector.npy", np.zeros(3))
     np.save("empty.npy", np.zeros((0, 3)))
     np.save("text.npy", np.array([["a"]]))
