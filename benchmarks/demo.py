@@ -11,16 +11,25 @@ import argparse
 import sys
 from pathlib import Path
 
-import matplotlib
+if __name__ == "__main__":
+    # The packages of this checkout, instead of what is in this file's folder.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
 import torch
-from evaluation import MEASURES, FeatureSplit, exact_embedding, run_basis, run_exact
-from pictures import draw
-from results import markdown_table, write_results
-from siamese import siamese_features
 
+from benchmarks.data.siamese import siamese_features
+from benchmarks.lib.evaluation import (
+    MEASURES,
+    FeatureSplit,
+    exact_embedding,
+    run_estimator,
+    run_exact,
+)
+from benchmarks.lib.pictures import draw
+from benchmarks.lib.record import write_record
+from benchmarks.lib.tables import markdown_table
+from pyg_basis import BASiS
 from pyg_basis.datasets import digits
-
-matplotlib.use("Agg")
 
 # Some 50 digits of each kind are in the test part: 20 neighbours stay within.
 PARAMETERS = {
@@ -48,11 +57,10 @@ def main(arguments: list[str] | None = None) -> None:
         split, "digits", options.output, epochs=SIAMESE_EPOCHS
     )
     data = FeatureSplit(x_train, split.y_train, x_test, split.y_test)
-    exact, eigenvalues = exact_embedding(
-        x_test, PARAMETERS["n_components"], PARAMETERS["n_neighbors"]
-    )
+    exact, eigenvalues = exact_embedding(x_test, PARAMETERS["n_neighbors"])
     parameters = {**PARAMETERS, "max_iter": options.max_iter}
-    scores, basis, embedding = run_basis(data, exact, seed=0, **parameters)
+    basis = BASiS(random_state=0, **parameters)
+    scores, embedding = run_estimator(basis, data, exact, seed=0)
     rows = [
         {"method": "BASiS, each new digit by itself", **scores},
         {"method": "exact eigenvectors of all new digits", **run_exact(data, exact, 0)},
@@ -62,7 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
         options.output / "digits.png", data.y_test, basis, embedding, exact, eigenvalues
     )
     (options.output / "digits.md").write_text(text)
-    write_results(options.output / "digits.json", parameters, {"runs": rows}, [0])
+    write_record(options.output / "digits.json", parameters, {"runs": rows}, [0])
     basis.save(options.output / "digits_basis.pt")
     print(f"\n{text}")
     print("d_G: distance to the exact eigenspace; d_perp: columns off orthonormal.")

@@ -38,7 +38,7 @@ from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 from torch.nn import functional as F
 
 from pyg_basis import BASiS, BASiSClustering
-from pyg_basis.datasets import digits, load_images
+from pyg_basis.datasets import digits
 from pyg_basis.loader import ExactEmbedding
 from pyg_basis.metrics import (
     clustering_accuracy,
@@ -53,13 +53,14 @@ from pyg_basis.plot import plot_eigenvalues, plot_embedding, plot_loss
 # scikit-learn ships 1,797 handwritten digits of 8 x 8 pixels. All that follows works
 # for MNIST too, and takes longer: before Jupyter is started, set the environment
 # variable `PYG_BASIS_DATA` to a folder that holds `mnist.npz` (with the arrays
-# `x_train`, `y_train`, `x_test` and `y_test`). Or change one line:
-# `load_images("mnist")` in place of `digits()` downloads MNIST from OpenML.
+# `x_train`, `y_train`, `x_test` and `y_test`).
 
 # %%
 folder = os.environ.get("PYG_BASIS_DATA")
 if folder:
-    images, y, new_images, y_new = load_images("mnist", folder, progress=False)
+    with np.load(Path(folder) / "mnist.npz") as file:
+        names = ("x_train", "y_train", "x_test", "y_test")
+        images, y, new_images, y_new = (torch.from_numpy(file[name]) for name in names)
     batch_size = 2048
 else:
     images, y, new_images, y_new = digits()

@@ -3,7 +3,6 @@ r"""Toy sets, manifolds with known eigenfunctions, image sets and graphs."""
 from pyg_basis.datasets.digits import digits
 from pyg_basis.datasets.image_split import ImageSplit
 from pyg_basis.datasets.load_graph import load_graph
-from pyg_basis.datasets.load_images import load_images
 from pyg_basis.datasets.manifolds import (
     circle,
     circle_eigenfunctions,
@@ -28,7 +27,6 @@ __all__ = [
     "circles",
     "digits",
     "load_graph",
-    "load_images",
     "sphere",
     "sphere_eigenfunctions",
     "spirals",

@@ -1,7 +1,6 @@
 import json
 
-import demo
-
+from benchmarks import demo
 from pyg_basis import BASiS
 from pyg_basis.datasets import digits
 

@@ -2,8 +2,6 @@ from itertools import pairwise
 
 import torch
 
-from pyg_basis import BASiSLayer
-from pyg_basis.baselines._embedding_network import EmbeddingNetwork
 from pyg_basis.nn._default_network import HIDDEN_CHANNELS, HiddenLayers
 
 
@@ -18,10 +16,3 @@ def test_linear_layers_with_relu_whose_outputs_are_all_given() -> None:
     for layer, output in zip(network.layers, outputs, strict=True):
         expected = (expected @ layer.weight.T + layer.bias).relu()
         torch.testing.assert_close(output, expected)
-
-
-def test_all_methods_have_the_same() -> None:
-    layer = BASiSLayer(3, 2, num_anchors=10)
-    ours = [*layer.network.parameters(), *layer.readout.parameters()]
-    theirs = EmbeddingNetwork(3, 2).network.parameters()
-    assert [p.shape for p in ours] == [p.shape for p in theirs]

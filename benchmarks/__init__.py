@@ -1,0 +1,1 @@
+"""Experiments of pyg_basis: ``python -m benchmarks list`` names them."""

@@ -1,0 +1,69 @@
+"""The experiments of pyg_basis.
+
+python -m benchmarks list
+python -m benchmarks run NAME --help
+python -m benchmarks run NAME [its options]
+python -m benchmarks tables
+python -m benchmarks all --quick --data-root DIR
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from benchmarks.lib.pages import write_pages
+from benchmarks.registry import EXPERIMENTS, RESULTS, SCRATCH, add_data_options
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parse(arguments)
+    if options.command == "list":
+        for experiment in EXPERIMENTS.values():
+            print(f"{experiment.name:20} {experiment.about} ({experiment.duration})")
+    elif options.command == "run":
+        EXPERIMENTS[options.name].run(options.options)
+    elif options.command == "tables":
+        for experiment in EXPERIMENTS.values():
+            experiment.write_tables(RESULTS / experiment.name)
+        write_pages(RESULTS)
+    else:
+        run_all(options)
+
+
+def run_all(options: argparse.Namespace) -> None:
+    """Every smoke run in a process of its own; what fails is named at the end."""
+    failed = []
+    where = ["--cache-dir", options.cache_dir]
+    if options.data_root is not None:
+        where += ["--data-root", options.data_root]
+    for name, experiment in EXPERIMENTS.items():
+        print(f"\n=== {name}", flush=True)
+        command = [sys.executable, "-m", "benchmarks", "run", name, "--quick"]
+        command += where if experiment.needs_data else []
+        if subprocess.run(list(map(str, command))).returncode != 0:
+            failed.append(name)
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}")
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="what there is, and how long it takes")
+    run = commands.add_parser("run", help="one experiment", add_help=False)
+    run.add_argument("name", choices=EXPERIMENTS)
+    run.add_argument("options", nargs=argparse.REMAINDER)
+    commands.add_parser("tables", help="tables and pages anew, from the records")
+    smoke = commands.add_parser("all", help=f"a smoke run of each, to {SCRATCH}/")
+    smoke.add_argument("--quick", action="store_true", required=True)
+    add_data_options(smoke)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""Fig. 4: all measures against the number of neighbours, on MNIST.
+
+    python -m benchmarks run robustness --data-root DIR
+
+Every learned method of Table 1, with the learning rates found for 50 neighbours, and
+the Nyström extension of 10,000 points, on graphs of 5 to 100; each is measured against
+the exact eigenvectors of the test points' graph with as many. Writes
+robustness.json after every run; one that was broken off goes on where it stopped.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from benchmarks.data.image_features import load_features
+from benchmarks.experiments import table1
+from benchmarks.experiments.learning_rates import PATH as RATES
+from benchmarks.experiments.learning_rates import best_rates
+from benchmarks.experiments.table1_tables import LOW_IS_GOOD, Run, by_method, row
+from benchmarks.lib.evaluation import MEASURES, exact_embedding, run_estimator
+from benchmarks.lib.methods import (
+    DEFAULT_RATE,
+    LEARNED,
+    NEIGHBOR_BATCH,
+    TITLES,
+    for_so_many,
+    parameters_of,
+)
+from benchmarks.lib.record import read_results
+from benchmarks.lib.run_file import RunFile
+from benchmarks.lib.tables import grouped, markdown_table, mean_std
+from benchmarks.lib.tasks import run_tasks
+
+DATASET = "mnist"
+NEIGHBORS = (5, 10, 20, 35, 50, 100)
+SHOWN = [*LEARNED, "nystroem_sample"]
+# Of the training split of MNIST.
+NUM_POINTS = 60_000
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    methods = for_so_many(SHOWN, NUM_POINTS)
+    add("--methods", nargs="+", choices=methods, default=methods)
+    add("--neighbors", nargs="+", type=int, default=list(NEIGHBORS))
+    add("--rates", type=Path, default=RATES, help="that were found for each method")
+
+
+def main(options: argparse.Namespace) -> None:
+    file = RunFile.of(options, ("method", "n_neighbors", "seed"), dataset=DATASET)
+    where = options.data_root, options.cache_dir, options.quick
+    data = load_features(DATASET, *where)
+    rates = dict.fromkeys(options.methods, DEFAULT_RATE) | best_rates(
+        options.rates, DATASET, options.methods, data.checksum, options.quick
+    )
+    features = data.record()
+    tasks = [
+        (*key, rates[method], *where)
+        for seed in range(options.seeds)
+        for method in options.methods
+        for num_neighbors in options.neighbors
+        if not file.has(
+            key := (method, num_neighbors, seed),
+            parameters_of(estimator_of(*key, rates[method], options.quick), features),
+        )
+    ]
+    for task, scores in run_tasks(run_one, tasks, options.processes, "Fig. 4"):
+        estimator = estimator_of(*task[:4], options.quick)
+        file.add(task[:3], parameters_of(estimator, features), scores)
+    draw(file.runs()).savefig(options.output / "robustness.png", dpi=100)
+
+
+def estimator_of(
+    method: str, num_neighbors: int, seed: int, rate: float, quick: bool
+) -> Any:
+    changes: dict[str, Any] = {"n_neighbors": num_neighbors}
+    if method == "specnet2_neighbor":
+        # With the neighbors as many points as at the default number of them.
+        changes["batch_size"] = round(NEIGHBOR_BATCH * 50 / num_neighbors)
+    return table1.estimator_of(method, seed, rate, quick, **changes)
+
+
+def run_one(
+    method: str,
+    num_neighbors: int,
+    seed: int,
+    rate: float,
+    data_root: Path | None,
+    cache_dir: Path,
+    quick: bool,
+) -> dict[str, Any]:
+    """The measures of one method with one seed, on graphs of so many neighbours."""
+    data = load_features(DATASET, data_root, cache_dir, quick)
+    exact, _ = exact_embedding(data.x_test, num_neighbors)
+    estimator = estimator_of(method, num_neighbors, seed, rate, quick)
+    return run_estimator(estimator, data, exact, seed)[0]
+
+
+def draw(runs: list[Run]) -> Figure:
+    figure = Figure(figsize=(19, 3.8), layout="constrained")
+    panels = figure.subplots(1, 5)
+    for panel, (key, title) in zip(panels, MEASURES.items(), strict=True):
+        for method, of_method in by_method(runs).items():
+            counts = sorted({run["n_neighbors"] for run in of_method})
+            points = [
+                mean_std(r[key] for r in of_method if r["n_neighbors"] == count)
+                for count in counts
+            ]
+            means, deviations = zip(*points, strict=True)
+            panel.errorbar(
+                counts, means, deviations, label=TITLES[method], marker="o", ms=3
+            )
+        panel.set(title=title, xlabel="neighbors", xscale="log")
+        ticks = sorted({run["n_neighbors"] for run in runs})
+        panel.set_xticks(ticks, labels=ticks)
+        panel.minorticks_off()
+        if key in LOW_IS_GOOD:
+            panel.set_yscale("log")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=4,
+        frameon=False,
+    )
+    return figure
+
+
+def tables(folder: Path) -> dict[str, str]:
+    runs = sorted(
+        read_results(folder, "robustness")["runs"],
+        key=lambda run: (SHOWN.index(run["method"]), run["n_neighbors"]),
+    )
+    rows = [
+        {**row(method, group), "n_neighbors": str(count)}
+        for (method, count), group in grouped(runs, "method", "n_neighbors").items()
+    ]
+    columns = {"method": "method", "n_neighbors": "neighbours", "seeds": "seeds"}
+    return {"robustness": markdown_table(rows, {**columns, **MEASURES})}

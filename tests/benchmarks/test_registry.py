@@ -1,0 +1,85 @@
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks import __main__
+from benchmarks.lib.alone import ROOT
+from benchmarks.registry import EXPERIMENTS, RESULTS
+
+every = pytest.mark.parametrize("name", EXPERIMENTS)
+
+
+def test_every_module_that_measures_is_registered():
+    folder = ROOT / "benchmarks/experiments"
+    names = {p.stem for p in folder.glob("*.py") if "\ndef main(" in p.read_text()}
+    assert names == set(EXPERIMENTS)
+
+
+@every
+def test_committed_tables_are_those_of_the_records(name, tmp_path):
+    for record in (RESULTS / name).glob("*.json"):
+        (tmp_path / record.name).symlink_to(record)
+    EXPERIMENTS[name].write_tables(tmp_path)
+    made = {path.name: path.read_text() for path in tmp_path.glob("*.md")}
+    assert made == {
+        path.name: path.read_text() for path in RESULTS.glob(f"{name}/*.md")
+    }
+
+
+@every
+def test_smoke_runs_have_a_folder_and_a_seed_of_their_own(name):
+    options = EXPERIMENTS[name].parse(["--quick"])
+    assert options.output.parts == ("runs", "quick", name)
+    assert getattr(options, "seeds", 1) == 1
+    assert EXPERIMENTS[name].parse([]).output == RESULTS / name
+
+
+def test_what_is_asked_for_comes_before_what_smoke_runs_have():
+    options = EXPERIMENTS["scaling"].parse(["--quick", "--points", "7"])
+    assert options.points == [7] and options.limit == 60
+
+
+@pytest.mark.parametrize("option", ["--seeds", "--processes"])
+def test_counts_below_one_are_refused(option, capsys):
+    with pytest.raises(SystemExit):
+        EXPERIMENTS["joint"].parse([option, "0"])
+    assert f"{option} must be at least 1" in capsys.readouterr().err
+
+
+def test_list_names_each_with_its_time(capsys):
+    __main__.main(["list"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(EXPERIMENTS)
+    assert all(line.endswith(")") for line in lines)
+
+
+def test_run_shows_the_options_of_an_experiment(capsys):
+    with pytest.raises(SystemExit):
+        __main__.main(["run", "scaling", "--help"])
+    assert "--points" in capsys.readouterr().out
+
+
+def test_smoke_runs_of_all_name_those_that_fail(monkeypatch):
+    commands = []
+
+    def run(command):
+        commands.append(command[3:])
+        return subprocess.CompletedProcess(command, int("toys" in command))
+
+    monkeypatch.setattr(__main__.subprocess, "run", run)
+    with pytest.raises(SystemExit, match="failed: toys"):
+        __main__.main(["all", "--quick", "--data-root", "D"])
+    assert [command[1] for command in commands] == list(EXPERIMENTS)
+    assert commands[0][2:] == ["--quick", "--cache-dir", "cache", "--data-root", "D"]
+    with pytest.raises(SystemExit):
+        __main__.main(["all"])
+
+
+@pytest.mark.parametrize("script", ["run_all.py", "demo.py"])
+def test_scripts_run_from_any_folder(script, tmp_path):
+    command = [sys.executable, str(ROOT / "benchmarks" / script), "--help"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={"PATH": ""}, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "--output" in done.stdout, done.stderr
