@@ -41,7 +41,7 @@ test-slow: $(STAMP)
 
 # On scikit-learn's digits; each takes a graph of your own, see --help.
 examples: $(STAMP)
-	for script in gcn_with_basis_pe transformer_with_encodings cold_start lightning_module; do \
+	for script in gcn_with_basis_pe transformer_with_encodings cold_start lightning_module networkx_graph; do \
 	    $(ONE_THREAD) $(BIN)/python examples/$$script.py || exit 1; \
 	done
 
@@ -59,6 +59,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -25,14 +25,16 @@ from benchmarks.lib.evaluation import (
     run_estimator,
     run_exact,
 )
+from benchmarks.lib.exact import NORMALIZED
 from benchmarks.lib.pictures import draw
 from benchmarks.lib.record import write_record
 from benchmarks.lib.tables import markdown_table
 from pyg_basis import BASiS
 from pyg_basis.datasets import digits
 
-# Some 50 digits of each kind are in the test part: 20 neighbours stay within.
+# Some 50 digits of each kind are in the test part: 20 neighbors stay within.
 PARAMETERS = {
+    **NORMALIZED,
     "n_components": 10,
     "n_neighbors": 20,
     "batch_size": 512,

@@ -203,9 +203,9 @@ LIST = (
     Experiment(
         "step_cost",
         "what the parts of a training step cost, and other eigensolvers",
-        "15 minutes",
+        "3 minutes",
         needs_data=True,
-        quick=("--rounds", "2", "--check", "2"),
+        quick=("--rounds", "2"),
     ),
     Experiment(
         "gpu",

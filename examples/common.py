@@ -71,7 +71,7 @@ def neighborhood(data: Data, steps: int = 2) -> Tensor:
 
 def learn_basis(data: Data, seed: int, quick: bool = False) -> BASiS:
     """A model of the graph's eigenvectors, from what is known of a node."""
-    basis = BASiS(NUM_COLUMNS, laplacian="rw", drop_trivial=True, random_state=seed)
+    basis = BASiS(NUM_COLUMNS, random_state=seed)
     basis.set_params(batch_size=1024, max_iter=20 if quick else 150)
     return basis.fit(Data(x=neighborhood(data), edge_index=data.edge_index))
 

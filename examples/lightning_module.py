@@ -25,8 +25,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from pyg_basis import BASiSLayer
 from pyg_basis.datasets import digits
-from pyg_basis.loader import ExactEmbedding
 from pyg_basis.metrics import grassmann_distance
+from pyg_basis.reference import ExactEmbedding
 
 WIDTH, NUM_CLASSES = 16, 10
 K = NUM_CLASSES - 1
@@ -45,9 +45,7 @@ class SpectralClassifier(L.LightningModule):
             nn.Linear(in_channels, 64), nn.ReLU(), nn.Linear(64, WIDTH)
         )
         self.classifier = nn.Linear(WIDTH, NUM_CLASSES)
-        self.layer = BASiSLayer(
-            WIDTH, K, 80, num_neighbors=15, laplacian="rw", drop_trivial=True
-        )
+        self.layer = BASiSLayer(WIDTH, K, 80, num_neighbors=15)
         self.register_buffer("followed", torch.zeros(NUM_FOLLOWED, in_channels))
 
     def follow(self, x: Tensor) -> None:
@@ -101,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
     with torch.no_grad():
         features = loaded.encoder(images.x_test)
         predicted = loaded.classifier(features).argmax(dim=1)
-    exact = ExactEmbedding(K, 15, laplacian="rw", drop_trivial=True)(features)
+    exact = ExactEmbedding(K, 15)(features)
     figures = {
         "accuracy": float((predicted == images.y_test).float().mean()),
         "d_G to the exact eigenvectors": grassmann_distance(rows, exact.vectors),

@@ -34,13 +34,15 @@ def test_public_names() -> None:
     "folder",
     [
         "align",
+        "data",
         "datasets",
         "eigen",
         "estimators",
         "graph",
-        "loader",
         "metrics",
         "nn",
+        "readout",
+        "reference",
         "transforms",
     ],
 )

@@ -7,8 +7,8 @@ from torch import Tensor
 from benchmarks.baselines.baseline import Baseline
 from benchmarks.baselines.embedding_network import EmbeddingNetwork
 from benchmarks.baselines.training import draw, minimize
+from benchmarks.lib.exact import exact_space
 from pyg_basis.eigen import eigenpairs
-from pyg_basis.loader import ExactEmbedding
 
 WEIGHT_DECAY = 1e-6
 EIGENVECTOR_PENALTY = 1.0
@@ -54,7 +54,7 @@ class DiffusionNet(Baseline):
         return module, minimize(module.network, loss, self.max_iter, self.learning_rate)
 
     def _loss(self, module: EmbeddingNetwork, x: Tensor) -> Callable[[], Tensor]:
-        operator = ExactEmbedding(self.n_components, self.n_neighbors).operator(x)
+        operator = exact_space(self.n_components, self.n_neighbors).operator(x)
         pairs = eigenpairs(operator, self.n_components)
         vectors, values = pairs.vectors.to(x), pairs.values.to(x)
         target = vectors * (len(x) ** 0.5 / vectors.norm(dim=0))

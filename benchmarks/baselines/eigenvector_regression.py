@@ -7,7 +7,7 @@ from torch import Tensor
 from benchmarks.baselines.baseline import Baseline
 from benchmarks.baselines.embedding_network import EmbeddingNetwork
 from benchmarks.baselines.training import LAST_SAMPLE, draw, minimize
-from pyg_basis.loader import ExactEmbedding
+from benchmarks.lib.exact import exact_space
 from pyg_basis.nn import DegreeExtension
 
 
@@ -43,7 +43,7 @@ class EigenvectorRegression(Baseline):
     ) -> tuple[EmbeddingNetwork, list[float]]:
         kind = _WithDegree if self.extend_degree else EmbeddingNetwork
         module = kind(x.size(1), self.n_components)
-        space = ExactEmbedding(self.n_components, self.n_neighbors)
+        space = exact_space(self.n_components, self.n_neighbors)
         exact = space(x)
         target = exact.vectors
         if isinstance(module, _WithDegree):

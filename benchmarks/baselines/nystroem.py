@@ -8,8 +8,8 @@ from torch import Tensor
 
 from benchmarks.baselines.baseline import Baseline
 from benchmarks.baselines.training import draw
+from benchmarks.lib.exact import exact_space
 from pyg_basis.graph import knn_graph
-from pyg_basis.loader import ExactEmbedding
 
 # Share of an eigenvector that its neighbors' average keeps, below which the rest is
 # rounding.
@@ -56,9 +56,7 @@ class NystroemEmbedding(Baseline):
     ) -> tuple[Callable[[Tensor], Tensor], list[float]]:
         if self.sample_size is not None and self.sample_size < len(x):
             x = x[draw(len(x), self.sample_size, generator)]
-        space = ExactEmbedding(
-            self.n_components, self.n_neighbors, laplacian=self.laplacian
-        )
+        space = exact_space(self.n_components, self.n_neighbors, self.laplacian)
         exact = space(x)
         graph = knn_graph(x, self.n_neighbors)
         self._radii = graph.edge_distance.view(len(x), -1)[:, -1].to(x)

@@ -10,7 +10,7 @@ from torch import Tensor
 from benchmarks.baselines.baseline import BatchBaseline
 from benchmarks.baselines.embedding_network import EmbeddingNetwork
 from benchmarks.baselines.training import batch_laplacian, draw
-from pyg_basis.loader import ExactEmbedding
+from benchmarks.lib.exact import exact_space
 
 
 @dataclass(eq=False, repr=False)
@@ -64,7 +64,7 @@ class SpecNet2(BatchBaseline):
     def _neighbor(
         self, module: EmbeddingNetwork, x: Tensor, generator: torch.Generator
     ) -> Callable[[], Tensor]:
-        space = ExactEmbedding(self.n_components, self.n_neighbors)
+        space = exact_space(self.n_components, self.n_neighbors)
         parts = space.operator(x).symmetric()
         arrays = (parts.values(), parts.col_indices(), parts.crow_indices())
         graph = scipy.sparse.csr_array(tuple(array.numpy() for array in arrays))

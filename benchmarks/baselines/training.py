@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from pyg_basis.graph import Landmarks, Laplacian, neighbor_laplacian
+from pyg_basis.graph import Laplacian, affinity, knn_graph, laplacian
 
 # Points that the last step, after the training, is made on.
 LAST_SAMPLE = 10_000
@@ -29,7 +29,8 @@ def draw(num_points: int, size: int, generator: torch.Generator) -> Tensor:
 def batch_laplacian(x: Tensor, num_neighbors: int) -> Laplacian:
     r"""The normalized Laplacian of the graph of a batch :obj:`x [m, d]`, in the
     precision of the network."""
-    operator = neighbor_laplacian(Landmarks(x[:1]), x[1:], num_neighbors)
+    graph = affinity(knn_graph(x.double(), num_neighbors))
+    operator = laplacian(graph, "sym")
     return Laplacian(operator.matrix.to(x.dtype), "sym", operator.degree.to(x.dtype))
 
 

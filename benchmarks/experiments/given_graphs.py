@@ -3,7 +3,7 @@ targets, and nodes that come later. For the experiment
 positional_encoding.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,22 +17,20 @@ from benchmarks.experiments.exact_encodings import CHANGES, Figures, movement
 from pyg_basis import BASiS
 from pyg_basis.align import LeastSquares
 from pyg_basis.graph import GivenGraph
-from pyg_basis.loader import ExactEmbedding, SampledGraph
-from pyg_basis.loader.sampled_graph import connected_share
 from pyg_basis.metrics import grassmann_distance
+from pyg_basis.reference import CoarsenedGraph, ExactEmbedding
 from pyg_basis.transforms import AddBASiSPE
 
 K = 8
-SPACE = ExactEmbedding(K, laplacian="rw", drop_trivial=True)
+SPACE = ExactEmbedding(K, laplacian="rw", drop_first=True)
 SAMPLE_SIZES = (512, 2048, 4096)
 NUM_SAMPLES = 20
-# Nodes of the reference set, and eigenvectors beyond the first that alignments to it
-# draw on: what BASiS does by default.
-REFERENCE = (10_000, 6)
+# Nodes of the reference set, as BASiS has them by default.
+REFERENCE_SIZE = 10_000
 SETTINGS: dict[str, Any] = {
     "n_components": K,
     "laplacian": "rw",
-    "drop_trivial": True,
+    "drop_first": True,
     "batch_size": 1024,
     "tol": None,
 }
@@ -43,33 +41,29 @@ def largest_component(graph: Data) -> Data:
     return LargestConnectedComponents()(graph)
 
 
-def samples(
-    graph: Data, operator: Literal["induced", "coarsened"], size: int, seed: int
-) -> Figures:
-    """How far the eigenvectors of a sample, and the mean of aligned ones, are from
-    those of the whole graph, and how connected it is by its own edges."""
+def samples(graph: Data, size: int, seed: int) -> Figures:
+    """How far the eigenvectors of a coarsened sample, and the mean of aligned ones, are
+    from those of the whole graph."""
     given = GivenGraph.from_data(largest_component(graph))
     exact = SPACE.rows_of(given.laplacian("rw")).vectors
-    reference = SampledGraph.from_graph(
-        given, SPACE, LeastSquares(), operator, size // 4, *REFERENCE, seed
+    reference = CoarsenedGraph.from_graph(
+        given, SPACE, LeastSquares(), REFERENCE_SIZE, seed
     )
     total = torch.zeros(given.num_nodes, K, dtype=torch.float64)
     count = torch.zeros(given.num_nodes, 1)
     distances = []
     rng = np.random.default_rng(seed)
     for number in range(NUM_SAMPLES):
-        drawn = rng.choice(given.num_nodes, size - reference.num_fixed, replace=False)
-        batch = reference.targets(drawn, number)
-        distances.append(grassmann_distance(batch.y, exact[batch.node]))
-        total[batch.node] += batch.y
-        count[batch.node] += 1
+        drawn = rng.choice(given.num_nodes, size, replace=False)
+        rows = reference.targets(drawn, number).y
+        distances.append(grassmann_distance(rows, exact[drawn]))
+        total[drawn] += rows
+        count[drawn] += 1
     seen = count[:, 0] > 0
     mean = total[seen] / count[seen]
     return {
         "nodes": given.num_nodes,
-        "batch_operator": operator,
         "size": size,
-        "connected": connected_share(given, size, seed),
         "distance": float(np.mean(distances)),
         "distance_of_mean": grassmann_distance(mean, exact[seen]),
     }
@@ -147,7 +141,7 @@ def neighbor_mean(
     later: NDArray[np.int64],
     known: NDArray[np.float64],
 ) -> Tensor:
-    """The mean of the exact rows of the neighbours that were there before; 0 for nodes
+    """The mean of the exact rows of the neighbors that were there before; 0 for nodes
     that have none."""
     weight = given.weight[later][:, before]
     total = np.asarray(weight.sum(axis=1))

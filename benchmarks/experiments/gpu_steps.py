@@ -16,8 +16,9 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from benchmarks.data.feature_sets import FeatureSet
+from benchmarks.lib.exact import NORMALIZED
 from pyg_basis import BASiSLayer
-from pyg_basis.loader import AnchorLoader
+from pyg_basis.data import AnchorLoader
 
 NUM_ANCHORS = 250
 # Nodes whose degrees the layers learn, at most.
@@ -49,6 +50,7 @@ def compared(
         num_eigenvectors,
         num_anchors=NUM_ANCHORS,
         num_neighbors=num_neighbors,
+        **NORMALIZED,
     )
     layer.init_reference(x[:NUM_SAMPLED], reference_size=min(size, NUM_SAMPLED))
     threads = torch.get_num_threads()
@@ -104,7 +106,7 @@ def steps_of(
     """Training as BASiS does it, step by step."""
     optimizer = torch.optim.Adam(layer.parameters(), lr=1e-3)
     layer.train()
-    for batch in AnchorLoader(x, layer.anchor_reference(), size, num_steps):
+    for batch in AnchorLoader(x, layer.reference, size, num_steps):
         loss = layer.loss(batch)
         optimizer.zero_grad()
         loss.backward()

@@ -100,7 +100,7 @@ class Joint:
                 num_anchors=settings["anchors"],
                 num_neighbors=settings["neighbors"],
                 laplacian="rw",
-                drop_trivial=True,
+                drop_first=True,
             )
         self.not_aligned = copy.deepcopy(self.layer)
         self.reference = self.images[self.draw(settings["size"])]

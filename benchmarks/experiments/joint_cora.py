@@ -58,10 +58,10 @@ SETTINGS: dict[str, Any] = {
     "num_anchors": 100,
     "num_neighbors": 20,
     "laplacian": "rw",
-    "drop_trivial": True,
+    "drop_first": True,
     "layer_learning_rate": 1e-3,
 }
-OF_THE_LAYER = ("num_anchors", "num_neighbors", "laplacian", "drop_trivial")
+OF_THE_LAYER = ("num_anchors", "num_neighbors", "laplacian", "drop_first")
 
 
 def main(options: argparse.Namespace) -> None:

@@ -26,11 +26,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from benchmarks.lib.exact import WALK, exact_space
 from benchmarks.lib.record import read_results, save
 from benchmarks.lib.tables import format_mean_std, grouped, markdown_table
 from pyg_basis import BASiSLayer
+from pyg_basis.algorithm import fix_reference, update_reference
 from pyg_basis.align import LeastSquares, MomentPreserving
-from pyg_basis.loader import ExactEmbedding, MovingReference
+from pyg_basis.reference import ExactEmbedding, Reference
 
 Run = dict[str, Any]
 
@@ -108,7 +110,7 @@ def turned(x: Tensor, rotation: Tensor) -> Tensor:
 
 
 def embedding_of(num_eigenvectors: int) -> ExactEmbedding:
-    return ExactEmbedding(num_eigenvectors, NUM_NEIGHBORS, laplacian="rw")
+    return exact_space(num_eigenvectors, NUM_NEIGHBORS, "rw")
 
 
 def spectrum(x: Tensor) -> dict[str, Any]:
@@ -120,8 +122,8 @@ def spectrum(x: Tensor) -> dict[str, Any]:
 class Chain:
     """A reference that is updated again and again, and how far it has come."""
 
-    def __init__(self, first: MovingReference, alignment: str, momentum: float) -> None:
-        self.moving = first
+    def __init__(self, first: Reference, alignment: str, momentum: float) -> None:
+        self.reference = first
         self.alignment, self.momentum = alignment, momentum
         self.start = torch.empty_like(first.rows)  # in the order of the nodes
         self.start[first.nodes] = first.rows
@@ -132,8 +134,8 @@ class Chain:
         """How much the anchors' rows differ from the first ones now."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is lost is counted here
-            self.moving, movement = self.moving.updated(
-                x, ALIGNERS[self.alignment], self.momentum
+            self.reference, movement = update_reference(
+                self.reference, x, ALIGNERS[self.alignment], self.momentum
             )
         now, start = self.rows()
         change = float((now - start).norm() / start.norm())
@@ -146,8 +148,8 @@ class Chain:
 
     def rows(self) -> tuple[Tensor, Tensor]:
         """Rows of the present anchors, now and at the start, without the constant."""
-        nodes = self.moving.nodes[:NUM_ANCHORS]
-        return self.moving.reference.rows[:, 1:], self.start[nodes, 1:]
+        nodes = self.reference.nodes[:NUM_ANCHORS]
+        return self.reference.anchor_rows[:, 1:], self.start[nodes, 1:]
 
     def norm_left(self) -> float:
         now, start = self.rows()
@@ -156,9 +158,8 @@ class Chain:
 
 def drift(motion: str, seed: int, num_updates: int) -> list[Run]:
     x = blobs(NUM_NODES, seed)
-    first = MovingReference.from_sample(
-        x, NUM_ANCHORS, embedding_of(NUM_BLOBS), reference_size=NUM_NODES, seed=seed
-    )
+    embedding = embedding_of(NUM_BLOBS)
+    first, _ = fix_reference(x, NUM_ANCHORS, embedding, seed=seed)
     chains = [Chain(first, *chain) for chain in CHAINS[motion]]
     curves: list[list[tuple[int, float]]] = [[] for _ in chains]
     drawn = set(np.geomspace(1, num_updates, 62).round().astype(int).tolist())
@@ -197,7 +198,7 @@ def cost(size: int, repeats: int) -> dict[str, Any]:
     """Milliseconds of a training step, with an update of the reference and without."""
     points = blobs(size + 20_000, seed=0)
     sample, others = points[:size], points[size:]
-    layer = BASiSLayer(DIMENSION, NUM_BLOBS, laplacian="rw")
+    layer = BASiSLayer(DIMENSION, NUM_BLOBS, **WALK)
     layer.init_reference(sample, reference_size=size)
     optimizer = torch.optim.Adam(layer.parameters(), lr=1e-3)
     generator = torch.Generator().manual_seed(0)

@@ -39,6 +39,7 @@ from benchmarks.lib.evaluation import (
     run_exact,
     score,
 )
+from benchmarks.lib.exact import NORMALIZED
 from benchmarks.lib.methods import NUM_COMPONENTS, SETTINGS
 from benchmarks.lib.own_memory import OwnMemory
 from benchmarks.lib.record import read_results
@@ -195,7 +196,7 @@ FEW, FEW_EPOCHS = {"max_iter": 20}, {"n_epochs": 20}
 ITSELF = "fitted to the test points themselves"
 OTHER_AIM = "does not aim at eigenvectors"
 PEERS = {
-    "BASiS": Peer("pyg_basis", "BASiS", "pyg-basis", COLUMNS, FEW),
+    "BASiS": Peer("pyg_basis", "BASiS", "pyg-basis", {**COLUMNS, **NORMALIZED}, FEW),
     "our SpectralNet": Peer(
         "benchmarks.baselines", "SpectralNet", "pyg-basis", COLUMNS, FEW
     ),
@@ -230,7 +231,7 @@ PEERS = {
         {"n_clusters": NUM_COMPONENTS},
         {"spectral_epochs": 1},
         PublishedSpectralNet,
-        remark="trained for the Laplacian that is not normalised",
+        remark="trained for the Laplacian that is not normalized",
     ),
     "ParametricUMAP": Peer(
         "umap.parametric_umap",

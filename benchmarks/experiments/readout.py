@@ -1,6 +1,5 @@
 r"""The read-out, the regression that it replaced, and Nyström.
 
-    git worktree add OLD e31ad85
     python -m benchmarks run readout --before OLD --data-root DIR
 
 Default fits, apart from the Laplacian, the number of columns and of neighbors: siamese
@@ -54,6 +53,7 @@ from benchmarks.data.image_features import load_features
 from benchmarks.data.load_images import load_images
 from benchmarks.lib.alone import ROOT, run_alone
 from benchmarks.lib.evaluation import FeatureSplit, score
+from benchmarks.lib.exact import exact_space
 from benchmarks.lib.methods import NUM_COMPONENTS
 from benchmarks.lib.record import read_results
 from benchmarks.lib.run_file import RunFile
@@ -67,8 +67,8 @@ from pyg_basis.datasets import (
     sphere_eigenfunctions,
 )
 from pyg_basis.graph import GivenGraph
-from pyg_basis.loader import ExactEmbedding, WholeGraph
 from pyg_basis.metrics import grassmann_distance, orthogonality
+from pyg_basis.reference import WholeGraph
 
 METHODS = ("before", "now", "nystroem", "regression")
 BASIS_AND_NYSTROEM = ("before", "now", "nystroem")
@@ -185,8 +185,8 @@ def measured(
             columns, n_neighbors=neighbors, extend_degree=True, random_state=seed
         )
         return fitted(regression, case)
-    changes = {"max_iter": 5} if quick else {}
-    estimator = BASiS(**case.settings, **changes, random_state=seed)
+    changes: Settings = {"max_iter": 5} if quick else {}
+    estimator = BASiS(**case.settings, drop_first=False, **changes, random_state=seed)
     result = fitted(estimator, case)
     if method == "before":
         return result
@@ -257,7 +257,7 @@ def eigenvalue_errors(estimator: BASiS, case: Case, seed: int) -> dict[str, floa
     if isinstance(case.x, Data):
         return {}  # they are the exact ones, which the training needs
     neighbors = case.settings["n_neighbors"]
-    embedding = ExactEmbedding(k, neighbors, laplacian=laplacian)
+    embedding = exact_space(k, neighbors, laplacian)
     drawn = samples(case.x, seed)[: 1 + NUM_SAMPLES]
     other, *more = (embedding(x).values for x in drawn)
     mean = torch.stack(more or [other]).mean(dim=0)
@@ -276,7 +276,7 @@ def settings_of(num_columns: int, laplacian: str, num_neighbors: int = 50) -> Se
 
 
 def images(x: Tensor, x_new: Tensor, laplacian: str, num_columns: int) -> Case:
-    exact = ExactEmbedding(NUM_COMPONENTS, 50, laplacian=laplacian)(x_new)
+    exact = exact_space(NUM_COMPONENTS, 50, laplacian)(x_new)
     degree = exact.degree if laplacian == "sym" else None
     return Case(x, x_new, exact.vectors, settings_of(num_columns, laplacian), degree)
 
@@ -324,10 +324,10 @@ def of_torus(seed: int, source: Source) -> Case:
 def pages(seed: int, source: Source) -> Case:
     graph = load_graph("facebook", source.data_root, source.cache_dir)
     whole = WholeGraph.from_graph(
-        GivenGraph.from_data(graph), ExactEmbedding(NUM_COMPONENTS, laplacian="rw")
+        GivenGraph.from_data(graph), exact_space(NUM_COMPONENTS, laplacian="rw")
     )
     settings = {"n_components": NUM_COMPONENTS, "laplacian": "rw"}
-    return Case(graph, graph.x, whole.rows.vectors, settings)
+    return Case(graph, graph.x, whole.rows, settings)
 
 
 def manifold(x: Tensor, x_new: Tensor, exact: Tensor, num_neighbors: int) -> Case:

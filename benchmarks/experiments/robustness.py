@@ -1,8 +1,8 @@
-"""Fig. 4: all measures against the number of neighbours, on MNIST.
+"""Fig. 4: all measures against the number of neighbors, on MNIST.
 
     python -m benchmarks run robustness --data-root DIR
 
-Every learned method of Table 1, with the learning rates found for 50 neighbours, and
+Every learned method of Table 1, with the learning rates found for 50 neighbors, and
 the Nyström extension of 10,000 points, on graphs of 5 to 100; each is measured against
 the exact eigenvectors of the test points' graph with as many. Writes
 robustness.json after every run; one that was broken off goes on where it stopped.
@@ -91,7 +91,7 @@ def run_one(
     cache_dir: Path,
     quick: bool,
 ) -> dict[str, Any]:
-    """The measures of one method with one seed, on graphs of so many neighbours."""
+    """The measures of one method with one seed, on graphs of so many neighbors."""
     data = load_features(DATASET, data_root, cache_dir, quick)
     exact, _ = exact_embedding(data.x_test, num_neighbors)
     estimator = estimator_of(method, num_neighbors, seed, rate, quick)
@@ -136,5 +136,5 @@ def tables(folder: Path) -> dict[str, str]:
         {**row(method, group), "n_neighbors": str(count)}
         for (method, count), group in grouped(runs, "method", "n_neighbors").items()
     ]
-    columns = {"method": "method", "n_neighbors": "neighbours", "seeds": "seeds"}
+    columns = {"method": "method", "n_neighbors": "neighbors", "seeds": "seeds"}
     return {"robustness": markdown_table(rows, {**columns, **MEASURES})}

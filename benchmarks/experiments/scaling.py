@@ -24,12 +24,12 @@ from matplotlib.figure import Figure
 
 from benchmarks.baselines import NystroemEmbedding
 from benchmarks.lib.alone import run_alone
+from benchmarks.lib.exact import WALK, exact_space
 from benchmarks.lib.own_memory import OwnMemory
 from benchmarks.lib.record import read_results, save
 from benchmarks.lib.tables import grouped, markdown_table, over_runs
 from pyg_basis import BASiS
 from pyg_basis.datasets import sphere, sphere_eigenfunctions
-from pyg_basis.loader import ExactEmbedding
 from pyg_basis.metrics import grassmann_distance
 
 DIMENSION = 16
@@ -107,9 +107,7 @@ def measured(method: str, path: str, seed: int) -> Run:
 
 
 def basis(points: np.ndarray, seed: int) -> Run:
-    model = BASiS(
-        NUM_COLUMNS, n_neighbors=NUM_NEIGHBORS, laplacian="rw", random_state=seed
-    )
+    model = BASiS(NUM_COLUMNS, n_neighbors=NUM_NEIGHBORS, random_state=seed, **WALK)
     start = time.perf_counter()
     model.fit(points)
     seconds = time.perf_counter() - start
@@ -141,7 +139,7 @@ def harmonics_of(points: np.ndarray) -> torch.Tensor:
 
 def exact(points: np.ndarray) -> Run:
     start = time.perf_counter()
-    embedding = ExactEmbedding(NUM_COLUMNS, num_neighbors=NUM_NEIGHBORS, laplacian="rw")
+    embedding = exact_space(NUM_COLUMNS, NUM_NEIGHBORS, "rw")
     vectors = embedding(torch.from_numpy(np.array(points))).vectors
     return at_the_points(vectors, points, time.perf_counter() - start)
 

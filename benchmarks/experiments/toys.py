@@ -17,13 +17,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from benchmarks.lib.exact import NORMALIZED, exact_space
 from benchmarks.lib.pictures import display_map
 from benchmarks.lib.record import read_results, save
 from benchmarks.lib.tables import grouped, markdown_table, over_runs
 from pyg_basis import BASiS, BASiSClustering
 from pyg_basis.align import fit_affine
 from pyg_basis.datasets import TOYS
-from pyg_basis.loader import ExactEmbedding
 from pyg_basis.metrics import (
     clustering_accuracy,
     grassmann_distance,
@@ -83,6 +83,7 @@ def fit_and_measure(
             n_neighbors=settings["n_neighbors"],
             max_iter=settings["max_iter"],
             random_state=seed,
+            **NORMALIZED,
         ),
         random_state=seed,
     )
@@ -91,7 +92,7 @@ def fit_and_measure(
     seconds = time.process_time() - start
 
     found = model.predict(x[num_train:])
-    exact = ExactEmbedding(num_clusters, settings["n_neighbors"])(x).vectors
+    exact = exact_space(num_clusters, settings["n_neighbors"])(x).vectors
     return model, {
         "clusters": num_clusters,
         "nmi": normalized_mutual_information(y[num_train:], found, average="max"),
@@ -145,7 +146,8 @@ def draw_alignment(model: BASiSClustering, settings: Settings) -> Figure:
     x = TOYS[ALIGNED_SET](settings["num_points"], seed=0)[0][: settings["num_train"]]
     num_others = settings["batch_size"] - layer.num_anchors
     clusters = model.predict(layer.anchors)
-    reference = layer.reference[:, 1:3]  # the first column is constant in every batch
+    # The first column is constant in every batch.
+    reference = layer.reference.anchor_rows[:, 1:3]
     shades = mpl.colormaps["Greys"](np.linspace(0.3, 0.8, NUM_DRAWN_BATCHES))
     distances: dict[str, list[float]] = {"before": [], "after": []}
 
@@ -190,7 +192,7 @@ def draw_eigenvectors(fitted: Models, runs: list[Run], settings: Settings) -> Fi
     for column, (name, model) in enumerate(fitted.items()):
         x = TOYS[name](settings["num_points"], seed=0)[0]
         learned = model.basis_.transform(x)
-        exact = ExactEmbedding(model.n_clusters, settings["n_neighbors"])(x).vectors
+        exact = exact_space(model.n_clusters, settings["n_neighbors"])(x).vectors
         learned = fit_affine(learned, exact, "orthogonal").apply(learned)
         clusters = model.predict(x)
         view = display_map(exact, clusters)

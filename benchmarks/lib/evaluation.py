@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from pyg_basis.loader import ExactEmbedding
+from benchmarks.lib.exact import exact_space
 from pyg_basis.metrics import (
     clustering_accuracy,
     grassmann_distance,
@@ -60,7 +60,7 @@ def exact_embedding(
 ) -> tuple[Tensor, Tensor]:
     """The first eigenvectors of the points' own graph, which embeddings are measured
     against, and their eigenvalues with one more, which shows the gap."""
-    rows = ExactEmbedding(num_eigenvectors + 1, num_neighbors=num_neighbors)(x)
+    rows = exact_space(num_eigenvectors + 1, num_neighbors)(x)
     return rows.vectors[:, :num_eigenvectors], rows.values
 
 

@@ -13,6 +13,7 @@ from benchmarks.baselines import (
     SpecNet2,
     SpectralNet,
 )
+from benchmarks.lib.exact import NORMALIZED
 from pyg_basis import BASiS
 from pyg_basis.estimators import preset
 
@@ -20,7 +21,7 @@ NUM_COMPONENTS = 10
 DEFAULT_RATE = 1e-3
 # Of the batches' default size, as many as BASiS has; the published settings have more.
 SETTINGS = {"n_neighbors": 50, "max_iter": 300}
-# With their neighbours about as many points as the others' batches hold.
+# With their neighbors about as many points as the others' batches hold.
 NEIGHBOR_BATCH = 64
 
 
@@ -63,10 +64,10 @@ def parameters_of(estimator: Any, features: Mapping[str, str]) -> dict[str, Any]
 
 
 METHODS = {
-    "basis": Method("BASiS", BASiS, {}),
+    "basis": Method("BASiS", BASiS, NORMALIZED),
     # Coarser: what BASiSClustering does by default.
     "basis_coarse": Method(
-        "BASiS, reference of one batch", BASiS, {"reference_size": None}
+        "BASiS, reference of one batch", BASiS, {**NORMALIZED, "reference_size": None}
     ),
     "basis_paper": Method(
         "BASiS, settings of the paper",

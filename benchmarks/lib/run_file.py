@@ -13,6 +13,15 @@ from benchmarks.lib.record import plain, read_record, write_record
 
 Run = dict[str, Any]
 
+# What parameters of BASiS were called in earlier records, and what those that a record
+# does not name had been.
+RENAMED = {
+    "anchors": "anchor_method",
+    "drop_trivial": "drop_first",
+    "n_workers": "num_workers",
+}
+FORMER_DEFAULTS = {"laplacian": "sym", "drop_first": False, "graph_targets": "auto"}
+
 
 class RunFile:
     """Runs by their keys, such as method and seed. Each also records the parameters it
@@ -69,8 +78,11 @@ class RunFile:
 
 
 def was_made_with(run: Run, parameters: Mapping[str, Any]) -> bool:
-    """Whether a run records all of these parameters. What it records beyond them are
-    options that a method had in the past, and only ever at their default."""
+    """Whether a run records all of these parameters, by their present or former names.
+    What it records beyond them are options that a method had in the past, and only ever
+    at their default."""
     recorded = run.get("parameters", {})
+    former = {new: recorded[old] for old, new in RENAMED.items() if old in recorded}
+    recorded = {**FORMER_DEFAULTS, **former, **recorded}
     wanted: dict[str, Any] = plain(parameters)
     return all(name in recorded and recorded[name] == wanted[name] for name in wanted)

@@ -19,7 +19,7 @@ from pyg_basis.estimators._checkpoint import FORMAT
 from pyg_basis.estimators._graph_training import given_edges
 from pyg_basis.estimators._parameters import check_parameters, check_values, count
 from pyg_basis.estimators._source import BLOCK_ROWS
-from pyg_basis.estimators.basis_clustering import default_basis
+from pyg_basis.estimators.basis_clustering import default_basis, fitted_clustering
 from pyg_basis.plot import plot_eigenvalues, plot_embedding, plot_loss
 
 
@@ -91,14 +91,14 @@ def cluster(arguments: Namespace) -> None:
             embedding = np.concatenate([basis.transform(block) for block in blocks])
             kmeans = KMeans(**{"n_init": BASiSClustering().n_init, **settings})
             labels = iter([kmeans.fit_predict(embedding)])
-            clustering = files.fitted_clustering(basis, kmeans)
+            clustering = fitted_clustering(basis, kmeans)
         else:
             blocks = points.finite_blocks("cluster", arguments.quiet)
             labels = map(clustering.predict, blocks)
         num_rows = len(points.rows)
         files.write_rows(new_labels, "cluster", labels, num_rows, ["cluster"])
         if new_model is not None:
-            files.write_clustering(clustering, new_model)
+            clustering.save(new_model)
 
 
 def info(arguments: Namespace) -> None:

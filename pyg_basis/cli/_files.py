@@ -6,20 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from sklearn.cluster import KMeans
 
 from pyg_basis import BASiS, BASiSClustering
 from pyg_basis._atomic_file import atomic_file
-from pyg_basis.estimators._checkpoint import FORMAT
-from pyg_basis.estimators._estimator_file import read_file, write_file
-from pyg_basis.loader._open_features import open_mapped
+from pyg_basis.data._open_features import open_mapped
+from pyg_basis.estimators._checkpoint import read_centers
 
 TABLES = {".csv": ["pandas"], ".parquet": ["pandas", "pyarrow"]}  # and what they need
 ROWS = (".npy", ".npz", *TABLES)
 MODELS = (".pt",)
 PICTURES = (".png", ".pdf", ".svg")
-CENTERS = "cluster_centers"  # beside what BASiS.save writes
 
 
 def existing_file(path: Path, kinds: Collection[str]) -> None:
@@ -95,26 +91,7 @@ def is_model(path: Path) -> bool:
 def read_model(path: Path) -> tuple[BASiS, BASiSClustering | None]:
     """The embedding in a file, and the clusters in it, where some were saved."""
     existing_file(path, MODELS)
-    basis = BASiS.load(path)
-    centers = read_file(BASiS, path, FORMAT).get(CENTERS)
-    if centers is None:
-        return basis, None
-    # Centers are their own clusters; fitting them sets up all that predict needs.
-    kmeans = KMeans(len(centers), init=centers.numpy(), n_init=1).fit(centers)
-    kmeans.cluster_centers_ = centers.numpy()  # as they were: the fit rounds them
-    return basis, fitted_clustering(basis, kmeans)
-
-
-def fitted_clustering(basis: BASiS, kmeans: KMeans) -> BASiSClustering:
-    """The clustering of an embedding and of clusters that were found in it."""
-    clustering = BASiSClustering(kmeans.n_clusters)
-    clustering.basis_, clustering.kmeans_ = basis, kmeans
-    return clustering
-
-
-def write_clustering(clustering: BASiSClustering, path: Path) -> None:
-    """Writes the embedding as :meth:`BASiS.save` does, with the centers beside it, so
-    that what reads an embedding reads this file too."""
-    clustering.basis_.save(path)
-    centers = torch.from_numpy(clustering.kmeans_.cluster_centers_)
-    write_file({**read_file(BASiS, path, FORMAT), CENTERS: centers}, path)
+    if read_centers(path) is None:
+        return BASiS.load(path), None
+    clustering = BASiSClustering.load(path)
+    return clustering.basis_, clustering

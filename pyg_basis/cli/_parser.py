@@ -7,10 +7,10 @@ from pyg_basis import __version__
 EXAMPLES = """\
 Examples, each a step on from the one before:
   python -c "import numpy; numpy.save('points.npy', numpy.random.rand(5000, 3))"
-  pyg-basis fit points.npy --output model.pt --n-components 5 --laplacian rw
+  pyg-basis fit points.npy --output model.pt --n-components 5
   pyg-basis transform model.pt points.npy --output embedding.npy
   pyg-basis cluster points.npy --model model.pt --n-clusters 4 --output labels.npy
-  pyg-basis plot embedding.npy --labels labels.npy --axes 2 3 --output picture.png
+  pyg-basis plot embedding.npy --labels labels.npy --output picture.png
   pyg-basis info model.pt
 """
 NOTES = """\

@@ -12,11 +12,11 @@ from tqdm import tqdm
 
 from pyg_basis import BASiS
 from pyg_basis.cli._files import ROWS, TABLES, existing_file
+from pyg_basis.data import FeatureSource
+from pyg_basis.data._open_features import open_mapped
 
 # Blocks that BASiS.transform makes itself: rows come out as in one call, to the bit.
 from pyg_basis.estimators._source import BLOCK_ROWS
-from pyg_basis.loader import FeatureSource
-from pyg_basis.loader._open_features import open_mapped
 
 
 class Points(NamedTuple):

@@ -7,7 +7,6 @@ from pyg_basis.eigen.component_eigenpairs import (
 )
 from pyg_basis.eigen.dense import Dense
 from pyg_basis.eigen.eigenpairs import eigenpairs
-from pyg_basis.eigen.filter_window import FilterWindow
 from pyg_basis.eigen.lanczos import Lanczos
 from pyg_basis.eigen.lobpcg import LOBPCG
 from pyg_basis.eigen.result import Eigenpairs
@@ -20,7 +19,6 @@ __all__ = [
     "ComponentEigenpairs",
     "Dense",
     "Eigenpairs",
-    "FilterWindow",
     "Lanczos",
     "Solver",
     "SymmetricOperator",

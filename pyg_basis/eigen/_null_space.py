@@ -54,10 +54,6 @@ class NullSpace:
         rank[np.argsort(-norms, kind="stable")] = np.arange(dimension)
         return cls(rank[labels], weights, dimension)
 
-    def reordered(self, order: np.ndarray) -> "NullSpace":
-        r"""That of the operator with its nodes in another order."""
-        return NullSpace(self.labels[order], self.weights[order], self.dimension)
-
     def basis(self, k: int) -> np.ndarray:
         r"""The vectors of the heaviest components, :obj:`k` of them at most."""
         columns = min(k, self.dimension)
@@ -77,9 +73,10 @@ class NullSpace:
         precision of the block."""
         if self.dimension == 0:
             return block
+        weights = torch.from_numpy(self.weights).to(block).unsqueeze(1)
         if self.dimension == 1:
-            weights = torch.from_numpy(self.weights).to(block).unsqueeze(1)
             return block.addmm_(weights, weights.t() @ block, alpha=-1)
-        for column in block.unbind(dim=1):
-            column.copy_(torch.from_numpy(self.project_out(column.double().numpy())))
-        return block
+        labels = torch.from_numpy(self.labels).to(block.device)
+        sums = block.new_zeros(self.dimension, block.size(1))
+        sums.index_add_(0, labels, weights * block)
+        return block.sub_(weights * sums[labels])

@@ -1,5 +1,6 @@
+from dataclasses import replace
+
 import torch
-from torch import Tensor
 
 from pyg_basis.eigen.result import Eigenpairs
 from pyg_basis.eigen.symmetric_operator import SymmetricOperator
@@ -34,27 +35,11 @@ def trivial_first(
     if size > 1:
         rest = operator.rayleigh_ritz(rest, size - 1, tol, 0, "").vectors
     vectors = torch.cat([trivial, rest, pairs.vectors[:, size:]], dim=1)
-    return operator.measure(vectors, tol, pairs.iterations, pairs.solver)
-
-
-def turned_to_trivial(vectors: Tensor, is_null: Tensor, trivial: Tensor) -> Tensor:
-    r"""The same without the host reading a number: a Householder reflection of the
-    columns that span the null space.
-
-    It sends the first of them to what they hold of the trivial vector, so that the
-    others are orthogonal to that, and the vector itself takes the first place, with
-    its own sign, whether the null space is multiple or not.
-
-    Args:
-        vectors (Tensor): Orthonormal columns, :obj:`[n, k]`.
-        is_null (Tensor): Which of them span the null space: the first, and maybe
-            some after it, :obj:`[k]`.
-        trivial (Tensor): The known null vector, of unit norm, :obj:`[n]`.
-    """
-    held = torch.where(is_null, vectors.t() @ trivial, 0.0)
-    held = held / held.norm().clamp(min=torch.finfo(held.dtype).tiny)
-    # Of the two reflections on that line, the one whose axis does not cancel.
-    axis = held.clone()
-    axis[0] += torch.where(held[0] < 0, -1.0, 1.0)
-    turned = vectors - (vectors @ axis).unsqueeze(1) * (2 / axis.square().sum() * axis)
-    return torch.cat([trivial.unsqueeze(1), turned[:, 1:]], dim=1)
+    image = operator.matrix @ vectors
+    # Quotients of one eigenspace differ by roundoff, in any order.
+    values = (vectors * image).sum(dim=0).sort().values
+    residuals = (image - vectors * values).norm(dim=0) / operator.norm_bound
+    converged = bool((residuals <= tol).all())
+    return replace(
+        pairs, values=values, vectors=vectors, residuals=residuals, converged=converged
+    )

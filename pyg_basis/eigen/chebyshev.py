@@ -1,27 +1,26 @@
 from dataclasses import dataclass
-from math import ceil, inf, log
+from math import acosh, ceil, inf, log
 
 import torch
 from torch import Tensor
 
-from pyg_basis.eigen._chebyshev_filter import chebyshev_filter, log_growth
-from pyg_basis.eigen._hubs_first import hubs_first, reordered
 from pyg_basis.eigen._null_space import NullSpace
-from pyg_basis.eigen._orthonormal_basis import orthonormal_basis
-from pyg_basis.eigen._ritz import Ritz, ritz_pairs
 from pyg_basis.eigen.dense import Dense
-from pyg_basis.eigen.lobpcg import degree_for
+from pyg_basis.eigen.rayleigh_ritz import Ritz, ritz_pairs
 from pyg_basis.eigen.result import Eigenpairs
 from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 
 # Blocks of a multiple of this many columns take the least time a column.
 COLUMNS = 8
-# Columns beyond the wanted, at least: the filter's rate hangs on the gap to the last.
-LEAST_GUARDS = 5
+# Columns beyond the wanted, at least, and as a share of these: the filter's rate
+# follows from the gap to the last.
+LEAST_GUARDS, GUARDS = 5, 0.25
 # Where the first filter damps from, as a share of the norm's bound, and its degree; by
 # how much the degree may grow from one filter to the next, as the cut gets known; and
-# the least degree that is worth a Rayleigh-Ritz step.
-FIRST_CUT, FIRST_DEGREE, GROWTH, LEAST_DEGREE = 0.15, 16, 2, 8
+# the least and the largest degree of a filter: shorter ones are not worth a
+# Rayleigh-Ritz step, and longer ones leave columns that are nearly dependent.
+FIRST_CUT, FIRST_DEGREE, GROWTH = 0.15, 16, 2
+LEAST_DEGREE, MOST_DEGREE = 8, 200
 # Beyond what the residual shows to be missing, as the block's last value still falls.
 MARGIN = 1.25
 # Relative residuals below these are roundoff of a long filter.
@@ -37,7 +36,7 @@ class ChebyshevSubspace:
     For a sparse graph and some dozen eigenpairs, a product with a block of columns
     takes a tenth of the time, a column, of one with a single vector, and in single
     precision half of that again. That outweighs the more products that a block needs
-    than Lanczos does. Each filter is followed by a Rayleigh-Ritz step, which tells
+    than Lanczos does. Each filter is followed by a Rayleigh-Ritz step, which shows
     where the next one may cut and how long it must be. Residuals below
     :obj:`4e-6` need double precision, which goes on where single precision ends.
 
@@ -67,31 +66,23 @@ class ChebyshevSubspace:
         tol: float = 1e-6,
         seed: int = 0,
     ) -> Eigenpairs:
-        r"""See :meth:`Solver.solve`; :obj:`x0` plays no role. The work is done in host
-        memory.
+        r"""See :meth:`Solver.solve`; :obj:`x0` plays no role.
 
         Hands over to :class:`Dense` where the block would be much of the whole space.
         """
         n = operator.num_nodes
-        size = COLUMNS * ceil((k + LEAST_GUARDS) / COLUMNS)
+        size = COLUMNS * ceil((k + max(LEAST_GUARDS, GUARDS * k)) / COLUMNS)
         if n < 5 * size:
             return Dense().solve(operator, k, x0, tol, seed)
         null_space = NullSpace.of(operator, tol)
-        known = torch.from_numpy(null_space.basis(k))
-        if known.shape[1] == k:
-            known = known.to(operator.matrix.device)
+        known = torch.from_numpy(null_space.basis(k)).to(operator.matrix.device)
+        if known.size(1) == k:
             return operator.rayleigh_ritz(known, k, tol, 0, "chebyshev")
-        search = _Search(operator, null_space, k - known.shape[1], size, seed)
+        search = _Search(operator, null_space, k - known.size(1), size, seed)
         for dtype, floor in ROUNDOFF.items():
-            goal = max(0.8 * tol, floor)
-            block = search.refine(dtype, goal, self.max_products)
-            basis = torch.empty(n, k, dtype=torch.float64)
-            basis[:, : known.shape[1]] = known
-            basis[:, known.shape[1] :] = block
-            vectors = orthonormal_basis(basis.to(operator.matrix.device))
-            pairs = operator.measure(
-                vectors, tol, search.products, "chebyshev", spare=basis
-            )
+            block = search.refine(dtype, max(0.8 * tol, floor), self.max_products)
+            basis = torch.cat([known, block.double()], dim=1)
+            pairs = operator.rayleigh_ritz(basis, k, tol, search.products, "chebyshev")
             if pairs.converged or search.is_stuck:
                 break
         return pairs
@@ -108,16 +99,14 @@ class _Search:
         size: int,
         seed: int,
     ) -> None:
-        self.matrix = operator.matrix.cpu()
-        self.order = hubs_first(self.matrix)
-        self.bound = operator.norm_bound
-        if self.order is not None:
-            null_space = null_space.reordered(self.order.numpy())
+        # Scaled to norm one: single precision holds no other magnitudes.
+        self.matrix = operator.matrix * (1 / operator.norm_bound)
         self.null_space = null_space
         self.k = k
         generator = torch.Generator().manual_seed(seed)
-        self.block = torch.rand(operator.num_nodes, size, generator=generator).sub_(0.5)
-        self.first, self.cut = 0.0, FIRST_CUT * self.bound
+        block = torch.rand(operator.num_nodes, size, generator=generator).sub_(0.5)
+        self.block = block.to(self.matrix.device)
+        self.first, self.cut = 0.0, FIRST_CUT
         self.degree = FIRST_DEGREE
         self.products = 0
         self.is_stuck = False
@@ -126,22 +115,19 @@ class _Search:
         r"""Filters in this precision until the relative residuals of the first
         :obj:`k` columns, which are returned, are below the goal."""
         matrix = self.matrix.to(dtype)
-        if self.order is not None:
-            matrix = reordered(matrix, self.order)
         self.block = self.null_space.project_out_(self.block.to(dtype))
         spare = torch.empty_like(self.block)
         while True:
-            filtered = chebyshev_filter(
+            filtered, spare = chebyshev_filter(
                 matrix,
                 self.block,
                 self.first,
                 self.cut,
-                self.bound,
+                1.0,
                 self.degree,
                 spare,
             )
-            spare = self.block if filtered is spare else spare
-            # The filter favours the null space over all that is looked for.
+            # The filter favors the null space over all that is looked for.
             filtered = self.null_space.project_out_(filtered)
             ritz = ritz_pairs(matrix, filtered, spare)
             self.block, spare = ritz.x, ritz.image
@@ -150,24 +136,81 @@ class _Search:
             still_needed = self._plan(ritz, residual / goal)
             if residual <= goal or self.products + still_needed > max_products:
                 self.is_stuck = residual > goal
-                return self._in_the_order_of_the_operator(self.block[:, : self.k])
-
-    def _in_the_order_of_the_operator(self, block: Tensor) -> Tensor:
-        if self.order is None:
-            return block
-        return torch.empty_like(block).index_copy_(0, self.order, block)
+                return self.block[:, : self.k]
 
     def _residual(self, ritz: Ritz) -> float:
         # In the place of the image, which is not needed any more.
         residual = ritz.image.addcmul_(ritz.x, ritz.values, value=-1)[:, : self.k]
-        return float(residual.norm(dim=0).max()) / self.bound
+        return float(residual.norm(dim=0).max())
 
     def _plan(self, ritz: Ritz, excess: float) -> float:
         r"""Sets the next filter; the number of products that are still needed."""
         self.first, last, end = (float(ritz.values[i]) for i in (0, self.k - 1, -1))
-        self.cut = min(end, 0.5 * self.bound)
-        rate = log_growth(last, self.cut, self.bound, 1)
+        self.cut = min(end, 0.5)
+        rate = log_growth(last, self.cut, 1.0)
         missing = log(max(excess, 1.0)) + MARGIN
-        degree = min(degree_for(missing, rate), GROWTH * self.degree)
-        self.degree = max(LEAST_DEGREE, degree)
-        return missing / rate if rate > 0 else inf
+        needed = missing / rate if rate > 0 else inf
+        degree = min(needed, GROWTH * self.degree, MOST_DEGREE)
+        self.degree = max(LEAST_DEGREE, ceil(degree))
+        return needed
+
+
+def chebyshev_filter(
+    matrix: Tensor,
+    block: Tensor,
+    wanted: float,
+    cut: float,
+    upper: float,
+    degree: int,
+    spare: Tensor,
+) -> tuple[Tensor, Tensor]:
+    r"""Damps what a block holds of the eigenvalues between :obj:`cut` and
+    :obj:`upper`.
+
+    Applies the Chebyshev polynomial that is small on that interval, scaled to be 1
+    at :obj:`wanted`, by the three-term recurrence of Zhou, Saad, Tiago and
+    Chelikowsky (2006). The scaling keeps high degrees from overflowing.
+
+    Args:
+        matrix (Tensor): The symmetric operator, shape :obj:`[n, n]`.
+        block (Tensor): Columns to be filtered, shape :obj:`[n, p]`. They are
+            overwritten, as new memory takes about as long as a product.
+        wanted (float): A point below :obj:`cut`, near the wanted eigenvalues.
+        cut (float): The lower end of the damped interval.
+        upper (float): A bound of the whole spectrum.
+        degree (int): The degree, which is the number of products.
+        spare (Tensor): Memory of the shape of the block, which is overwritten.
+
+    Returns:
+        tuple: The filtered columns, and the memory that is free again.
+    """
+    center, radius = (upper + cut) / 2, (upper - cut) / 2
+    scale = first = radius / (wanted - center)
+    factor = scale / radius
+    previous = block
+    current = torch.addmm(
+        block, matrix, block, beta=-center * factor, alpha=factor, out=spare
+    )
+    for _ in range(degree - 1):
+        following = 1 / (2 / first - scale)
+        # One pass over the matrix and no temporary: the product is added in place.
+        factor = 2 * following / radius
+        torch.addmm(
+            previous,
+            matrix,
+            current,
+            beta=-scale * following,
+            alpha=factor,
+            out=previous,
+        )
+        previous.add_(current, alpha=-center * factor)
+        previous, current = current, previous
+        scale = following
+    return current, previous
+
+
+def log_growth(value: float, cut: float, upper: float) -> float:
+    r"""The logarithm of the factor by which each degree of the filter favors an
+    eigenvalue: :math:`\operatorname{arcosh} |t|`, with :math:`t` the eigenvalue on the
+    scale on which the damped interval is :math:`[-1, 1]`; 0 within the interval."""
+    return acosh(max((upper + cut - 2 * value) / (upper - cut), 1.0))

@@ -18,10 +18,6 @@ from pyg_basis.graph._sparse import csr_tensor, to_scipy_csr
 DENSE_UP_TO = 128
 # Entries of the dense matrices of one call: at most some hundred megabytes.
 MOST_ENTRIES = 2**23
-# From this tolerance and this size on the block is quicker than Lanczos, on given
-# graphs and on graphs of neighbours (k = 17, one core: 1.7 to 24 times at 3e-7).
-# Elsewhere the tolerance is the least that is wanted, and Lanczos gives more.
-BLOCK_TOL, BLOCK_FROM = 1e-7, 1024
 # Residuals of a larger share of the last eigenvalue leave vectors that are mixtures.
 LARGEST_SHARE = 0.1
 
@@ -98,9 +94,7 @@ def component_eigenpairs(
 def _of_one_component(
     laplacian: Laplacian, k: int, tol: float, seed: int
 ) -> Eigenpairs:
-    is_for_block = tol >= BLOCK_TOL and laplacian.num_nodes >= BLOCK_FROM
-    solver = "chebyshev" if is_for_block else "auto"
-    pairs = eigenpairs(laplacian, k, solver, tol=tol, seed=seed)
+    pairs = eigenpairs(laplacian, k, tol=tol, seed=seed)
     last = float(pairs.values[-1])
     residual = float(pairs.residuals.max()) * laplacian.norm_bound
     if k > 1 and pairs.converged and residual > LARGEST_SHARE * last:
@@ -138,7 +132,7 @@ class _Components:
                 yield torch.from_numpy(self.order[some + np.arange(size)])
 
     def laplacian_of(self, nodes: Tensor) -> Laplacian:
-        r"""The Laplacian of one component; none of its nodes has neighbours outside."""
+        r"""The Laplacian of one component; none of its nodes has neighbors outside."""
         whole = self.laplacian
         part = self.matrix[nodes.numpy()][:, nodes.numpy()]
         part.sort_indices()

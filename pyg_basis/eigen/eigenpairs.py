@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from pyg_basis.eigen._normalize_signs import normalize_signs
-from pyg_basis.eigen._solver_chain import SOLVERS, solver_chain
 from pyg_basis.eigen._trivial_first import trivial_first
 from pyg_basis.eigen._validation import (
     check_k,
@@ -15,10 +14,28 @@ from pyg_basis.eigen._validation import (
     check_tol,
     checked_matrix,
 )
+from pyg_basis.eigen.chebyshev import ChebyshevSubspace
+from pyg_basis.eigen.dense import Dense
+from pyg_basis.eigen.lanczos import Lanczos
+from pyg_basis.eigen.lobpcg import LOBPCG
 from pyg_basis.eigen.result import Eigenpairs
 from pyg_basis.eigen.solver import Solver
 from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 from pyg_basis.graph import Laplacian
+
+SOLVERS: dict[str, Solver] = {
+    "chebyshev": ChebyshevSubspace(),
+    "dense": Dense(),
+    "lanczos": Lanczos(),
+    "lobpcg": LOBPCG(),
+}
+
+# Dense is quicker than Lanczos up to so many nodes. Filters are quicker from so many
+# on, if there are so many for each eigenpair (benchmarks/experiments/step_cost.py).
+DENSE_FIRST_UP_TO = 256
+FILTERS_FROM, FILTERS_FROM_EACH = 1024, 60
+# Dense is no fallback beyond: it would take minutes and gigabytes.
+DENSE_UP_TO = 8192
 
 
 @torch.no_grad()
@@ -49,9 +66,7 @@ def eigenpairs(
         k (int): The number of eigenpairs, from 1 to :math:`n`.
         solver (str or Solver): :obj:`"chebyshev"`, :obj:`"dense"`, :obj:`"lanczos"`,
             :obj:`"lobpcg"`, a solver object with settings of its own, or
-            :obj:`"auto"`, which chooses by size, device, :obj:`tol` and whether there
-            is a start block.
-            (default: :obj:`"auto"`)
+            :obj:`"auto"`, which chooses by size and device. (default: :obj:`"auto"`)
         x0 (Tensor, optional): A guess of the vectors, in the form they are returned
             in, shape :obj:`[n, p]`. Unusable columns (not finite, dependent) are
             replaced by random ones. Only LOBPCG gains from it.
@@ -95,7 +110,8 @@ def eigenpairs(
         warnings.warn(
             f"eigenpairs: residual {float(best.residuals.max()):.2e} of solver "
             f"'{best.solver}' is above tol={tol:.2e} after {best.iterations} "
-            f"iterations: raise tol, or pass a solver object with a larger max_iter",
+            f"iterations: raise tol, or pass a solver object that may do more, such as "
+            f"Lanczos(max_iter=10000)",
             RuntimeWarning,
             stacklevel=3,  # the decorator is a frame as well
         )
@@ -123,9 +139,37 @@ def _solve(
 ) -> Eigenpairs:
     r"""The first converged result of the chain of solvers, or else the best one."""
     results = []
-    for candidate in solver_chain(solver, operator, x0 is not None, tol):
+    for candidate in _solver_chain(solver, operator, k):
         results.append(candidate.solve(operator, k, x0, tol, seed))
         if results[-1].converged:
-            return results[-1]
+            return replace(results[-1], fell_back=len(results) > 1)
     # A residual of NaN never counts as the best.
-    return min(results, key=lambda pairs: float(pairs.residuals.max().nan_to_num(inf)))
+    best = min(results, key=lambda pairs: float(pairs.residuals.max().nan_to_num(inf)))
+    return replace(best, fell_back=len(results) > 1)
+
+
+def _solver_chain(
+    solver: str | Solver, operator: SymmetricOperator, k: int
+) -> list[Solver]:
+    r"""The solver asked for, and those to be tried after it if it does not converge.
+
+    Args:
+        solver (str or Solver): A name, :obj:`"auto"` among them, or an object.
+        operator (SymmetricOperator): The operator.
+        k (int): The number of eigenpairs.
+    """
+    n = operator.num_nodes
+    if solver != "auto":
+        first = SOLVERS[solver] if isinstance(solver, str) else solver
+    elif n <= DENSE_FIRST_UP_TO:
+        first = SOLVERS["dense"]
+    elif n >= max(FILTERS_FROM, FILTERS_FROM_EACH * k) or operator.matrix.is_cuda:
+        first = SOLVERS["chebyshev"]
+    else:
+        first = SOLVERS["lanczos"]
+    chain = [first]
+    if not isinstance(first, (Dense, Lanczos)):
+        chain.append(SOLVERS["lanczos"])
+    if not isinstance(first, Dense) and n <= DENSE_UP_TO:
+        chain.append(SOLVERS["dense"])
+    return chain

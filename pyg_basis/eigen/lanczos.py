@@ -31,7 +31,7 @@ class Lanczos:
     r"""Implicitly restarted Lanczos (ARPACK) on the flipped operator
     :math:`c I - L`, whose largest eigenvalues are the wanted ones.
 
-    For the normalised Laplacian :math:`c = 2`, the operator is
+    For the normalized Laplacian :math:`c = 2`, the operator is
     :math:`I + D^{-1/2} W D^{-1/2}`: no system is solved, only products are taken.
 
     A single vector's Krylov space holds one copy of every multiple eigenvalue, so

@@ -16,10 +16,11 @@ class Eigenpairs:
             Laplacian the norms are weighted by the degrees, which makes them the
             residuals of its symmetric form.
         iterations (int): The work done: block iterations of LOBPCG, products with
-            the operator of Lanczos, one for the dense solver.
+            the operator of Lanczos and of the filters, one for the dense solver.
         converged (bool): Whether all residuals are within the tolerance asked for.
-        solver (str): The solver that gave the result, which is not the one asked
-            for when that one did not converge.
+        solver (str): The solver that gave the result.
+        fell_back (bool): Whether the first solver did not converge, and others were
+            tried. (default: :obj:`False`)
     """
 
     values: Tensor
@@ -28,6 +29,7 @@ class Eigenpairs:
     iterations: int
     converged: bool
     solver: str
+    fell_back: bool = False
 
     def __repr__(self) -> str:
         n, k = self.vectors.shape

@@ -5,8 +5,7 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
-from pyg_basis.eigen._orthonormal_basis import orthonormal_basis
-from pyg_basis.eigen._ritz import small_eigh
+from pyg_basis.eigen.rayleigh_ritz import ritz_pairs
 from pyg_basis.eigen.result import Eigenpairs
 from pyg_basis.graph import Laplacian
 from pyg_basis.graph._sparse import csr_tensor, to_scipy_csr
@@ -98,44 +97,9 @@ class SymmetricOperator:
             iterations (int): Passed on to the result.
             solver (str): Passed on to the result.
         """
-        basis = orthonormal_basis(basis)
-        image = self.matrix @ basis
-        rotation = small_eigh(basis.t() @ image)[1][:, :k]
-        vectors, image = basis @ rotation, image @ rotation
-        return self._measure(vectors, image, tol, iterations, solver)
-
-    def measure(
-        self,
-        vectors: Tensor,
-        tol: float,
-        iterations: int,
-        solver: str,
-        spare: Tensor | None = None,
-    ) -> Eigenpairs:
-        r"""The result that consists of given vectors, with their true residuals.
-
-        Args:
-            vectors (Tensor): Orthonormal columns, in the order of their Rayleigh
-                quotients, shape :obj:`[n, k]`.
-            tol (float): Bound of the relative residuals.
-            iterations (int): Passed on to the result.
-            solver (str): Passed on to the result.
-            spare (Tensor, optional): Memory of the shape of the vectors to be used,
-                if it is on their device. (default: :obj:`None`)
-        """
-        if spare is None or spare.device != vectors.device:
-            spare = torch.empty_like(vectors)
-        image = torch.mm(self.matrix, vectors, out=spare)
-        return self._measure(vectors, image, tol, iterations, solver)
-
-    def _measure(
-        self, vectors: Tensor, image: Tensor, tol: float, iterations: int, solver: str
-    ) -> Eigenpairs:
-        r"""The image is overwritten."""
-        # Quotients of one eigenspace differ by roundoff, in any order.
-        values = (vectors.t() @ image).diagonal().sort().values
-        image.addcmul_(vectors, values, value=-1)
-        residuals = image.norm(dim=0) / self.norm_bound
+        vectors, image, values = ritz_pairs(self.matrix, basis.clone())
+        vectors, image, values = vectors[:, :k], image[:, :k], values[:k]
+        residuals = (image - vectors * values).norm(dim=0) / self.norm_bound
         converged = bool((residuals <= tol).all())
         return Eigenpairs(values, vectors, residuals, iterations, converged, solver)
 

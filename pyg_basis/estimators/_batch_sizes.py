@@ -1,13 +1,7 @@
 import warnings
 from typing import Any, NamedTuple
 
-from pyg_basis.align.fit_affine import get_aligner, keeps_width
 from pyg_basis.estimators._parameters import least_anchors
-
-# Eigenvectors of a batch that its alignment to a larger reference draws on beyond the
-# first: on features of CIFAR-10 without a gap after the tenth, none of them gave d_G
-# 0.53, and six 0.13.
-NUM_OVERSAMPLES = 6
 
 
 class BatchSizes(NamedTuple):
@@ -18,7 +12,6 @@ class BatchSizes(NamedTuple):
     num_anchors: int
     num_neighbors: int
     reference_size: int
-    num_oversamples: int
 
     @classmethod
     def asked_for(cls, estimator: Any, num_points: int) -> "BatchSizes":
@@ -26,16 +19,11 @@ class BatchSizes(NamedTuple):
         than there are, or a batch has."""
         batch_size = estimator.batch_size
         reference_size = min(estimator.reference_size or batch_size, num_points)
-        aligner = get_aligner(estimator.alignment)
-        is_drawn_on = reference_size > batch_size and not keeps_width(aligner)
-        # For more columns of the map.
-        room = max(estimator.n_anchors - least_anchors(estimator), 0)
         return cls(
             batch_size,
             estimator.n_anchors,
             estimator.n_neighbors,
             reference_size=max(reference_size, batch_size),
-            num_oversamples=min(NUM_OVERSAMPLES, room) if is_drawn_on else 0,
         )
 
     @classmethod
@@ -56,7 +44,6 @@ class BatchSizes(NamedTuple):
             num_anchors=min(asked.num_anchors, num_points // 2),
             num_neighbors=min(asked.num_neighbors, max(num_points // 4, 1)),
             reference_size=num_points,
-            num_oversamples=0,
         )
         if sizes.num_anchors < least:
             raise ValueError(

@@ -1,17 +1,20 @@
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from math import floor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
-from pyg_basis.align.fit_affine import get_aligner
+from pyg_basis.algorithm import NUM_BEYOND
+from pyg_basis.data import FeatureSource, GraphLoader
+from pyg_basis.data._open_features import open_mapped
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._parameters import least_anchors
 from pyg_basis.estimators._point_training import LEAST_HELD_OUT, Training
@@ -21,24 +24,18 @@ from pyg_basis.estimators._source import BLOCK_ROWS, single_precision
 from pyg_basis.estimators._training import ReadOutStep, new_layer
 from pyg_basis.estimators._whole_read_out import WholeReadOut
 from pyg_basis.graph import GivenGraph
-from pyg_basis.loader import (
-    ExactEmbedding,
-    FeatureSource,
-    GraphLoader,
-    SampledGraph,
-    WholeGraph,
-)
-from pyg_basis.loader._open_features import open_mapped
-from pyg_basis.loader.graph_loader import GraphTargets
-from pyg_basis.loader.sampled_graph import LEAST_CONNECTED, connected_share
-from pyg_basis.nn.basis_layer import NUM_BEYOND
+from pyg_basis.graph._edges import as_data
+from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE
+from pyg_basis.reference import CoarsenedGraph, Reference, WholeGraph
+from pyg_basis.reference.fixing_anchors import fixing_anchors
+from pyg_basis.reference.graph_targets import GraphTargets
 
 logger = logging.getLogger("pyg_basis")
 
 # Nodes of a graph that is decomposed as a whole, at most: minutes, and a gigabyte.
 # Where it can be done nothing comes closer (benchmarks/positional_encoding.py).
-WHOLE_UP_TO = 1_000_000
+EXACT_UP_TO = 1_000_000
 # Components of less than this share of the nodes tell the network nothing about the
 # others, while each would take one of the first eigenvectors for itself.
 LEAST_COMPONENT = 0.01
@@ -49,28 +46,29 @@ MOST_LEFT_OUT = 0.1
 
 
 def given_edges(estimator: Any, X: Any) -> Data | None:
-    """The ``Data``, given or in a file, whose edges are the graph to be learned, or
-    nothing, if that is made of the features.
+    """The ``Data`` whose edges are the graph to be learned: given, in a file, or made
+    of a networkx graph; nothing, if the graph is made of the features.
 
     Raises:
-        ValueError: If it is asked for, and there are no edges.
+        ValueError: If edges are asked for, and there are none.
     """
-    data = X
+    data = as_data(X) if isinstance(X, nx.Graph) else X
     if isinstance(X, (str, Path)) and Path(X).suffix.lower() == ".pt":
         data = open_mapped(X)
-    if isinstance(data, Data) and estimator.graph != "neighbors":
+    if isinstance(data, Data) and estimator.graph != "knn":
         if data.edge_index is not None:
             return data
         if "adj_t" in data:
             raise ValueError(
                 "X has its edges as adj_t: pass them as edge_index, for example by "
                 "torch_geometric.utils.to_edge_index(X.adj_t)[0], or use "
-                "graph='neighbors' for the graph of the features"
+                "graph='knn' for the graph of the features"
             )
-    if estimator.graph not in ("auto", "neighbors"):
+    if estimator.graph == "edges":
         raise ValueError(
-            f"graph={estimator.graph!r} needs edges, and X has none: pass a "
-            f"torch_geometric.data.Data with edge_index, or use graph='auto'"
+            "graph='edges' needs edges, and X has none: pass a "
+            "torch_geometric.data.Data with edge_index, a networkx.Graph, or use "
+            "graph='auto'"
         )
     return None
 
@@ -90,30 +88,26 @@ def graph_training(
             f"X has features of {len(source)} nodes and edges among "
             f"num_nodes={graph.num_nodes}: give every node of the graph a row of x"
         )
-    nodes = _learned_nodes(graph, estimator.n_components + int(estimator.drop_trivial))
+    nodes = _learned_nodes(graph, estimator.n_components + int(estimator.drop_first))
     if len(nodes) < graph.num_nodes:
         graph = graph.subgraph(nodes)
     sizes = _sizes(estimator, graph.num_nodes)
     layer = new_layer(estimator, source.num_features, sizes, seed)
-    targets = _targets(estimator, graph, layer.embedding, sizes, seed)
-    fixed = nodes[:0]
-    if isinstance(targets, SampledGraph):
-        fixed = targets.anchors[: targets.num_fixed]
-    known, exact = targets.known_rows()
+    targets = _targets(estimator, graph, layer, sizes, seed)
     rng = np.random.default_rng(seed)
-    held_out, exact_rows = _held_out(estimator, known, exact, fixed, rng)
+    held_out = _held_out(estimator, targets.nodes, rng)
     batches = GraphLoader(
         source,
         targets,
         nodes,
-        sizes.batch_size - len(fixed),
+        sizes.batch_size,
         estimator.max_iter,
+        targets.nodes[held_out],
         seed,
-        excluded=np.concatenate([fixed, held_out]),
-        num_workers=estimator.n_workers,
+        num_workers=estimator.num_workers,
     )
     # Held-out nodes take no part in what is learned of degrees either.
-    others = np.setdiff1d(np.arange(len(nodes)), held_out)
+    others = np.setdiff1d(np.arange(len(nodes)), targets.nodes[held_out])
     drawn = rng.choice(others, min(DEGREE_SAMPLE, len(others)), replace=False)
 
     def points(index: NDArray[np.int64]) -> Tensor:
@@ -121,6 +115,10 @@ def graph_training(
 
     sample = points(drawn)
     layer.standardization.fit(sample)
+    reference = _reference(layer, targets, held_out, sizes, points, rng)
+    # Small components are among the nodes that were given.
+    given = torch.from_numpy(nodes)[reference.nodes]
+    layer.keep(replace(reference, nodes=given, num_nodes=len(source)))
     if layer.extend_degree:
         degree = torch.from_numpy(graph.degree[drawn]).to(sample)
         layer.degree.fit(sample, degree, torch.Generator().manual_seed(seed))
@@ -129,15 +127,15 @@ def graph_training(
     if isinstance(targets, WholeGraph):
         is_walk = layer.embedding.laplacian == "rw"
         weight = np.array(graph.degree) if is_walk else np.ones(len(nodes))
-        weight[held_out] = 0
+        weight[targets.nodes[held_out]] = 0
         read_out = WholeReadOut(
             layer,
             sample,
             torch.from_numpy(drawn),
             blocks,
-            exact,
+            targets.rows,
             torch.from_numpy(weight),
-            targets.eigenvalues[int(estimator.drop_trivial) :],
+            targets.eigenvalues[int(estimator.drop_first) :],
             seed,
         )
     else:
@@ -146,13 +144,41 @@ def graph_training(
             layer, sample, whole, (), targets.eigenvalues, seed=seed
         )
     took_part = len(held_out) == 0
-    measured = known if took_part else held_out
+    measured = np.arange(len(targets.nodes)) if took_part else held_out
+    exact = targets.rows[torch.from_numpy(measured)]
     if layer.extend_degree:
-        # The rows are of the random walk, the embedding of the normalised Laplacian.
-        root = torch.from_numpy(graph.degree[measured]).sqrt()
-        exact_rows = exact_rows * root.to(exact_rows).unsqueeze(1)
-    held = HeldOut(points(measured), exact_rows, took_part)
-    return Training(layer, batches, read_out, held, sizes)
+        # The rows are of the random walk, the embedding of the normalized Laplacian.
+        root = torch.from_numpy(graph.degree[targets.nodes[measured]]).sqrt()
+        exact = exact * root.to(exact).unsqueeze(1)
+    held = HeldOut(points(targets.nodes[measured]), exact, took_part)
+    return Training(layer, batches, read_out, held, sizes, targets.eigenvalues)
+
+
+def _reference(
+    layer: BASiSLayer,
+    targets: GraphTargets,
+    held_out: NDArray[np.int64],
+    sizes: BatchSizes,
+    points: Callable[[NDArray[np.int64]], Tensor],
+    rng: np.random.Generator,
+) -> Reference:
+    """Some of the nodes whose rows are known, with their features: what the layer
+    brings batches of points into the basis of, once it is fitted."""
+    free = np.setdiff1d(np.arange(len(targets.nodes)), held_out)
+    size = max(min(sizes.reference_size, len(free)), layer.num_anchors)
+    chosen = rng.choice(free, size, replace=False)
+    rows = targets.rows[torch.from_numpy(chosen)]
+    mapped = rows[:, layer.embedding.num_constant :]
+    order = fixing_anchors(mapped, layer.num_anchors)
+    chosen = targets.nodes[chosen[order.numpy()]]
+    return Reference(
+        points(chosen[: layer.num_anchors]),
+        rows[order].float(),
+        torch.from_numpy(chosen),
+        len(targets.nodes),
+        layer.embedding,
+        layer.aligner,
+    )
 
 
 class _Blocks:
@@ -170,20 +196,14 @@ class _Blocks:
 
 
 def _held_out(
-    estimator: Any,
-    known: NDArray[np.int64],
-    exact: Tensor,
-    fixed: NDArray[np.int64],
-    rng: np.random.Generator,
-) -> tuple[NDArray[np.int64], Tensor]:
-    """Some of the nodes whose exact rows are known, which take no part in the training,
-    and these rows; all rows, where the nodes are few."""
-    free = np.flatnonzero(~np.isin(known, fixed))
-    size = min(int(HELD_OUT_SHARE * len(free)), DEGREE_SAMPLE)
+    estimator: Any, known: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Places of some of the nodes whose exact rows are known, which take no part in the
+    training; of none, where the nodes are few."""
+    size = min(int(HELD_OUT_SHARE * len(known)), DEGREE_SAMPLE)
     if not estimator.readout or size < LEAST_HELD_OUT * estimator.n_components:
-        return known[:0], exact
-    chosen = rng.choice(free, size, replace=False)
-    return known[chosen], exact[torch.from_numpy(chosen)]
+        return np.empty(0, np.int64)
+    return rng.choice(len(known), size, replace=False)
 
 
 def _learned_nodes(graph: GivenGraph, most: int) -> NDArray[np.int64]:
@@ -226,63 +246,42 @@ def _sizes(estimator: Any, num_nodes: int) -> BatchSizes:
         batch_size=min(sizes.batch_size, num_nodes),
         num_anchors=num_anchors,
         reference_size=min(sizes.reference_size, num_nodes),
-        num_oversamples=min(sizes.num_oversamples, num_anchors - least),
     )
 
 
 def _targets(
-    estimator: Any,
-    graph: GivenGraph,
-    embedding: ExactEmbedding,
-    sizes: BatchSizes,
-    seed: int,
+    estimator: Any, graph: GivenGraph, layer: BASiSLayer, sizes: BatchSizes, seed: int
 ) -> GraphTargets:
-    choice = estimator.graph
-    # Nodes of a coarsened graph stand for different numbers of nodes, which the
-    # Laplacian that is not normalised does not keep.
-    of_samples = "induced" if estimator.laplacian == "comb" else "coarsened"
+    choice = estimator.graph_targets
     if choice == "auto":
-        choice = "whole" if graph.num_nodes <= WHOLE_UP_TO else of_samples
+        choice = "exact" if graph.num_nodes <= EXACT_UP_TO else "coarsened"
         logger.info(
-            "graph=%r: %d nodes are %s the %d whose exact eigenvectors are learned as "
-            "a whole; samples of larger graphs are %s",
+            "graph_targets=%r: %d nodes are %s the %d whose exact eigenvectors are "
+            "taken; samples of larger graphs are coarsened",
             choice,
             graph.num_nodes,
-            "within" if choice == "whole" else "beyond",
-            WHOLE_UP_TO,
-            of_samples,
+            "within" if choice == "exact" else "beyond",
+            EXACT_UP_TO,
         )
-    if choice == "whole":
-        whole = WholeGraph.from_graph(graph, embedding, NUM_BEYOND)
-        if not whole.rows.converged:
-            whole = WholeGraph.from_graph(graph, embedding)
-        if whole.rows.converged:
+    if choice == "exact":
+        whole = WholeGraph.from_graph(graph, layer.embedding, NUM_BEYOND)
+        if not whole.converged:
+            whole = WholeGraph.from_graph(graph, layer.embedding)
+        if whole.converged:
             return whole
-        if estimator.graph == "whole":
+        if estimator.graph_targets == "exact":
             raise ValueError(
-                f"graph='whole' cannot be used: the eigenvectors of the graph did not "
-                f"converge, as those of long chains do not: use graph={of_samples!r}"
+                "graph_targets='exact' cannot be used: the eigenvectors of the graph "
+                "did not converge, as those of long chains do not: use "
+                "graph_targets='coarsened'"
             )
-        choice = of_samples
-        logger.info("graph=%r: the eigenvectors of the whole did not converge", choice)
-    if choice == "induced":
-        share = connected_share(graph, sizes.batch_size, seed)
-        if share < LEAST_CONNECTED:
-            is_comb = estimator.laplacian == "comb"
-            other = "laplacian='rw' with " if is_comb else ""
-            raise ValueError(
-                f"graph='induced' cannot be used: of {sizes.batch_size} random nodes "
-                f"only {floor(1000 * share) / 10}% hang together by the edges between "
-                f"them, and eigenvectors would tell fragments apart: use "
-                f"{other}graph='auto', or raise batch_size={sizes.batch_size}"
-            )
-    return SampledGraph.from_graph(
+        logger.info(
+            "graph_targets='coarsened': the eigenvectors of the whole did not converge"
+        )
+    return CoarsenedGraph.from_graph(
         graph,
-        embedding,
-        get_aligner(estimator.alignment),
-        choice,
-        sizes.num_anchors,
+        layer.embedding,
+        layer.aligner,
         sizes.reference_size,
-        sizes.num_oversamples,
         seed,
     )

@@ -7,11 +7,13 @@ import torch
 from torch import nn
 
 from pyg_basis.align.fit_affine import AlignmentMethod
-from pyg_basis.loader.choose_anchors import AnchorMethod
+from pyg_basis.reference import ExactEmbedding
+from pyg_basis.reference.choose_anchors import AnchorMethod
 
 LAPLACIANS = ("sym", "rw", "comb")
 BANDWIDTHS = ("self_tuning", "global")
-GRAPHS = ("auto", "neighbors", "whole", "coarsened", "induced")
+GRAPHS = ("auto", "knn", "edges")
+GRAPH_TARGETS = ("auto", "exact", "coarsened")
 
 
 Rule = tuple[Callable[[Any], bool], str]
@@ -51,12 +53,21 @@ def check_parameters(estimator: Any) -> None:
         )
 
 
+def learned_embedding(estimator: Any, num_neighbors: int) -> ExactEmbedding:
+    """The embedding of batches that a BASiS estimator learns from."""
+    is_walk = estimator.laplacian == "sym" and estimator.extend_degree
+    return ExactEmbedding(
+        estimator.n_components,
+        num_neighbors,
+        estimator.bandwidth,
+        "rw" if is_walk else estimator.laplacian,
+        estimator.drop_first,
+    )
+
+
 def least_anchors(estimator: Any) -> int:
-    """How many anchors fix the affine map: one more than it has columns. The
-    constant one, where there are others, needs no alignment."""
-    columns: int = estimator.n_components
-    is_constant = estimator.laplacian != "sym" or estimator.extend_degree
-    return columns + int(estimator.drop_trivial or columns == 1 or not is_constant)
+    """How many anchors fix the affine map of batches."""
+    return learned_embedding(estimator, estimator.n_neighbors).least_anchors
 
 
 def count(least: int) -> Rule:
@@ -118,15 +129,16 @@ RULES: dict[str, Rule] = {
     "n_neighbors": count(1),
     "max_iter": count(1),
     "laplacian": one_of(*LAPLACIANS),
-    "drop_trivial": switch(),
+    "drop_first": switch(),
     "bandwidth": (
         lambda value: is_positive(value) or one_of(*BANDWIDTHS)[0](value),
         "'self_tuning', 'global' or a positive number",
     ),
-    "anchors": one_of(*get_args(AnchorMethod)),
+    "anchor_method": one_of(*get_args(AnchorMethod)),
     "alignment": one_of(*get_args(AlignmentMethod)),
     "extend_degree": switch(),
     "graph": one_of(*GRAPHS),
+    "graph_targets": one_of(*GRAPH_TARGETS),
     "readout": switch(),
     "network": (
         lambda value: value is None or isinstance(value, nn.Module),
@@ -137,6 +149,6 @@ RULES: dict[str, Rule] = {
         lambda value: value is None or not_negative()[0](value),
         "a number of at least 0, or None",
     ),
-    "n_workers": count(0),
+    "num_workers": count(0),
     "device": (_is_device, "a device that torch has here, such as 'cpu'"),
 }

@@ -7,19 +7,16 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
+from pyg_basis.algorithm import fix_reference
+from pyg_basis.data import AnchorLoader, FeatureSource
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._quality import HeldOut, exact_embedding
 from pyg_basis.estimators._read_out import Graph, TrainingReadOut
 from pyg_basis.estimators._source import class_codes, single_precision
 from pyg_basis.estimators._training import ReadOutStep, new_layer
-from pyg_basis.loader import (
-    AnchorLoader,
-    FeatureSource,
-    MovingReference,
-    choose_anchors,
-)
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE
+from pyg_basis.reference import choose_anchors
 
 # Nodes of the graphs that the vectors are read out of, all together at most, but for
 # two graphs; and numbers in their features: those of wide features take long.
@@ -36,13 +33,15 @@ LEAST_HELD_OUT = 20
 
 class Training(NamedTuple):
     """What a training needs: a layer ready for it, the batches, what reads the
-    eigenvectors out, and the nodes that the fit is measured at."""
+    eigenvectors out, the nodes that the fit is measured at, the sizes that the points
+    allow, and the eigenvalues of the reference with the trivial one."""
 
     layer: BASiSLayer
     batches: Iterable[Data]
     read_out: ReadOutStep
     held_out: HeldOut
     sizes: BatchSizes
+    eigenvalues: Tensor
 
 
 def point_training(
@@ -53,7 +52,9 @@ def point_training(
     Raises:
         ValueError: If the points cannot be used with the estimator's parameters.
     """
-    labels = class_codes(y, len(source)) if estimator.anchors == "per_class" else None
+    labels = (
+        class_codes(y, len(source)) if estimator.anchor_method == "per_class" else None
+    )
     sizes = BatchSizes.for_points(estimator, len(source))
     num_held_out = _num_held_out(estimator, len(source), sizes.reference_size)
     # Anchors, degrees, scales and read-outs come from samples of bounded size.
@@ -73,26 +74,22 @@ def point_training(
     anchors = choose_anchors(
         sample,
         sizes.num_anchors,
-        estimator.anchors,
+        estimator.anchor_method,
         y=None if labels is None else torch.from_numpy(labels[sampled]),
         seed=seed,
     )
     layer = new_layer(estimator, source.num_features, sizes, seed)
-    moving = MovingReference.from_sample(
+    reference, graph = fix_reference(
         sample,
         sizes.num_anchors,
         layer.embedding,
         layer.aligner,
         anchors,
         sizes.reference_size,
-        sizes.batch_size,
-        sizes.num_oversamples,
         seed,
     )
-    layer.keep(moving)
+    layer.keep(reference)
     layer.standardization.fit(sample, keep_distances=True)
-    graph = moving.graph
-    assert graph is not None
 
     def other_graphs() -> Iterator[Graph]:
         for index in _draws(drawn[:num_taken], sizes.reference_size):
@@ -109,22 +106,21 @@ def point_training(
         DEGREE_NODES,
         seed,
     )
-    reference = layer.anchor_reference()
-    n_workers = estimator.n_workers
-    anchored = sampled[layer.nodes[: sizes.num_anchors].cpu().numpy()]
+    num_workers = estimator.num_workers
+    anchored = sampled[reference.nodes[: sizes.num_anchors].cpu().numpy()]
     batches = AnchorLoader(
         source,
-        reference.to("cpu") if n_workers > 0 else reference,
+        reference.to("cpu") if num_workers > 0 else reference,
         batch_size=sizes.batch_size,
         num_batches=estimator.max_iter,
         excluded=torch.from_numpy(np.concatenate([anchored, held_out])),
         seed=seed,
-        num_workers=n_workers,
-        pin_memory=n_workers > 0 and "cuda" in str(estimator.device),
+        num_workers=num_workers,
+        pin_memory=num_workers > 0 and "cuda" in str(estimator.device),
     )
     measured = np.concatenate([held_out, drawn])[: sizes.reference_size]
     held = _held_out(estimator, points(measured), num_held_out, sizes)
-    return Training(layer, batches, read_out, held, sizes)
+    return Training(layer, batches, read_out, held, sizes, graph.eigenvalues)
 
 
 def _num_held_out(estimator: Any, num_points: int, reference_size: int) -> int:

@@ -6,9 +6,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pyg_basis.loader import ExactEmbedding
 from pyg_basis.nn import BASiSLayer
-from pyg_basis.nn.rayleigh_ritz import RitzVectors
+from pyg_basis.readout import RitzVectors
+from pyg_basis.reference import ExactEmbedding
 
 # Below this share of the exact eigenvectors that the embedding holds a fit is poor.
 POOR = 0.9
@@ -50,7 +50,7 @@ def exact_embedding(estimator: Any, num_neighbors: int) -> ExactEmbedding:
         num_neighbors,
         estimator.bandwidth,
         estimator.laplacian,
-        estimator.drop_trivial,
+        estimator.drop_first,
     )
 
 

@@ -1,13 +1,13 @@
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 
 import torch
 from torch import Tensor
 
+from pyg_basis.algorithm import NUM_BEYOND, read_out
 from pyg_basis.graph import Laplacian
 from pyg_basis.nn import BASiSLayer
-from pyg_basis.nn.basis_layer import NUM_BEYOND, SETTLED
-from pyg_basis.nn.rayleigh_ritz import RayleighRitz, RitzVectors
+from pyg_basis.readout import RayleighRitz, RitzVectors
 
 # Excess of each Ritz value that is no more than the noise of a sample.
 SAMPLING = 2e-3
@@ -93,18 +93,22 @@ class TrainingReadOut:
     @torch.no_grad()
     def finish(self) -> RitzVectors | None:
         r"""Reads out of the network as it was at the last look, which is the last that
-        is done to it, over graphs that are added until the vectors settle; see
-        :meth:`BASiSLayer.rayleigh_ritz`."""
-        moments = self._moments
-        assert moments is not None
+        is done to it, see :func:`~pyg_basis.algorithm.read_out`."""
+        assert self._moments is not None
+        used, others = [self.first], iter(self.others)
+
+        def further() -> Iterator[Graph]:
+            for graph in others:
+                used.append(graph)
+                yield graph
+
         self.layer.eval()
-        used = [self.first]
-        others = iter(self.others)
-        while not self._is_enough(moments, used) and (graph := next(others, None)):
-            moments.add(*graph)
-            used.append(graph)
+        vectors = read_out(self.layer, self._moments, further())
+        # Settled vectors may come of fewer nodes than degrees need.
+        while self._num_missing(used) > 0 and next(further(), None) is not None:
+            pass
         self.fit_degree(used)
-        return self.layer.read_out(moments)
+        return vectors
 
     @torch.no_grad()
     def fit_degree(self, graphs: Sequence[Graph] = ()) -> None:
@@ -122,8 +126,7 @@ class TrainingReadOut:
         generator = torch.Generator().manual_seed(self.seed)
         self.layer.degree.fit(nodes, degree[: len(nodes)].to(nodes), generator)
 
-    def _is_enough(self, moments: RayleighRitz, used: list[Graph]) -> bool:
-        is_settled = moments.is_settled(self.layer.num_searched, SETTLED)
+    def _num_missing(self, used: Sequence[Graph]) -> int:
+        """Nodes that degrees are still to be learned from."""
         num_nodes = sum(laplacian.num_nodes for _, laplacian in used)
-        has_degrees = self.has_small_graphs or num_nodes >= self.degree_nodes
-        return is_settled and has_degrees
+        return 0 if self.has_small_graphs else self.degree_nodes - num_nodes

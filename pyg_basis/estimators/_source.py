@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -11,7 +12,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torch_geometric.data.data import BaseData
 
-from pyg_basis.loader import FeatureSource
+from pyg_basis.data import FeatureSource
+from pyg_basis.graph._edges import as_data
 
 # Enough rows to keep the matrix products busy, few enough for what they give to stay
 # in the cache.
@@ -30,6 +32,8 @@ def feature_source(estimator: Any, X: Any, reset: bool) -> FeatureSource:
         ValueError: scikit-learn's own, or that of :class:`FeatureSource`; or
             for a dataset that is too small or of another width.
     """
+    if isinstance(X, nx.Graph):
+        X = as_data(X)
     if isinstance(X, (Tensor, str, Path, BaseData)) or _is_mapped(X):
         return _checked_source(estimator, X, reset)
     if isinstance(X, Dataset):
@@ -124,8 +128,9 @@ def class_codes(y: ArrayLike | None, num_points: int) -> NDArray[np.int64]:
     shape = None if y is None else np.shape(y)
     if shape != (num_points,):
         raise ValueError(
-            f"anchors='per_class' needs one label a point, y of shape ({num_points},), "
-            f"got {shape}: pass y, or use anchors='poisson_disk', which needs no labels"
+            f"anchor_method='per_class' needs one label a point, y of shape "
+            f"({num_points},), got {shape}: pass y, or use "
+            f"anchor_method='poisson_disk', which needs no labels"
         )
     return np.unique(np.asarray(y), return_inverse=True)[1]
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from pyg_basis.nn import BASiSLayer
-from pyg_basis.nn.rayleigh_ritz import NEGLIGIBLE, RayleighRitz, RitzVectors
+from pyg_basis.readout.rayleigh_ritz import NEGLIGIBLE, RayleighRitz, RitzVectors
 
 # Of each eigenvector, the share of which it matters little that it is missing.
 LITTLE = 2e-3
@@ -108,7 +108,7 @@ class WholeReadOut:
             start = part.stop
         embedding = self.layer.embedding
         has_constant = embedding.laplacian != "sym"
-        num_constant = int(has_constant and not embedding.drop_trivial)
+        num_constant = int(has_constant and not embedding.drop_first)
         found = _least_squares(products, moments.size, has_constant, num_constant)
         return None if found is None else (moments, *found)
 

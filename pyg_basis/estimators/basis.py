@@ -14,7 +14,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from pyg_basis.align.fit_affine import AlignmentMethod
+from pyg_basis.algorithm import History, train
+from pyg_basis.align import AlignmentMethod
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
 from pyg_basis.estimators._graph_training import given_edges, graph_training
@@ -32,15 +33,13 @@ from pyg_basis.estimators._source import (
     single_precision,
 )
 from pyg_basis.estimators._training import (
-    History,
     seeded_global_generator,
-    train_layer,
     warn_about_batches,
 )
 from pyg_basis.estimators._whole_read_out import WholeReadOut
-from pyg_basis.loader.choose_anchors import AnchorMethod
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn.basis_layer import warn_about_span
+from pyg_basis.reference.choose_anchors import AnchorMethod
 
 
 class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -70,15 +69,15 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         max_iter (int): Number of batches trained on, at most. A regression, without a
             read-out, needs several hundred, and so does a given graph whose features
             say little about it. (default: :obj:`300`)
-        laplacian (str): :obj:`"sym"`, :obj:`"rw"` or :obj:`"comb"`.
-            (default: :obj:`"sym"`)
-        drop_trivial (bool): Leave out the trivial eigenvector.
-            (default: :obj:`False`)
+        laplacian (str): :obj:`"rw"` (random walk), :obj:`"sym"` (normalized) or
+            :obj:`"comb"` (combinatorial). (default: :obj:`"rw"`)
+        drop_first (bool): Leave out the trivial eigenvector, of eigenvalue 0.
+            (default: :obj:`True`)
         bandwidth (str or float): :obj:`"self_tuning"`, :obj:`"global"`, or the
             global bandwidth itself, in units of the features.
             (default: :obj:`"self_tuning"`)
-        anchors (str): How anchors are chosen, see
-            :func:`~pyg_basis.loader.choose_anchors`; some are exchanged where they
+        anchor_method (str): How anchors are chosen, see
+            :func:`~pyg_basis.reference.choose_anchors`; some are exchanged where they
             leave a direction of the reference space open. Labels are used for
             :obj:`"per_class"` only. (default: :obj:`"poisson_disk"`)
         alignment (str): :obj:`"lstsq"`, :obj:`"ransac"`, :obj:`"orthogonal"` or
@@ -87,16 +86,16 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         extend_degree (bool): For :obj:`laplacian="sym"`: learn the eigenvectors of
             the random walk, and the degrees apart from a larger sample, see
             :class:`~pyg_basis.BASiSLayer`. (default: :obj:`True`)
-        graph (str): The graph whose eigenvectors are learned. :obj:`"auto"`: that of
+        graph (str): The graph whose eigenvectors are learned: :obj:`"edges"`, that of
             the edges, where :obj:`X` is a :class:`~torch_geometric.data.Data` with an
-            :obj:`edge_index`, or a file with one; else of each point's nearest
-            neighbours, which :obj:`"neighbors"` takes always. How batches of a given
-            graph get their targets is chosen by its size, and logged, or named:
-            :obj:`"whole"`, the exact eigenvectors of all of it; :obj:`"coarsened"`,
-            samples to whose nodes all others are joined; :obj:`"induced"`, samples with
-            the edges between them alone, for dense graphs, see
-            :class:`~pyg_basis.loader.SampledGraph`.
+            :obj:`edge_index`, or a file with one; :obj:`"knn"`, that of each point's
+            nearest neighbors; :obj:`"auto"`, the edges where there are some.
             (default: :obj:`"auto"`)
+        graph_targets (str): How batches of a given graph get their targets:
+            :obj:`"exact"`, from the exact eigenvectors of all of it;
+            :obj:`"coarsened"`, from samples to whose nodes all others are joined, see
+            :class:`~pyg_basis.reference.CoarsenedGraph`; :obj:`"auto"` chooses by the
+            number of nodes, and logs it. (default: :obj:`"auto"`)
         readout (bool): Read the eigenvectors out of the hidden features once the
             network is trained, by a Rayleigh-Ritz step over the graphs of several
             samples, see :meth:`~pyg_basis.BASiSLayer.rayleigh_ritz`; of a given graph
@@ -111,7 +110,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             become smaller by this share since half as many, or is small; on a given
             graph that is learned as a whole, with exact targets, only when it is small.
             :obj:`None` goes on to :obj:`max_iter`. (default: :obj:`0.2`)
-        n_workers (int): Processes that read points and compute targets ahead of
+        num_workers (int): Processes that read points and compute targets ahead of
             the training, two batches each at most. They pay where points are slow
             to read, or where the training is held to one thread. The result does
             not depend on it. (default: :obj:`0`)
@@ -130,8 +129,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             distance to the (K + 5)-th; on a given graph that is learned as a whole, d_G
             to what comes closest in that span.
         eigenvalues_ (numpy.ndarray): Eigenvalues of the graph that was read out of, the
-            first K and up to five beyond, ascending. Without a read-out, the mean ones
-            of the batches, :obj:`[K]`: fewer nodes have larger ones.
+            first K and up to five beyond, ascending. Without a read-out, those of
+            the reference, :obj:`[K]`: fewer nodes have larger ones.
         eigengap_ (float): The distance from the K-th eigenvalue to the next. Where it
             is small the last columns differ from sample to sample.
         quality_ (dict): How good the fit is, measured at points that took no part in it
@@ -149,14 +148,15 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     Of a given graph the network learns to tell a node's row from its features, also
     for nodes that come later; components of less than a hundredth of the nodes take
-    no part in the training. :obj:`anchors`, :obj:`n_neighbors` and :obj:`bandwidth` are
-    for graphs of neighbours and play no role then.
+    no part in the training. :obj:`anchor_method`, :obj:`n_neighbors` and
+    :obj:`bandwidth` are for graphs of neighbors and play no role then.
 
     Points may be an array (a memory-mapped one too), a tensor (embeddings then
     are tensors), a :class:`~torch_geometric.data.Data` with features
-    :obj:`x`, the path of a :obj:`.npy` or :obj:`.pt` file with one of these,
+    :obj:`x`, a :class:`networkx.Graph` with them as the attribute :obj:`"x"` of its
+    nodes, the path of a :obj:`.npy` or :obj:`.pt` file with one of these,
     or a map-style :class:`torch.utils.data.Dataset` of feature vectors, see
-    :class:`~pyg_basis.loader.FeatureSource`.
+    :class:`~pyg_basis.data.FeatureSource`.
     """
 
     layer_: BASiSLayer
@@ -175,18 +175,19 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         reference_size: int | None = 10_000,
         n_neighbors: int = 50,
         max_iter: int = 300,
-        laplacian: Literal["sym", "rw", "comb"] = "sym",
-        drop_trivial: bool = False,
+        laplacian: Literal["sym", "rw", "comb"] = "rw",
+        drop_first: bool = True,
         bandwidth: Literal["self_tuning", "global"] | float = "self_tuning",
-        anchors: AnchorMethod = "poisson_disk",
+        anchor_method: AnchorMethod = "poisson_disk",
         alignment: AlignmentMethod = "lstsq",
         extend_degree: bool = True,
-        graph: Literal["auto", "neighbors", "whole", "coarsened", "induced"] = "auto",
+        graph: Literal["auto", "knn", "edges"] = "auto",
+        graph_targets: Literal["auto", "exact", "coarsened"] = "auto",
         readout: bool = True,
         network: nn.Module | None = None,
         learning_rate: float = 3e-3,
         tol: float | None = 0.2,
-        n_workers: int = 0,
+        num_workers: int = 0,
         device: str = "cpu",
         random_state: int | np.random.RandomState | None = None,
         verbose: bool = False,
@@ -198,17 +199,18 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.n_neighbors = n_neighbors
         self.max_iter = max_iter
         self.laplacian = laplacian
-        self.drop_trivial = drop_trivial
+        self.drop_first = drop_first
         self.bandwidth = bandwidth
-        self.anchors = anchors
+        self.anchor_method = anchor_method
         self.alignment = alignment
         self.extend_degree = extend_degree
         self.graph = graph
+        self.graph_targets = graph_targets
         self.readout = readout
         self.network = network
         self.learning_rate = learning_rate
         self.tol = tol
-        self.n_workers = n_workers
+        self.num_workers = num_workers
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -216,7 +218,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def fit(self, X: Any, y: ArrayLike | None = None) -> "BASiS":
         r"""Learns the embedding of the points :obj:`X [n, d]`.
 
-        Labels :obj:`y [n]` are used for :obj:`anchors="per_class"` only.
+        Labels :obj:`y [n]` are used for :obj:`anchor_method="per_class"` only.
 
         Raises:
             ValueError: If a parameter or the points cannot be used. An earlier
@@ -237,16 +239,16 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             training = point_training(self, source, y, seed)
         else:
             training = graph_training(self, graph, source, seed)
-        layer, batches, read_out, held_out, sizes = training
+        layer, batches, read_out, held_out, sizes, eigenvalues = training
         with seeded_global_generator(seed, self.device):  # for dropout, say
-            history, eigenvalues = train_layer(
+            history = train(
                 layer,
                 batches,
                 self.max_iter,
                 self.learning_rate,
+                read_out if self.readout else None,
                 self.tol,
                 self.verbose,
-                read_out if self.readout else None,
             )
         vectors = None
         if self.readout:
@@ -258,6 +260,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.layer_, self.history_, self._sizes = layer, history, sizes
         self.n_iter_ = len(history["loss"])
         self.quality_ = None
+        first = int(self.drop_first)
+        eigenvalues = eigenvalues[first : first + self.n_components]
         if vectors is not None:
             eigenvalues = vectors.values
             self.quality_ = quality(layer, vectors, held_out, history)
@@ -265,7 +269,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if self.readout and vectors is None:
             warn_about_span(layer, stacklevel=3)
         warn_about_batches(
-            history, self.n_components, self.drop_trivial, graph is not None
+            history, self.n_components, self.drop_first, graph is not None
         )
         if self.quality_ is not None:
             is_whole = isinstance(read_out, WholeReadOut)
@@ -312,7 +316,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Raises:
             NotFittedError: Before :meth:`fit`.
             ValueError: If the points are of another width, not finite, or too few for
-                the neighbours of a graph.
+                the neighbors of a graph.
         """
         check_is_fitted(self)
         source = feature_source(self, X, reset=False)

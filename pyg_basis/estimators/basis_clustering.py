@@ -1,13 +1,16 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClusterMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
+from torch import Tensor, nn
 
+from pyg_basis.estimators._checkpoint import read_centers, write_checkpoint
 from pyg_basis.estimators._parameters import count
 from pyg_basis.estimators.basis import BASiS
 
@@ -23,8 +26,8 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         n_clusters (int): Number of clusters. (default: :obj:`8`)
         basis (BASiS, optional): The embedding, of which a copy is fitted, with
             a seed from the :obj:`random_state` given here if it has none; by
-            default :obj:`BASiS(n_clusters, reference_size=None)`, as coarse
-            eigenvectors cluster as well or better. (default: :obj:`None`)
+            default :obj:`BASiS(n_clusters, reference_size=None, drop_first=False)`,
+            as coarse eigenvectors cluster as well or better. (default: :obj:`None`)
         n_init (int): Starts of k-means, of which the best is kept.
             (default: :obj:`10`)
         random_state (int, RandomState or None): Source of all randomness.
@@ -100,10 +103,56 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
             embedding.astype(self.kmeans_.cluster_centers_.dtype)
         )
 
+    def save(self, path: str | Path) -> None:
+        r"""Writes the fitted embedding and the centers of its clusters to a file, for
+        :meth:`load`; :meth:`BASiS.load` reads the embedding alone.
+
+        Raises:
+            NotFittedError: Before :meth:`fit`.
+        """
+        check_is_fitted(self)
+        centers = torch.from_numpy(self.kmeans_.cluster_centers_)
+        write_checkpoint(self.basis_, path, centers)
+
+    @classmethod
+    def load(
+        cls, path: str | Path, network: nn.Module | None = None
+    ) -> "BASiSClustering":
+        r"""Reads what :meth:`save` wrote: all but the labels of the points it was
+        fitted on. No code from the file is run.
+
+        Raises:
+            ValueError: If the file is no such checkpoint, has no clusters, or is of a
+                version that this one cannot read.
+        """
+        basis = BASiS.load(path, network)
+        centers = read_centers(path)
+        if centers is None:
+            raise ValueError(
+                f"path={str(path)!r} holds an embedding without clusters: read it with "
+                f"BASiS.load, or fit a BASiSClustering"
+            )
+        # Centers are their own clusters; fitting them sets up all that predict needs.
+        kmeans = KMeans(len(centers), init=centers.numpy(), n_init=1).fit(centers)
+        kmeans.cluster_centers_ = centers.numpy()  # as they were: the fit rounds them
+        return fitted_clustering(basis, kmeans)
+
 
 def default_basis(n_clusters: int) -> BASiS:
     """The embedding that is learned where none is given."""
-    return BASiS(n_clusters, reference_size=None)
+    return BASiS(n_clusters, reference_size=None, drop_first=False)
+
+
+def fitted_clustering(basis: BASiS, kmeans: KMeans) -> BASiSClustering:
+    """The clustering of an embedding and of clusters that were found in it."""
+    clustering = BASiSClustering(
+        kmeans.n_clusters, basis=clone(basis), n_init=kmeans.n_init
+    )
+    clustering.basis_, clustering.kmeans_ = basis, kmeans
+    clustering.n_features_in_ = basis.n_features_in_
+    if hasattr(basis, "feature_names_in_"):
+        clustering.feature_names_in_ = basis.feature_names_in_
+    return clustering
 
 
 def _as_array(embedding: Any) -> NDArray[np.floating[Any]]:

@@ -6,8 +6,10 @@ from pyg_basis.estimators._parameters import one_of
 PUBLISHED = {
     "batch_size": 512,
     "reference_size": None,
-    "anchors": "per_class",
+    "anchor_method": "per_class",
     "alignment": "ransac",
+    "laplacian": "sym",
+    "drop_first": False,
     "tol": None,
     "extend_degree": False,
     "readout": False,
@@ -40,16 +42,16 @@ def preset(name: Literal["paper", "official"], n_components: int) -> dict[str, A
         basis.fit(x, y)  # anchors are chosen with the labels
 
     :obj:`"paper"` has those of `"BASiS" <https://arxiv.org/abs/2211.16960>`_:
-    batches of 512 with 25 anchors a cluster, 50 neighbours, one global bandwidth
-    (Eq. 1), RANSAC, the eigenvectors of the batches' own normalised Laplacians.
+    batches of 512 with 25 anchors a cluster, 50 neighbors, one global bandwidth
+    (Eq. 1), RANSAC, the eigenvectors of the batches' own normalized Laplacians.
     :obj:`"official"` has those of the authors' published experiment on MNIST: ten
-    neighbours that count the point itself, locally scaled affinities, a learning rate
-    of 1e-4. There the local scale is the distance to the seventh neighbour,
+    neighbors that count the point itself, locally scaled affinities, a learning rate
+    of 1e-4. There the local scale is the distance to the seventh neighbor,
     affinities are averaged with their transpose, and eigenvectors have unit norm;
-    here it is the distance to the last neighbour, the larger of the two affinities is
+    here it is the distance to the last neighbor, the larger of the two affinities is
     taken, and eigenvectors have mean square 1. RANSAC has our own number of trials
     and tolerance in both; directions that the anchors do not fix are left out of the
-    alignment, features are standardised, and the learning rate decays, as in any
+    alignment, features are standardized, and the learning rate decays, as in any
     :class:`~pyg_basis.BASiS`.
 
     Args:

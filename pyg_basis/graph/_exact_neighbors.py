@@ -1,16 +1,10 @@
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from torch import Tensor
 
-# (points [n, d] float64, count) -> index [n, count] int64: for every node `count`
-# distinct other nodes, its nearest as far as roundoff of the float64 form
-# |a|^2 + |b|^2 - 2ab allows to tell; in any order.
-Candidates = Callable[[Tensor, int], Tensor]
+from pyg_basis.graph._candidates import propose
 
 # Candidates beyond k. They are what lets a row be certified: the wider the gap
-# between the k-th neighbour and the farthest candidate, the fewer rows are redone.
+# between the k-th neighbor and the farthest candidate, the fewer rows are redone.
 EXTRA_CANDIDATES = 8
 
 # Numbers held at once: gathered features of candidates (4 MiB in float64, which stays
@@ -20,32 +14,30 @@ _GATHER_ELEMENTS_CUDA = 1 << 26
 _BLOCK_ELEMENTS = 1 << 23
 
 
-def exact_neighbors(
-    points: Tensor, k: int, candidates: Candidates
-) -> tuple[Tensor, Tensor]:
-    r"""The first ``k`` neighbours of each node by (distance, index), exactly.
+def exact_neighbors(points: Tensor, k: int, backend: str) -> tuple[Tensor, Tensor]:
+    r"""The first ``k`` neighbors of each node by (distance, index), exactly.
 
     A backend only proposes candidates. Their distances are taken again by
     differences, since the matrix-product form :math:`|a|^2 + |b|^2 - 2ab` cancels
     for near points. A row stands if no node left out can, within the backend's
-    roundoff, be as near as its ``k``-th neighbour; the others (duplicates, ties)
+    roundoff, be as near as its ``k``-th neighbor; the others (duplicates, ties)
     are redone over all nodes.
 
     Args:
         points (Tensor): :math:`[n, d]`, float64, magnitudes up to about 1.
-        k (int): Neighbours per node, below :math:`n`.
-        candidates (Candidates): The backend.
+        k (int): Neighbors per node, below :math:`n`.
+        backend (str): What proposes the candidates.
 
     Returns:
-        (Tensor, Tensor): Neighbours :math:`[n, k]` int64 and their Euclidean
+        (Tensor, Tensor): Neighbors :math:`[n, k]` int64 and their Euclidean
         distances :math:`[n, k]` float64, in order.
     """
     n, d = points.shape
-    # Centring shrinks the norms and with them the roundoff of the matrix-product
+    # Centering shrinks the norms and with them the roundoff of the matrix-product
     # form. It rounds, so exact distances are taken on the points as they came.
-    centred = points - points.mean(dim=0)
+    centered = points - points.mean(dim=0)
     count = min(k + EXTRA_CANDIDATES, n - 1)
-    index = candidates(centred, count)
+    index = propose(backend, centered, count)
     distance = _candidate_distances(points, index)
 
     ordered, order = distance.sort(dim=1)
@@ -60,28 +52,17 @@ def exact_neighbors(
         return index, ordered
 
     # A node left out was judged no nearer than the farthest candidate.
-    slack = rounding_slack(d, torch.linalg.vector_norm(centred, dim=1), farthest)
+    # Squared distances of the form |a|^2 + |b|^2 - 2ab carry an error below
+    # (d + 8) eps (|a| + |b|)^2 each, and a node b that matters lies within the radius
+    # of the farthest candidate around a.
+    norm = torch.linalg.vector_norm(centered, dim=1)
+    roundoff = (d + 8) * torch.finfo(torch.float64).eps
+    slack = 4 * roundoff * (2 * norm + farthest) ** 2
     doubtful = ordered[:, -1].square() >= farthest.square() - slack
     rows = doubtful.nonzero().squeeze(1)
     if rows.numel() > 0:
-        index[rows], ordered[rows] = exhaustive_neighbors(points, rows, k)
+        index[rows], ordered[rows] = _exhaustive_neighbors(points, rows, k)
     return index, ordered
-
-
-def rounding_slack(dimension: int, norm: Any, radius: Any) -> Any:
-    r"""By how much the squared distances of two nodes to a third may be out of order
-    in the form :math:`|a|^2 + |b|^2 - 2ab` of double precision.
-
-    Both carry an error below :math:`(d + 8) \epsilon (|a| + |b|)^2`, and a node
-    :math:`b` that matters lies within the radius around :math:`a`.
-
-    Args:
-        dimension (int): Width of the points :math:`d`.
-        norm (Tensor or ndarray): Norms of the nodes :math:`a`.
-        radius (Tensor or ndarray): Distances of the farthest node that matters.
-    """
-    roundoff = (dimension + 8) * torch.finfo(torch.float64).eps
-    return 4 * roundoff * (2 * norm + radius) ** 2
 
 
 def _candidate_distances(points: Tensor, index: Tensor) -> Tensor:
@@ -105,8 +86,10 @@ def _distances(a: Tensor, b: Tensor) -> Tensor:
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def exhaustive_neighbors(points: Tensor, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    r"""The first ``k`` neighbours of the nodes ``rows`` by (distance, index), in
+def _exhaustive_neighbors(
+    points: Tensor, rows: Tensor, k: int
+) -> tuple[Tensor, Tensor]:
+    r"""The first ``k`` neighbors of the nodes ``rows`` by (distance, index), in
     order, from all their distances by differences: indices and distances
     :math:`[r, k]`."""
     blocks = rows.split(max(1, _BLOCK_ELEMENTS // points.size(0)))
@@ -117,7 +100,7 @@ def exhaustive_neighbors(points: Tensor, rows: Tensor, k: int) -> tuple[Tensor, 
 def _exhaustive(points: Tensor, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
     distance = _distances(points[rows], points)
     distance[torch.arange(rows.numel(), device=rows.device), rows] = torch.inf
-    # topk says how far the k-th neighbour is, but not which of several equally far
+    # topk says how far the k-th neighbor is, but not which of several equally far
     # ones it picks: take all nearer nodes, then the tied ones in index order.
     kth = distance.topk(k, dim=1, largest=False).values[:, -1:]
     nearer = distance < kth

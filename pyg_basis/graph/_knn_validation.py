@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 
-def checked_neighbors(x: Tensor, k: int, others: int = 0) -> int:
-    r"""``k`` as an int, if features ``x`` :math:`[n, d]`, beside so many nodes known
-    otherwise, are fit for a graph of that many neighbours."""
+def checked_neighbors(x: Tensor, k: int) -> int:
+    r"""``k`` as an int, if features ``x`` :math:`[n, d]` are fit for a graph of that
+    many neighbors."""
     if not isinstance(x, Tensor):
         raise ValueError(
             f"x must be a torch.Tensor of shape [n, d], got {type(x).__name__}: "
@@ -28,20 +28,19 @@ def checked_neighbors(x: Tensor, k: int, others: int = 0) -> int:
         k = operator.index(k)
     except TypeError:
         raise ValueError(
-            f"k must be an integer, got {k!r}: pass the number of neighbours, for "
+            f"k must be an integer, got {k!r}: pass the number of neighbors, for "
             "example k=50"
         ) from None
     if k < 1:
         raise ValueError(
-            f"k must be at least 1, got {k}: pass the number of neighbours of a "
+            f"k must be at least 1, got {k}: pass the number of neighbors of a "
             "node, for example k=50"
         )
-    n = x.size(0) + others
-    beside = f" beside {others} others" if others else ""
+    n = x.size(0)
     if k >= n:
         raise ValueError(
-            f"fewer nodes than neighbours: k={k} needs at least {k + 1} nodes (a "
-            f"node is not its own neighbour), but x has {x.size(0)} rows{beside}: pass "
+            f"fewer nodes than neighbors: k={k} needs at least {k + 1} nodes (a "
+            f"node is not its own neighbor), but x has {x.size(0)} rows: pass "
             f"k <= {max(n - 1, 0)} or more nodes"
         )
     if not bool(torch.isfinite(x).all()):

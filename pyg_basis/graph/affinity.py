@@ -1,17 +1,19 @@
 import math
 from typing import Literal
 
+import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch_geometric.data import Data
 
-from pyg_basis.graph._validation import checked_edge_index, checked_edge_values
+from pyg_basis.graph._edges import as_data, checked_edge_index, checked_edge_values
+
+Bandwidth = Literal["self_tuning", "global"] | float
 
 
-def affinity(
-    graph: Data, bandwidth: Literal["self_tuning", "global"] | float = "self_tuning"
-) -> Data:
-    r"""Gaussian affinities on the edges of a neighbour graph, made symmetric.
+def affinity(graph: Data, bandwidth: Bandwidth = "self_tuning") -> Data:
+    r"""Gaussian affinities on the edges of a neighbor graph, made symmetric.
 
     With :math:`d_{ij}` the distance of an edge,
 
@@ -21,7 +23,7 @@ def affinity(
         W_{ij} = \exp\left(-\frac{d_{ij}^2}{2 \sigma^2}\right)
 
     for ``"self_tuning"`` and for a single :math:`\sigma`. Here :math:`s_i` is the
-    distance to the farthest neighbour of :math:`i` in ``graph``, its
+    distance to the farthest neighbor of :math:`i` in ``graph``, its
     :math:`k`-th. The first form is from Zelnik-Manor and Perona,
     "Self-Tuning Spectral Clustering" (Advances in Neural Information Processing
     Systems 17, 2004); the second is Eq. 1 of `"BASiS"
@@ -37,7 +39,7 @@ def affinity(
     graph by underflow.
 
     Args:
-        graph (Data): ``edge_index`` :math:`[2, E]` (row 0 the neighbour, row 1 the
+        graph (Data): ``edge_index`` :math:`[2, E]` (row 0 the neighbor, row 1 the
             node) and ``edge_distance`` :math:`[E]`, as from
             :func:`~pyg_basis.graph.knn_graph`. Loops are dropped.
         bandwidth (str or float): ``"self_tuning"``; ``"global"``, where
@@ -55,6 +57,7 @@ def affinity(
             ``edge_index`` is out of range, or ``bandwidth`` is none of the above.
     """
     sigma = check_bandwidth(bandwidth)
+    graph = as_data(graph)
     edge_index, num_nodes = checked_edge_index(graph)
     distance = graph.get("edge_distance")
     if distance is None:
@@ -129,18 +132,23 @@ def median_distance(distance: Tensor) -> float:
 def _symmetrize(
     edge_index: Tensor, weight: Tensor, num_nodes: int
 ) -> tuple[Tensor, Tensor]:
-    # One sort of the keys row * n + column of all edges and their reverses.
-    loop = edge_index[0] == edge_index[1]
-    if bool(loop.any()):
-        edge_index, weight = edge_index[:, ~loop], weight[~loop]
-    first, second = edge_index
-    key = torch.cat([first * num_nodes + second, second * num_nodes + first])
-    if num_nodes**2 <= torch.iinfo(torch.int32).max:
-        key = key.int()  # sorts in half the time
-    key, order = key.sort()
-    weight = torch.cat([weight, weight])[order]
-    key, group = torch.unique_consecutive(key, return_inverse=True)
-    weight = weight.new_zeros(key.numel()).scatter_reduce_(0, group, weight, "amax")
-    key = key.long()
-    row = key.div(num_nodes, rounding_mode="floor")
-    return torch.stack([row, key - row * num_nodes]), weight
+    row, column = edge_index.cpu().numpy()
+    values = weight.cpu().numpy()
+    is_loop = row == column
+    if is_loop.any():
+        row, column, values = row[~is_loop], column[~is_loop], values[~is_loop]
+    shape = num_nodes, num_nodes
+    # Node by neighbor, as neighbor graphs come; the counting sorts of two transposes
+    # put all in order.
+    reverse = csr_matrix((values, (column, row)), shape)
+    if reverse.nnz < len(values):
+        # Of repeated edges, which were added up, the largest counts.
+        order = np.lexsort((values, row, column))
+        row, column, values = row[order], column[order], values[order]
+        last = np.append((np.diff(row) != 0) | (np.diff(column) != 0), True)
+        reverse = csr_matrix((values[last], (column[last], row[last])), shape)
+    matrix = reverse.maximum(reverse.T.tocsr())
+    first = np.repeat(np.arange(num_nodes), np.diff(matrix.indptr))
+    edges = np.stack([first, matrix.indices]).astype(np.int64)
+    device = weight.device
+    return torch.from_numpy(edges).to(device), torch.from_numpy(matrix.data).to(device)

@@ -4,13 +4,13 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from pyg_basis.graph._choose_backend import choose_backend, load_backend
-from pyg_basis.graph._exact_neighbors import exact_neighbors
+from pyg_basis.graph._candidates import check_backend, choose_backend
+from pyg_basis.graph._exact_neighbors import EXTRA_CANDIDATES, exact_neighbors
 from pyg_basis.graph._knn_validation import checked_neighbors
 
 
 def knn_graph(x: Tensor, k: int, backend: str = "auto") -> Data:
-    r"""The directed graph of the exact :math:`k` nearest neighbours.
+    r"""The directed graph of the exact :math:`k` nearest neighbors.
 
     Every node receives exactly :math:`k` edges, from the :math:`k` other nodes
     that are first in the order of (Euclidean distance, node index). The distance
@@ -20,19 +20,18 @@ def knn_graph(x: Tensor, k: int, backend: str = "auto") -> Data:
 
     Args:
         x (Tensor): Features :math:`[n, d]`, floating point and finite.
-        k (int): Neighbours per node, :math:`1 \le k \le n - 1`; a node is never
-            its own neighbour.
-        backend (str): What proposes the neighbours: ``"torch"`` (blocked matrix
-            products, also on CUDA), ``"sklearn"``
-            (:class:`~sklearn.neighbors.NearestNeighbors`), ``"torch_cluster"``
-            or ``"pyg_lib"`` (both only where installed). ``"auto"`` takes the one
-            measured quickest for the device, :math:`n` and :math:`d`. It changes
-            the time, never the result. (default: ``"auto"``)
+        k (int): Neighbors per node, :math:`1 \le k \le n - 1`; a node is never
+            its own neighbor.
+        backend (str): What proposes the neighbors: ``"torch"`` (all distances, also
+            on CUDA), ``"scipy"`` (:class:`scipy.spatial.cKDTree`), or
+            ``"torch_cluster"`` (where installed). ``"auto"`` takes the tree in few
+            dimensions and all distances else. It changes the time, never the
+            result. (default: ``"auto"``)
 
     Returns:
         Data: ``x`` :math:`[n, d]`; ``edge_index`` :math:`[2, nk]`, int64, row 0 the
-        neighbour and row 1 the node, sorted by node, then distance, then
-        neighbour; ``edge_distance`` :math:`[nk]`, Euclidean, in units and dtype
+        neighbor and row 1 the node, sorted by node, then distance, then
+        neighbor; ``edge_distance`` :math:`[nk]`, Euclidean, in units and dtype
         of ``x``.
 
     Raises:
@@ -42,8 +41,8 @@ def knn_graph(x: Tensor, k: int, backend: str = "auto") -> Data:
         ImportError: If the backend named is not installed.
     """
     k = checked_neighbors(x, k)
-    name = choose_backend(x) if backend == "auto" else backend
-    candidates = load_backend(name, x, k)
+    backend = choose_backend(x) if backend == "auto" else backend
+    check_backend(backend, x, k + EXTRA_CANDIDATES + 1)
 
     with torch.no_grad():
         # A power of two: dividing by it is exact, so ties stay ties, while squares
@@ -52,7 +51,7 @@ def knn_graph(x: Tensor, k: int, backend: str = "auto") -> Data:
         points = x.detach().to(torch.float64)
         largest = float(points.abs().max())
         scale = 2.0 ** min(math.frexp(largest)[1], 1023) if largest > 0 else 1.0
-        index, distance = exact_neighbors(points / scale, k, candidates)
+        index, distance = exact_neighbors(points / scale, k, backend)
 
         node = torch.arange(x.size(0), device=x.device).repeat_interleave(k)
         edge_index = torch.stack([index.reshape(-1), node])

@@ -1,50 +1,42 @@
 import warnings
 from collections.abc import Iterable
-from typing import Literal
+from itertools import chain
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from pyg_basis.align.fit_affine import (
-    Aligner,
-    AlignmentMethod,
-    get_aligner,
-    keeps_width,
+from pyg_basis._precision import full_precision, uncompiled
+from pyg_basis.algorithm import (
+    NUM_BEYOND,
+    fix_reference,
+    read_out,
+    update_reference,
 )
-from pyg_basis.align.within_eigenspaces import within_eigenspaces
+from pyg_basis.align import Aligner, AlignmentMethod, get_aligner
 from pyg_basis.graph import GivenGraph, Laplacian
-from pyg_basis.loader import (
-    ExactEmbedding,
-    Movement,
-    MovingReference,
-)
+from pyg_basis.graph.affinity import Bandwidth
+from pyg_basis.graph.laplacian import LaplacianKind
 from pyg_basis.nn._default_network import HiddenLayers
 from pyg_basis.nn._evaluating import evaluating
-from pyg_basis.nn._full_precision import full_precision
-from pyg_basis.nn._uncompiled import uncompiled
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE, DegreeExtension
 from pyg_basis.nn.gaussian_kernels import gaussian_kernels, neighbor_bandwidths
-from pyg_basis.nn.rayleigh_ritz import (
+from pyg_basis.nn.reference_space import ReferenceSpace
+from pyg_basis.nn.standardization import Standardization
+from pyg_basis.readout.output_layer import ReadOut
+from pyg_basis.readout.rayleigh_ritz import (
     MOST_DIRECTIONS,
     NODES_PER_DIRECTION,
     RayleighRitz,
     RitzVectors,
 )
-from pyg_basis.nn.readout import ReadOut
-from pyg_basis.nn.reference_space import ReferenceSpace
-from pyg_basis.nn.standardization import Standardization
+from pyg_basis.reference import ExactEmbedding, Movement, Reference
 
 # The bandwidth of an anchor's kernel is the distance to this nearest other anchor.
 KERNEL_NEIGHBOR = 20
-# Ritz vectors beyond the first K whose eigenvalues are kept, to show the gap.
-NUM_BEYOND = 5
 # Nodes that allow as many directions as there may be.
 ENOUGH_NODES = NODES_PER_DIRECTION * MOST_DIRECTIONS
-# Graphs are added until what the next ones would change, as a share of K right angles,
-# is below this.
-SETTLED = 1.5e-4
 
 
 class BASiSLayer(ReferenceSpace):
@@ -70,29 +62,25 @@ class BASiSLayer(ReferenceSpace):
         num_eigenvectors (int): Columns of the embedding :math:`K`.
         num_anchors (int, optional): Number of anchors :math:`l`.
             (default: :obj:`250`)
-        network (torch.nn.Module, optional): Any module that maps standardised
+        network (torch.nn.Module, optional): Any module that maps standardized
             features :obj:`[n, in_channels]` to hidden features :obj:`[n, h]` of any
             width, or to a tuple of the outputs of several layers, of which the last
             one is regressed and all are read out; the output layer is added here. By
             default four linear layers with ReLU. (default: :obj:`None`)
-        num_neighbors (int, optional): Neighbours of a node in a batch's graph.
+        num_neighbors (int, optional): Neighbors of a node in a batch's graph.
             (default: :obj:`50`)
         bandwidth (str or float, optional): See
             :func:`~pyg_basis.graph.affinity`. (default: :obj:`"self_tuning"`)
-        laplacian (str, optional): :obj:`"sym"`, :obj:`"rw"` or :obj:`"comb"`.
-            (default: :obj:`"sym"`)
-        drop_trivial (bool, optional): Leave out the trivial eigenvector.
-            (default: :obj:`False`)
+        laplacian (str, optional): :obj:`"rw"`, :obj:`"sym"` or :obj:`"comb"`.
+            (default: :obj:`"rw"`)
+        drop_first (bool, optional): Leave out the trivial eigenvector.
+            (default: :obj:`True`)
         alignment (str or aligner, optional): See
             :func:`~pyg_basis.align.fit_affine`. (default: :obj:`"lstsq"`)
         extend_degree (bool, optional): For :obj:`laplacian="sym"`: regress the
             eigenvectors of the random walk, as above; else, as published, those of
-            the batches' normalised Laplacians, with the degrees of batches as a
+            the batches' normalized Laplacians, with the degrees of batches as a
             factor. (default: :obj:`True`)
-        num_oversamples (int, optional): Eigenvectors of a batch that the alignment
-            may draw on beyond the first :math:`K`: for a reference set that is larger
-            than batches, as not all of its eigenvectors are among a batch's first
-            where no gap follows. (default: :obj:`0`)
 
     Shapes: features :obj:`[n, d]` of any number of nodes to the embedding
     :obj:`[n, K]`, mean square 1 per column.
@@ -107,22 +95,12 @@ class BASiSLayer(ReferenceSpace):
         num_anchors: int = 250,
         network: nn.Module | None = None,
         num_neighbors: int = 50,
-        bandwidth: Literal["self_tuning", "global"] | float = "self_tuning",
-        laplacian: Literal["sym", "rw", "comb"] = "sym",
-        drop_trivial: bool = False,
+        bandwidth: Bandwidth = "self_tuning",
+        laplacian: LaplacianKind = "rw",
+        drop_first: bool = True,
         alignment: AlignmentMethod | Aligner = "lstsq",
         extend_degree: bool = True,
-        num_oversamples: int = 0,
     ) -> None:
-        is_constant = laplacian != "sym" or extend_degree  # the trivial column
-        least = num_eigenvectors + num_oversamples
-        least += int(drop_trivial or num_eigenvectors == 1 or not is_constant)
-        if num_anchors < least:
-            raise ValueError(
-                f"num_anchors={num_anchors} cannot fix an affine map of "
-                f"num_eigenvectors={num_eigenvectors} columns: use at least {least}, "
-                f"better ten times as many"
-            )
         # A batch's own degrees are noise to the network: see DegreeExtension.
         extend_degree = extend_degree and laplacian == "sym"
         embedding = ExactEmbedding(
@@ -130,16 +108,10 @@ class BASiSLayer(ReferenceSpace):
             num_neighbors=num_neighbors,
             bandwidth=bandwidth,
             laplacian="rw" if extend_degree else laplacian,
-            drop_trivial=drop_trivial,
+            drop_first=drop_first,
         )
-        aligner = get_aligner(alignment)
-        if num_oversamples > 0 and keeps_width(aligner):
-            raise ValueError(
-                f"num_oversamples={num_oversamples} needs an alignment that takes more "
-                f"columns than it gives: use alignment='lstsq' or 'ransac', or "
-                f"num_oversamples=0"
-            )
-        super().__init__(in_channels, num_anchors, embedding, aligner, num_oversamples)
+        embedding.check_num_anchors(num_anchors)
+        super().__init__(in_channels, num_anchors, embedding, get_aligner(alignment))
         self.laplacian = laplacian
         self.extend_degree = extend_degree
         self.standardization = Standardization(in_channels)
@@ -162,9 +134,9 @@ class BASiSLayer(ReferenceSpace):
         super().forget()
         self.bandwidths.fill_(1)
 
-    def keep(self, moving: MovingReference) -> None:
+    def keep(self, reference: Reference) -> None:
         r"""Writes a reference into the buffers."""
-        super().keep(moving)
+        super().keep(reference)
         self.bandwidths.copy_(neighbor_bandwidths(self.anchors, KERNEL_NEIGHBOR))
 
     @torch.no_grad()
@@ -172,8 +144,7 @@ class BASiSLayer(ReferenceSpace):
         self,
         x: Tensor,
         anchor_index: Tensor | None = None,
-        reference_size: int = 512,
-        batch_size: int | None = None,
+        reference_size: int = 10_000,
         seed: int = 0,
     ) -> None:
         r"""Fixes the reference space from a sample of the training features
@@ -184,13 +155,11 @@ class BASiSLayer(ReferenceSpace):
                 better the degrees are known; 10,000 are used at most.
             anchor_index (Tensor, optional): Rows of the anchors in :obj:`x`,
                 :obj:`[num_anchors]`; by default chosen by
-                :func:`~pyg_basis.loader.choose_anchors`. Some are exchanged where
+                :func:`~pyg_basis.reference.choose_anchors`. Some are exchanged where
                 they leave a direction open; :obj:`nodes` begins with those in use.
             reference_size (int, optional): Nodes of the reference set, anchors
                 included. The more, the closer the reference is to the eigenvectors of
-                a large set; use :obj:`num_oversamples` then. (default: :obj:`512`)
-            batch_size (int, optional): Nodes that batches will have, anchors
-                included, where that is less. (default: :obj:`None`)
+                a large set. (default: :obj:`10_000`)
             seed (int, optional): Seed of the draws. (default: :obj:`0`)
 
         Raises:
@@ -198,19 +167,17 @@ class BASiSLayer(ReferenceSpace):
                 no node beside the anchors, or too few for a batch's graph.
         """
         x = self._checked(x).to(self.anchors.device)
-        moving = MovingReference.from_sample(
+        reference, _ = fix_reference(
             x,
             self.num_anchors,
             self.embedding,
             self.aligner,
             anchor_index,
             reference_size,
-            batch_size,
-            self.num_oversamples,
             seed,
         )
         self.fit_degree(x, seed)
-        self.keep(moving)
+        self.keep(reference)
         self.standardization.fit(x, keep_distances=True)
         self.readout.forget()
 
@@ -224,9 +191,9 @@ class BASiSLayer(ReferenceSpace):
         momentum: float = 0.0,
     ) -> Movement:
         r"""Keeps the reference space in its basis when the features have changed
-        (Algorithm 2; see :meth:`~pyg_basis.loader.MovingReference.updated`).
+        (Algorithm 2; see :func:`~pyg_basis.algorithm.update_reference`).
 
-        The features' standardisation follows. The degrees, a factor of the output for
+        The features' standardization follows. The degrees, a factor of the output for
         :obj:`laplacian="sym"`, are those of the features at :meth:`init_reference`
         until :meth:`fit_degree` is called.
 
@@ -236,9 +203,8 @@ class BASiSLayer(ReferenceSpace):
             alignment (str or aligner, optional): How the map to the previous basis is
                 fitted, see :func:`~pyg_basis.align.fit_affine`; :obj:`"lstsq"` as
                 published. (default: :obj:`"moments"`)
-            momentum (float, optional): The map aims at an exponential average of all
-                earlier rows, in which the newest have the weight
-                :obj:`1 - momentum`. (default: :obj:`0.0`)
+            momentum (float, optional): The rows are an exponential average, in which
+                the newest have the weight :obj:`1 - momentum`. (default: :obj:`0.0`)
 
         Returns:
             Movement: How far the space moved, and what was lost.
@@ -253,10 +219,10 @@ class BASiSLayer(ReferenceSpace):
                 anew.
         """
         x = self._checked(x).to(self.anchors.device)
-        moving, movement = self.moving_reference().updated(
-            x, get_aligner(alignment), momentum
+        reference, movement = update_reference(
+            self.reference, x, get_aligner(alignment), momentum
         )
-        self.keep(moving)
+        self.keep(reference)
         self.standardization.fit(x, keep_distances=True)
         return movement
 
@@ -288,13 +254,7 @@ class BASiSLayer(ReferenceSpace):
         # Worker processes make their batches on the CPU.
         batch = x if isinstance(x, Data) else self.targets(x)
         batch = batch.to(self.anchors.device, non_blocking=True)
-        if not isinstance(batch.converged, Tensor):
-            return F.mse_loss(self._rows(self._checked(batch.x)), batch.y)
-        # Nobody has looked: what is no eigenvector is not learned. NaN is taken out
-        # beforehand, as its gradient is NaN whatever it is multiplied by.
-        x = torch.where(batch.converged, batch.x, 0.0)
-        y = torch.where(batch.converged, batch.y, 0.0)
-        return F.mse_loss(self._rows(self._checked(x)), y) * batch.converged
+        return F.mse_loss(self._rows(self._checked(batch.x)), batch.y)
 
     @torch.no_grad()
     @uncompiled
@@ -304,7 +264,7 @@ class BASiSLayer(ReferenceSpace):
     ) -> RitzVectors | None:
         r"""Replaces the output layer by the Laplacian eigenvectors in the span of
         :meth:`hidden`, once the network is trained: one Rayleigh-Ritz step, see
-        :class:`~pyg_basis.nn.rayleigh_ritz.RayleighRitz`.
+        :class:`~pyg_basis.readout.rayleigh_ritz.RayleighRitz`.
 
         The columns are ordered and nearly orthonormal, and their eigenvalues are in
         :obj:`readout.eigenvalues`, with some beyond. Signs, and the bases of nearly
@@ -335,24 +295,18 @@ class BASiSLayer(ReferenceSpace):
             UserWarning: If the hidden features do not span :math:`K` directions. The
                 output stays as it was.
         """
-        samples = [x] if isinstance(x, (Tensor, Data)) else x
-        moments = None
+        is_one = isinstance(x, (Tensor, Data))
+        graphs = map(self._graph_of, [x] if is_one else x)
         with evaluating(self):
-            for rows, laplacian in map(self._graph_of, samples):
-                if moments is None:
-                    num_nodes = len(rows)
-                    if not isinstance(x, (Tensor, Data)):
-                        # How many samples will follow is not known.
-                        num_nodes = max(num_nodes, ENOUGH_NODES)
-                    moments = self.new_moments(rows, num_nodes, seed)
-                moments.add(rows, laplacian)
-                if moments.is_settled(self.num_searched, SETTLED):
-                    break
-            if moments is None:
+            first = next(graphs, None)
+            if first is None:
                 raise ValueError(
                     "x holds no sample: give a sample of the training features"
                 )
-            vectors = self.read_out(moments)
+            # How many samples will follow is not known.
+            num_nodes = len(first[0]) if is_one else max(len(first[0]), ENOUGH_NODES)
+            moments = self.new_moments(first[0], num_nodes, seed)
+            vectors = read_out(self, moments, chain([first], graphs))
         if vectors is None:
             # The decorators stand between.
             warn_about_span(self, stacklevel=6)
@@ -370,27 +324,6 @@ class BASiSLayer(ReferenceSpace):
         generator = torch.Generator().manual_seed(seed)
         num_vectors = self.num_searched + NUM_BEYOND
         return RayleighRitz(self.hidden, x, num_nodes, num_vectors, generator)
-
-    def read_out(self, moments: RayleighRitz) -> RitzVectors | None:
-        r"""Takes the output layer from the moments of some graphs, see
-        :meth:`rayleigh_ritz`; nothing where the hidden features do not span enough."""
-        num_vectors = self.num_searched + NUM_BEYOND
-        values, coefficients = moments.solve(num_vectors)
-        if len(values) < self.num_searched:
-            return None
-        values = moments.eigenvalues(coefficients)
-        first = self.num_searched - self.num_eigenvectors
-        values, coefficients = values[first:], coefficients[:, first:]
-        vectors = moments.vectors(values, coefficients)
-        known, rows = self._followed(moments)
-        kept = slice(self.num_eigenvectors)
-        rotation = within_eigenspaces(
-            vectors.rows(self.hidden(known))[:, kept], rows, values[kept]
-        )
-        coefficients[:, kept] = coefficients[:, kept] @ rotation
-        vectors = moments.vectors(values, coefficients)
-        self.readout.fit(vectors)
-        return vectors
 
     def _graph_of(self, sample: Tensor | Data) -> tuple[Tensor, Laplacian]:
         """The nodes and the Laplacian of a sample's graph."""
@@ -416,10 +349,11 @@ class BASiSLayer(ReferenceSpace):
             )
         return x, graph.laplacian(self.embedding.laplacian)
 
-    def _followed(self, moments: RayleighRitz) -> tuple[Tensor, Tensor]:
-        """Nodes, and the rows there whose signs are taken over."""
+    def known_rows(self, moments: RayleighRitz) -> tuple[Tensor, Tensor]:
+        r"""Nodes :obj:`[m, d]`, and the rows :obj:`[m, K]` there whose signs a read-out
+        takes over: the anchors, or, without a reference, those of the moments."""
         if self.is_initialized:
-            return self.anchors, self.reference
+            return self.anchors, self.reference.anchor_rows
         return moments.x, self._rows(moments.x)
 
     def hidden(self, x: Tensor) -> Tensor:

@@ -3,7 +3,7 @@ import torch.nn.functional as F
 from scipy.linalg.blas import get_blas_funcs
 from torch import Tensor, nn
 
-from pyg_basis.nn._full_precision import full_precision
+from pyg_basis._precision import full_precision
 from pyg_basis.nn.gaussian_kernels import gaussian_kernels, neighbor_bandwidths
 
 # The graph whose degrees are learned has this many nodes at most: like that of a

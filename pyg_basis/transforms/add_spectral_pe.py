@@ -41,7 +41,7 @@ class AddSpectralPE(BaseTransform):
         laplacian (str): :obj:`"sym"`, :obj:`"rw"` or :obj:`"comb"`, see
             :func:`~pyg_basis.graph.laplacian`; of :obj:`data.edge_weight` if there is
             one. (default: :obj:`"sym"`)
-        drop_trivial (bool): Leave out the eigenvector of eigenvalue 0.
+        drop_first (bool): Leave out the eigenvector of eigenvalue 0.
             (default: :obj:`True`)
         tol (float): Bound of the residuals, relative to the Laplacian's norm. Where
             eigenvalues are as small as that, as those of chains of thousands of nodes
@@ -64,7 +64,7 @@ class AddSpectralPE(BaseTransform):
         k: int,
         attr_name: str | None = "spectral_pe",
         laplacian: Literal["sym", "rw", "comb"] = "sym",
-        drop_trivial: bool = True,
+        drop_first: bool = True,
         tol: float = 1e-5,
         seed: int = 0,
     ) -> None:
@@ -77,14 +77,14 @@ class AddSpectralPE(BaseTransform):
         self.k = int(k)
         self.attr_name = attr_name
         self.laplacian = laplacian
-        self.drop_trivial = drop_trivial
+        self.drop_first = drop_first
         self.tol = tol
         self.seed = seed
 
     def forward(self, data: Data) -> Data:
         r"""The graph with encodings and eigenvalues."""
         graph = checked_graph(data, type(self).__name__)
-        first = int(self.drop_trivial)
+        first = int(self.drop_first)
         pairs = component_eigenpairs(
             laplacian(graph, self.laplacian), self.k + first, self.tol, self.seed
         )

@@ -4,23 +4,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pyg_basis.align import LeastSquares, Orthogonal
-
-
-def normal(seed: int, *shapes: tuple[int, ...]) -> list[Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(s, generator=generator, dtype=torch.double) for s in shapes]
+from pyg_basis.align import Orthogonal
+from tests.align.rows import normal, orthogonal
 
 
 def rotation(seed: int, k: int, determinant: int) -> Tensor:
     """A random orthogonal matrix of determinant 1 or -1."""
-    q = torch.linalg.qr(normal(seed, (k, k))[0]).Q
+    q = orthogonal(seed, k)
     q[:, 0] *= determinant * torch.linalg.det(q).sign()
     return q
 
 
 @pytest.mark.parametrize("determinant", [1, -1])
-@pytest.mark.parametrize("k", [1, 2, 3, 10])
+@pytest.mark.parametrize("k", [1, 3, 10])
 def test_recovers_rotations_and_reflections_with_shift(k, determinant) -> None:
     q = rotation(k, k, determinant)
     source, shift = normal(11, (30, k), (k,))
@@ -28,33 +24,22 @@ def test_recovers_rotations_and_reflections_with_shift(k, determinant) -> None:
     found = Orthogonal().fit(source, source @ q + shift)
     assert torch.allclose(found.linear, q, rtol=0, atol=1e-10)
     assert torch.allclose(found.shift, shift, rtol=0, atol=1e-9)
-    assert torch.linalg.det(found.linear).round() == determinant
     assert found.residual < 1e-12
     assert found.rank == k
     assert found.inlier_share == 1
-    assert found.method == "orthogonal"
-
-
-def test_signs_and_order_of_eigenvectors_come_back() -> None:
-    (source,) = normal(12, (30, 3))
-    found = Orthogonal().fit(source, source[:, [1, 0, 2]] * torch.tensor([1, -1, 1]))
-    expected = torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]).double()
-    assert torch.allclose(found.linear, expected, rtol=0, atol=1e-12)
 
 
 @given(st.integers(0, 2**32), st.integers(1, 6))
 def test_is_the_best_of_the_orthogonal_maps(seed, k) -> None:
     source, target = normal(seed, (20, k), (20, k))
     found = Orthogonal().fit(source, target)
-    identity = torch.eye(k).double()
     gram = found.linear.T @ found.linear
-    assert torch.allclose(gram, identity, rtol=0, atol=1e-12)
-    assert found.residual >= LeastSquares().fit(source, target).residual - 1e-12
+    assert torch.allclose(gram, torch.eye(k).double(), rtol=0, atol=1e-12)
     best = (found.apply(source) - target).square().sum()
-    centred, centred_target = source - source.mean(0), target - target.mean(0)
+    centered, target = source - source.mean(0), target - target.mean(0)
     for determinant in (1, -1):
         q = rotation(seed + 1, k, determinant)
-        assert (centred @ q - centred_target).square().sum() >= best - 1e-9
+        assert (centered @ q - target).square().sum() >= best - 1e-9
 
 
 def test_distances_are_kept_where_least_squares_would_stretch() -> None:
@@ -64,40 +49,22 @@ def test_distances_are_kept_where_least_squares_would_stretch() -> None:
     assert torch.isclose(found.residual, torch.tensor(6 / 7).double())
 
 
-@pytest.mark.parametrize("value", [0.0, 0.1, 0.7])
-def test_constant_anchors_and_targets_are_finite(value) -> None:
-    (rows,) = normal(14, (30, 3))
-    constant = torch.full((30, 3), value, dtype=torch.double)
+@pytest.mark.parametrize("num_anchors", [7, 40, 250])
+@pytest.mark.parametrize("scale", [0.0, 1.0])
+def test_constant_anchors_and_targets_are_finite(scale, num_anchors) -> None:
+    (rows,) = normal(14, (num_anchors, 4))
+    # Their means differ from the values in the last bits, which is no spread.
+    constant = scale * torch.tensor([0.1, 0.7, 0.33, 1e3 / 3], dtype=torch.double)
+    constant = constant.expand(num_anchors, 4)
     for source, target in ((constant, rows), (rows, constant), (constant, constant)):
         found = Orthogonal().fit(source, target)
         assert found.rank == 0
         gram = found.linear.T @ found.linear
-        assert torch.allclose(gram, torch.eye(3).double(), rtol=0, atol=1e-12)
+        assert torch.allclose(gram, torch.eye(4).double(), rtol=0, atol=1e-12)
         assert torch.allclose(found.apply(source).mean(0), target.mean(0))
-        assert 0 <= found.residual <= 1 + 1e-12
-
-
-@pytest.mark.parametrize("num_anchors", [7, 40, 250])
-def test_rounding_of_constant_anchors_is_no_spread(num_anchors) -> None:
-    (rows,) = normal(17, (num_anchors, 4))
-    # Their means differ from the values in the last bits.
-    constant = torch.tensor([0.1, 0.7, 0.33, 1e3 / 3], dtype=torch.double)
-    constant = constant.expand(num_anchors, 4)
-    for source, target in ((constant, rows), (rows, constant)):
-        found = Orthogonal().fit(source, target)
-        assert found.rank == 0
         assert 0 <= found.residual <= 1 + 1e-12
 
 
 def test_rank_of_anchors_on_a_line() -> None:
     (source,) = normal(15, (30, 1))
     assert Orthogonal().fit(source.expand(-1, 3), source.expand(-1, 3)).rank == 1
-
-
-def test_float32_comes_back() -> None:
-    source, target = (rows.float() for rows in normal(16, (30, 3), (30, 3)))
-    found = Orthogonal().fit(source, target)
-    for value in (found.linear, found.shift, found.residual, found.inlier_share):
-        assert value.dtype == torch.float32
-    exact = Orthogonal().fit(source.double(), target.double())
-    assert torch.equal(found.linear, exact.linear.float())

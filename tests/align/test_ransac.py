@@ -1,9 +1,7 @@
 import warnings
 
-import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import RANSACRegressor
 from torch import Tensor
 
 from pyg_basis.align import RANSAC, LeastSquares, fit_affine
@@ -50,15 +48,6 @@ def test_recovers_a_known_map_from_gross_outliers(k, seed) -> None:
     assert found.method == "ransac"
 
 
-def test_recovers_between_widths() -> None:
-    source, target, linear, shift, good = with_outliers(3, k=4)
-    narrow = target[:, :2] + 100.0 * ~good[:, None]
-    found = RANSAC().fit(source, narrow)
-    assert torch.allclose(found.linear, linear[:, :2], rtol=0, atol=1e-6)
-    found = RANSAC().fit(source, torch.cat([target, target], dim=1))
-    assert torch.allclose(found.shift, torch.cat([shift, shift]), rtol=0, atol=1e-6)
-
-
 @pytest.mark.parametrize("k", [3, 10])
 def test_noisy_anchors_are_averaged(k) -> None:
     # The refit leaves the least squares answer of the good anchors, not the
@@ -71,25 +60,6 @@ def test_noisy_anchors_are_averaged(k) -> None:
     assert float(found.inlier_share) == pytest.approx(0.7)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_agrees_with_scikit_learn_on_the_inliers(seed) -> None:
-    source, target, *_ = with_outliers(seed, k=3, noise=0.02)
-    about_mean = target - target.mean(0)
-    radius = 0.25 * about_mean.square().sum(dim=1).mean().sqrt()
-    oracle = RANSACRegressor(
-        residual_threshold=float(radius),
-        loss=lambda y, predicted: np.linalg.norm(y - predicted, axis=1),
-        max_trials=500,
-        random_state=seed,
-    ).fit(source.numpy(), target.numpy())
-    found = RANSAC(seed=seed).fit(source, target)
-    inliers = (found.apply(source) - target).norm(dim=1) <= radius
-    assert np.array_equal(inliers.numpy(), oracle.inlier_mask_)
-    assert float(found.inlier_share) == pytest.approx(oracle.inlier_mask_.mean())
-    coefficients = oracle.estimator_.coef_.T
-    assert np.allclose(found.linear.numpy(), coefficients, rtol=0, atol=1e-8)
-
-
 @pytest.mark.parametrize("factor", [1e-3, 1e3])
 def test_tolerance_is_relative_to_the_spread_of_the_target(factor) -> None:
     source, target, *_ = with_outliers(2, noise=0.3)
@@ -98,15 +68,6 @@ def test_tolerance_is_relative_to_the_spread_of_the_target(factor) -> None:
     assert 0.1 < one.inlier_share < 0.7
     assert torch.equal(one.inlier_share, other.inlier_share)
     assert torch.allclose(factor * one.linear, other.linear, rtol=1e-6)
-
-
-def test_a_wider_tolerance_lets_more_anchors_in() -> None:
-    source, target, *_ = with_outliers(4, noise=0.3)
-    shares = [
-        float(RANSAC(tolerance=tolerance).fit(source, target).inlier_share)
-        for tolerance in (0.005, 0.01, 0.02)
-    ]
-    assert shares == sorted(set(shares))
 
 
 @pytest.mark.parametrize("size", [1.0, 10.0, 1e4, 1e8])
@@ -196,24 +157,14 @@ def test_one_seed_gives_one_map() -> None:
     assert not torch.equal(one.linear, other.linear)
 
 
-def test_float32_comes_back() -> None:
-    source, target, linear, *_ = with_outliers(8, k=3)
-    found = RANSAC().fit(source.float(), target.float())
-    for value in (found.linear, found.shift, found.residual, found.inlier_share):
-        assert value.dtype == torch.float32
-    assert torch.allclose(found.linear, linear.float(), rtol=0, atol=1e-5)
-    assert float(found.inlier_share) == pytest.approx(0.7)
-
-
-@pytest.mark.parametrize("num_trials", [0, -1])
-def test_no_trials(num_trials) -> None:
-    match = f"num_trials={num_trials} must be at least 1: the default is 512"
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"num_trials": 0}, "num_trials=0 must be at least 1: the default is 512"),
+        ({"tolerance": 0.0}, "tolerance=0.0 must be positive: .* 0.25 by default"),
+        ({"tolerance": float("nan")}, "tolerance=nan must be positive"),
+    ],
+)
+def test_bad_settings(settings, match) -> None:
     with pytest.raises(ValueError, match=match):
-        RANSAC(num_trials=num_trials)
-
-
-@pytest.mark.parametrize("tolerance", [0.0, -0.1, float("nan")])
-def test_tolerance_that_is_not_positive(tolerance) -> None:
-    match = f"tolerance={tolerance} must be positive: .* 0.25 by default"
-    with pytest.raises(ValueError, match=match):
-        RANSAC(tolerance=tolerance)
+        RANSAC(**settings)

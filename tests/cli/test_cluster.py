@@ -39,9 +39,9 @@ def test_learn_save_and_predict(run: Run, points: Path, blobs: np.ndarray) -> No
 
 
 def test_parameters_of_the_embedding(run: Run, points: Path, blobs: np.ndarray) -> None:
-    options = ["--n-clusters", 3, "--seed", 0, "--laplacian", "rw", "--n-init", 2]
+    options = ["--n-clusters", 3, "--seed", 0, "--laplacian", "sym", "--n-init", 2]
     assert run("cluster", points, "-o", "labels.npy", *options).status == 0
-    basis = BASiS(3, reference_size=None, laplacian="rw")
+    basis = BASiS(3, reference_size=None, drop_first=False, laplacian="sym")
     expected = BASiSClustering(3, basis=basis, n_init=2, random_state=0).fit(blobs)
     assert np.array_equal(np.load("labels.npy"), expected.labels_)
 
@@ -52,7 +52,7 @@ def test_edges_of_a_file_are_learned(run: Run, ring: Data, blobs: np.ndarray) ->
     assert run("cluster", *options).status == 0
     of_edges = BASiSClustering(3, random_state=0).fit(ring).labels_
     assert np.array_equal(np.load("labels.npy"), of_edges)
-    assert run("cluster", *options, "--force", "--graph", "neighbors").status == 0
+    assert run("cluster", *options, "--force", "--graph", "knn").status == 0
     expected = BASiSClustering(3, random_state=0).fit(blobs).labels_
     assert np.array_equal(np.load("labels.npy"), expected)
     assert not np.array_equal(of_edges, expected)
@@ -84,7 +84,7 @@ def test_in_a_given_embedding(
         ("--model clusters.pt --n-clusters 3", 2, "and not both"),
         ("--model model.pt --n-clusters 3 --device cpu", 2, "device: leave out"),
         ("--n-clusters 0", 1, "n_clusters=0 cannot be used"),
-        ("--n-clusters 3 --graph whole", 1, "graph='whole' needs edges"),
+        ("--n-clusters 3 --graph edges", 1, "graph='edges' needs edges"),
         ("--n-clusters 3 --force", 1, "'points.npy', row 7, column 1"),
         ("--n-clusters 3 --save-model a.npy", 1, "'a.npy' has the suffix '.npy'"),
         ("--n-clusters 3 --save-model model.pt", 1, "'model.pt' exists"),
@@ -110,7 +110,7 @@ def test_both_files_or_none(
     def full_disk(*_: object) -> None:
         raise OSError(28, "No space left on device", "clusters.pt")
 
-    monkeypatch.setattr("pyg_basis.cli._files.write_file", full_disk)
+    monkeypatch.setattr("torch.save", full_disk)
     files = ["--output", "labels.npy", "--save-model", "clusters.pt"]
     result = run("cluster", points, "--n-clusters", 3, *files)
     assert result.status == 1

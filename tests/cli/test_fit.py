@@ -129,16 +129,15 @@ def test_mapped_files_are_given_as_paths(
 
 def test_edges_of_a_file_are_learned(run: Run, ring: Data, blobs: np.ndarray) -> None:
     torch.save(ring, "graph.pt")
-    options = ["graph.pt", "-o", "m.pt", "--laplacian", "rw", "--seed", 0]
-    settings = {"laplacian": "rw", "random_state": 0, **SMALL}
+    options = ["graph.pt", "-o", "m.pt", "--laplacian", "sym", "--seed", 0]
+    settings = {"laplacian": "sym", "random_state": 0, **SMALL}
     result = run("fit", *options)
     assert result.status == 0, result.err
-    assert "pyg-basis: graph='whole': 300 nodes are within" in result.err
+    assert "pyg-basis: graph_targets='exact': 300 nodes are within" in result.err
     assert same(BASiS.load("m.pt"), BASiS(**settings).fit(ring))
-    result = run("fit", *options, "--graph", "neighbors", "--force", "--quiet")
+    result = run("fit", *options, "--graph", "knn", "--force", "--quiet")
     assert result.status == 0 and "graph=" not in result.err
-    with pytest.warns(UserWarning, match="fell into more than 2 components"):
-        expected = BASiS(graph="neighbors", **settings).fit(blobs)
+    expected = BASiS(graph="knn", **settings).fit(blobs)
     assert same(BASiS.load("m.pt"), expected)
 
 
@@ -147,11 +146,11 @@ def test_edges_of_a_file_are_learned(run: Run, ring: Data, blobs: np.ndarray) ->
     [
         ("--n-components 0", "n_components=0 cannot be used: it must be an integer"),
         ("--laplacian none", "laplacian='none' cannot be used: it must be one of"),
-        ("--graph whole", "graph='whole' needs edges, and X has none"),
+        ("--graph edges", "graph='edges' needs edges, and X has none"),
         ("--preset none", "name='none' cannot be used: it must be one of 'paper'"),
         ("--key a", "--key='a' is for .npz files, not for 'points.npy'"),
         ("--labels none", "--labels='none' is neither a column of 'points.npy' nor"),
-        ("--preset paper", "anchors='per_class' needs one label a point"),
+        ("--preset paper", "anchor_method='per_class' needs one label a point"),
         ("", "'points.npy', row 250, column 2, both counted from 0, is inf: leave"),
     ],
 )
@@ -166,7 +165,7 @@ def test_errors_before_training(
     if not options:
         rows[250, 2] = np.inf
     np.save("points.npy", rows)
-    monkeypatch.setattr("pyg_basis.estimators.basis.train_layer", None)
+    monkeypatch.setattr("pyg_basis.estimators.basis.train", None)
     result = run("fit", "points.npy", "--output", "model.pt", *options.split())
     assert result.status == 1 and message in result.err and result.err.count("\n") == 1
     assert [file.name for file in Path().iterdir()] == ["points.npy"]

@@ -97,10 +97,10 @@ def test_labels(run: Run, table: pd.DataFrame, suffix: str) -> None:
     table[["kind"]].to_csv("kinds.csv", index=False)
     table[["kind"]].to_parquet("kinds.parquet")
     table.to_parquet("table.parquet")
-    options = ["--anchors", "per_class", "--labels", labels, "--seed", 0]
+    options = ["--anchor-method", "per_class", "--labels", labels, "--seed", 0]
     result = run("fit", "table.parquet", "-o", "m.pt", *options)
     assert result.status == 0, result.err
-    expected = BASiS(anchors="per_class", random_state=0)
+    expected = BASiS(anchor_method="per_class", random_state=0)
     expected.fit(table[["x", "y", "z"]], kinds)
     anchors = BASiS.load("m.pt").layer_.anchors
     assert torch.equal(anchors, expected.layer_.anchors)

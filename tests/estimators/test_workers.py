@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 import subprocess
@@ -6,30 +7,30 @@ from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset, get_worker_info
+from torch.utils.data import get_worker_info
 
-from pyg_basis import BASiS
+from tests.estimators.inputs import Rows, blocks, quick, same, three_blobs
 
 ROOT = Path(__file__).parents[2]
 
 
-def points() -> Any:
-    return np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
-
-
-def basis(**settings: Any) -> BASiS:
-    settings = {"max_iter": 1000, "random_state": 0, "n_workers": 2, **settings}
-    return BASiS(n_anchors=30, batch_size=80, n_neighbors=10, **settings)
+@pytest.mark.usefixtures("untouched_global_generators")
+@pytest.mark.parametrize("graph_targets", [None, "exact", "coarsened"])
+def test_workers_change_nothing(graph_targets: Any) -> None:
+    points: Any = three_blobs() if graph_targets is None else blocks()
+    settings = {"graph_targets": graph_targets or "auto", "alignment": "ransac"}
+    alone, helped = (
+        quick(num_workers=count, **settings).fit(points) for count in (0, 2)
+    )
+    assert same(helped, alone, points)
 
 
 def test_training_that_ends_early_ends_its_workers() -> None:
     # More batches never make the features as much better as that.
-    model = basis(tol=1.0).fit(points())
-    assert model.n_iter_ == 20
+    basis = quick(tol=1.0, num_workers=2, max_iter=1000).fit(three_blobs())
+    assert basis.n_iter_ <= 20
     assert active_children() == []
 
 
@@ -47,37 +48,34 @@ class Breaks(nn.Linear):
 
 def test_errors_of_a_step_end_the_workers() -> None:
     with pytest.raises(ZeroDivisionError, match="in the third step"):
-        basis(network=Breaks(3, 2)).fit(points())
+        quick(num_workers=2, network=Breaks(3, 2)).fit(three_blobs())
     assert active_children() == []
 
 
-class BrokenInWorkers(Dataset[Any]):
-    def __len__(self) -> int:
-        return 300
-
-    def __getitem__(self, index: int) -> Tensor:
+class BrokenInWorkers(Rows):
+    def __getitem__(self, index: int) -> Any:
         if index == 50 and get_worker_info() is not None:
             raise OSError(f"row {index} cannot be read")
-        return torch.from_numpy(points()[index])
+        return self.x[index]
 
 
 def test_errors_of_a_worker_reach_the_caller() -> None:
     with pytest.raises(OSError, match="row 50 cannot be read"):
-        basis().fit(BrokenInWorkers())
+        quick(num_workers=2, max_iter=1000).fit(BrokenInWorkers(three_blobs()))
+    gc.collect()  # the traceback, which holds them
     assert active_children() == []
 
 
 INTERRUPTED = """
-import torch
-from torch.utils.data import Dataset, get_worker_info
-from tests.estimators.test_workers import basis, points
+import signal
+
+import numpy as np
+from torch.utils.data import get_worker_info
+from tests.estimators.inputs import Rows, quick, three_blobs
 
 
-class Reports(Dataset):
-    x, has_reported = torch.from_numpy(points()), False
-
-    def __len__(self):
-        return len(self.x)
+class Reports(Rows):
+    has_reported = False
 
     def __getitem__(self, index):
         worker = get_worker_info()
@@ -87,17 +85,24 @@ class Reports(Dataset):
         return self.x[index]
 
 
-basis(max_iter=10**6).fit(Reports())
+# Shells let their background jobs ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+x = three_blobs()
+basis = quick(max_iter=3).fit(x)
+before = basis.transform(x)
+try:
+    basis.set_params(max_iter=10**6, tol=None, num_workers=2).fit(Reports(x))
+except KeyboardInterrupt:
+    print("interrupted", np.array_equal(basis.transform(x), before))
 """
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups")
-def test_ctrl_c_ends_everything() -> None:
+def test_ctrl_c_ends_a_fit_with_workers() -> None:
     script = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED],
+        [sys.executable, "-W", "ignore", "-c", INTERRUPTED],
         cwd=ROOT,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
@@ -106,12 +111,9 @@ def test_ctrl_c_ends_everything() -> None:
         started = {script.stdout.readline() for _ in range(2)}
         assert started == {"worker 0\n", "worker 1\n"}
         os.killpg(script.pid, signal.SIGINT)
-        # The pipes end when no process holds them, neither script nor workers.
-        _, errors = script.communicate(timeout=300)
+        # The pipe ends when no process holds it, neither script nor workers.
+        printed, _ = script.communicate(timeout=60)
     except BaseException:
         os.killpg(script.pid, signal.SIGKILL)
         raise
-    assert script.returncode in (-signal.SIGINT, 130)
-    assert errors.rstrip().endswith("KeyboardInterrupt")
-    # torch has a worker tell when it was handing over a tensor at that moment.
-    assert errors.count("Traceback (most recent call last)") <= 1 + 2
+    assert printed == "interrupted True\n" and script.returncode == 0

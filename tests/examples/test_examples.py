@@ -1,4 +1,5 @@
 import importlib
+import re
 import warnings
 from pathlib import Path
 
@@ -34,6 +35,13 @@ def test_lightning_module_goes_on_where_it_was_saved() -> None:
     assert figures["difference after loading"] == 0
     assert figures["accuracy"] > 0.9
     assert figures["d_G to the exact eigenvectors"] < 4
+
+
+def test_networkx_graph_is_learned_and_drawn(tmp_path, capsys) -> None:
+    run("networkx_graph", "--output", str(tmp_path / "graph.png"))
+    known, later = re.findall(r"towns: ([\d.]+)%", capsys.readouterr().out)
+    assert float(known) > 90 and float(later) > 90
+    assert (tmp_path / "graph.png").stat().st_size > 10_000
 
 
 def test_no_seeds_are_refused(capsys) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pyg_basis.eigen import eigenpairs
 from pyg_basis.graph import GivenGraph, coarsened, nearest_seeds
-from tests.graph.test_given_graph import dense_laplacian, given_graph, of_matrix
+from tests.graph.test_given_graph import given_graph, of_matrix
 from tests.graph.test_laplacian import symmetric_weights
 
 
@@ -59,27 +59,12 @@ def test_cells_hang_together(case) -> None:
         assert graph.subgraph(np.flatnonzero(cell == number)).num_components == 1
 
 
-def test_path_by_hand() -> None:
+def test_ties_favor_no_seed() -> None:
     # Node 3 is as far from seed 6 (cell 0) as from seed 0 (cell 1).
-    graph = given_graph(nx.path_graph(8))
-    seeds = np.array([6, 0])
-    found = {tuple(nearest_seeds(graph, seeds, seed).tolist()) for seed in range(20)}
-    assert found == {(1, 1, 1, 0, 0, 0, 0, 0), (1, 1, 1, 1, 0, 0, 0, 0)}
-
-
-@pytest.mark.parametrize("spacing", [1, 3, 5, 11])
-def test_ring_of_odd_spacing_has_equal_cells(spacing: int) -> None:
-    n = 4 * spacing
-    seeds = np.arange(0, n, spacing)
-    cell = nearest_seeds(given_graph(nx.cycle_graph(n)), seeds, 0)
-    assert np.array_equal(cell, (np.arange(n) + spacing // 2) // spacing % 4)
-
-
-@given(seed=st.integers(0, 2**31))
-def test_all_nodes_as_seeds_are_cells_of_their_own(seed: int) -> None:
-    order = np.random.default_rng(seed).permutation(12)
-    cell = nearest_seeds(given_graph(nx.cycle_graph(12)), order, seed)
-    assert np.array_equal(order[cell], np.arange(12))
+    graph, seeds = given_graph(nx.path_graph(8)), np.array([6, 0])
+    cells = np.array([nearest_seeds(graph, seeds, seed) for seed in range(400)])
+    assert (cells[:, :3] == 1).all() and (cells[:, 4:] == 0).all()
+    assert abs(cells[:, 3].sum() - 200) < 50  # a standard deviation of 10
 
 
 @given(
@@ -87,18 +72,11 @@ def test_all_nodes_as_seeds_are_cells_of_their_own(seed: int) -> None:
     seed=st.integers(0, 2**31),
 )
 def test_of_several_seeds_the_heaviest_edge_wins(weights, seed: int) -> None:
-    # A star; all but its centre are seeds.
+    # A star; all but its center are seeds.
     star = nx.Graph()
     star.add_weighted_edges_from((0, i + 1, w) for i, w in enumerate(weights))
     cell = nearest_seeds(given_graph(star), np.arange(1, len(weights) + 1), seed)
     assert cell[0] == np.argmax(weights)
-
-
-def test_fewer_steps_beat_a_heavier_edge() -> None:
-    heavy = nx.Graph()
-    heavy.add_weighted_edges_from([(0, 1, 0.01), (1, 2, 99.0), (2, 3, 99.0)])
-    cell = nearest_seeds(given_graph(heavy), np.array([0, 3]), 0)
-    assert cell.tolist() == [0, 0, 1, 1]
 
 
 def test_weights_count_at_every_step() -> None:
@@ -117,15 +95,6 @@ def test_ties_hang_on_the_seed_alone() -> None:
     first, again, other = (nearest_seeds(graph, seeds, seed) for seed in (3, 3, 4))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
-
-
-def test_ties_favour_no_seed() -> None:
-    # The middle of a path of three, between two seeds.
-    graph = given_graph(nx.path_graph(3))
-    ends = np.array([0, 2])
-    middle = [nearest_seeds(graph, ends, seed)[1] for seed in range(400)]
-    # A standard deviation of 10.
-    assert abs(sum(middle) - 200) < 50
 
 
 def test_nothing_but_zero_weights_is_no_way() -> None:
@@ -202,19 +171,9 @@ def test_eigenvalues_interlace(n: int, num_cells: int, seed: int) -> None:
     assert (coarse_values <= fine_values[n - num_cells :] + 1e-12).all()
 
 
-@given(seed=st.integers(0, 2**31), kind=st.sampled_from(["sym", "rw", "comb"]))
-def test_cells_of_one_node_change_nothing(seed: int, kind) -> None:
-    graph = given_graph(nx.connected_watts_strogatz_graph(20, 4, 0.3, seed=seed))
-    order = np.random.default_rng(seed).permutation(20)
-    cell = np.argsort(order)  # node order[c] is cell c
-    coarse = coarsened(graph, cell, 20).laplacian(kind).matrix.to_dense().numpy()
-    expected = dense_laplacian(graph.weight.toarray(), kind)[np.ix_(order, order)]
-    np.testing.assert_allclose(coarse, expected, atol=1e-14)
-
-
 def test_cells_of_like_nodes_keep_the_eigenvectors() -> None:
     # Eigenvectors that are constant on cells lie in the Rayleigh-Ritz space: those of
-    # three blocks, in which all nodes have the same neighbours.
+    # three blocks, in which all nodes have the same neighbors.
     blocks = np.repeat(np.arange(3), [4, 5, 6])
     weight = np.array([[9.0, 1, 2], [1, 7, 1], [2, 1, 8]])[blocks[:, None], blocks]
     coarse = eigenpairs(coarsened(of_matrix(weight), blocks, 3).laplacian("rw"), 3)

@@ -1,247 +1,154 @@
 import math
+from typing import Any
 
+import networkx as nx
 import numpy as np
 import pytest
-import scipy.sparse
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
-from pyg_basis.graph import affinity, knn_graph, laplacian
+from pyg_basis.graph import Laplacian, affinity, knn_graph, laplacian
 
 KINDS = ["sym", "rw", "comb"]
-
-
-def undirected(edges: list[tuple[int, int]], num_nodes: int) -> Data:
-    both = edges + [(j, i) for i, j in edges]
-    edge_index = torch.tensor(both, dtype=torch.long).view(-1, 2).t().contiguous()
-    return Data(
-        edge_index=edge_index,
-        edge_weight=torch.ones(len(both), dtype=torch.float64),
-        num_nodes=num_nodes,
-    )
-
-
-def ring(n: int) -> Data:
-    return undirected([(i, (i + 1) % n) for i in range(n)], n)
-
-
-def path(n: int) -> Data:
-    return undirected([(i, i + 1) for i in range(n - 1)], n)
-
-
-def weighted(matrix: Tensor) -> Data:
-    edge_index = matrix.nonzero().t()
-    weight = matrix[edge_index[0], edge_index[1]]
-    return Data(edge_index=edge_index, edge_weight=weight, num_nodes=len(matrix))
-
-
-def random_points(n: int, d: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.rand(n, d, generator=torch.Generator().manual_seed(0), dtype=dtype)
 
 
 @st.composite
 def symmetric_weights(draw: st.DrawFn) -> Tensor:
     """Random symmetric weights, sparse enough to leave nodes isolated."""
     n = draw(st.integers(1, 12))
-    seed = draw(st.integers(0, 2**31))
     density = draw(st.floats(0, 1))
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
     upper = torch.rand(n, n, generator=generator, dtype=torch.float64).triu(1)
     upper *= torch.rand(n, n, generator=generator) < density
     return upper + upper.t()
 
 
-def test_weighted_path_by_hand() -> None:
-    matrix = torch.zeros(3, 3, dtype=torch.float64)
-    matrix[0, 1] = matrix[1, 0] = 4
-    matrix[1, 2] = matrix[2, 1] = 5
-    graph = weighted(matrix)
-    assert laplacian(graph, "comb").matrix.to_dense().tolist() == [
-        [4, -4, 0],
-        [-4, 9, -5],
-        [0, -5, 5],
-    ]
-    torch.testing.assert_close(
-        laplacian(graph, "rw").matrix.to_dense(),
-        torch.tensor([[1, -1, 0], [-4 / 9, 1, -5 / 9], [0, -1, 1]]).double(),
+def dense_laplacian(weight: NDArray[Any], kind: str) -> NDArray[Any]:
+    """By the definitions, the diagonal of the weights as a part of the degrees."""
+    degree = weight.sum(axis=1)
+    comb = np.diag(degree) - weight
+    inverse = np.where(degree > 0, 1 / np.where(degree > 0, degree, 1), 0)
+    if kind == "comb":
+        return comb
+    if kind == "rw":
+        return inverse[:, None] * comb
+    return np.sqrt(inverse)[:, None] * comb * np.sqrt(inverse)
+
+
+def neighbor_graph(dtype: torch.dtype = torch.float64) -> Data:
+    """A neighbor graph and an isolated node."""
+    x = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)).to(dtype)
+    graph = affinity(knn_graph(x, 5))
+    return Data(
+        edge_index=graph.edge_index, edge_weight=graph.edge_weight, num_nodes=41
     )
-    a, b = -4 / math.sqrt(4 * 9), -5 / math.sqrt(9 * 5)
-    torch.testing.assert_close(
-        laplacian(graph).matrix.to_dense(),
-        torch.tensor([[1, a, 0], [a, 1, b], [0, b, 1]], dtype=torch.float64),
-    )
-    assert laplacian(graph).degree.tolist() == [4, 9, 5]
 
 
-@pytest.mark.parametrize("n", [3, 4, 7, 12])
-def test_ring_spectrum(n: int) -> None:
-    expected = np.sort(1 - np.cos(2 * np.pi * np.arange(n) / n))
-    for kind, factor in (("sym", 1), ("rw", 1), ("comb", 2)):
-        matrix = laplacian(ring(n), kind).symmetric().to_dense()  # type: ignore[arg-type]
-        values = torch.linalg.eigvalsh(matrix).numpy()
-        np.testing.assert_allclose(values, factor * expected, atol=1e-13)
-
-
-@pytest.mark.parametrize("n", [2, 5, 10])
-def test_path_spectrum(n: int) -> None:
-    matrix = laplacian(path(n), "comb").matrix.to_dense()
-    expected = 2 - 2 * np.cos(np.pi * np.arange(n) / n)
-    values = torch.linalg.eigvalsh(matrix).numpy()
-    np.testing.assert_allclose(values, expected, atol=1e-13)
-    # Normalised, the path of n nodes has 1 - cos(pi j / (n - 1)).
-    expected = 1 - np.cos(np.pi * np.arange(n) / (n - 1))
-    values = torch.linalg.eigvalsh(laplacian(path(n)).matrix.to_dense()).numpy()
-    np.testing.assert_allclose(values, expected, atol=1e-13)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_blocks_have_one_zero_each(kind: str) -> None:
-    # Complete graphs of 3, 4 and 5 nodes.
-    blocks = torch.block_diag(*[torch.ones(m, m) - torch.eye(m) for m in (3, 4, 5)])
-    matrix = laplacian(weighted(blocks.double()), kind).symmetric()  # type: ignore[arg-type]
-    values = torch.linalg.eigvalsh(matrix.to_dense())
-    assert values[:3].abs().max() < 1e-14
-    scale = {"comb": [3] * 2 + [4] * 3 + [5] * 4}.get(
-        kind, [5 / 4] * 4 + [4 / 3] * 3 + [3 / 2] * 2
-    )
-    np.testing.assert_allclose(values[3:].numpy(), scale, rtol=1e-13)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_isolated_nodes_have_zero_rows(kind: str) -> None:
-    graph = undirected([(1, 3)], 5)
-    result = laplacian(graph, kind)  # type: ignore[arg-type]
-    matrix = result.matrix.to_dense()
-    for node in (0, 2, 4):
-        assert not bool(matrix[node].any()) and not bool(matrix[:, node].any())
-    assert matrix[1].tolist() == [0, 1, 0, -1, 0]
-    assert result.degree.tolist() == [0, 1, 0, 1, 0]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_no_edges(kind: str) -> None:
-    result = laplacian(undirected([], 3), kind)  # type: ignore[arg-type]
-    assert not bool(result.matrix.to_dense().any())
-    assert torch.linalg.vector_norm(result.trivial()).item() == pytest.approx(1)
+@pytest.fixture(params=KINDS)
+def operator(request: pytest.FixtureRequest) -> Laplacian:
+    return laplacian(neighbor_graph(), request.param)
 
 
 @given(matrix=symmetric_weights(), seed=st.integers(0, 2**31))
-def test_equals_dense_formula_in_any_edge_order(matrix: Tensor, seed: int) -> None:
-    graph = weighted(matrix)
+def test_equals_the_definition_in_any_edge_order(matrix: Tensor, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(graph.edge_index.size(1), generator=generator)
-    graph.edge_index = graph.edge_index[:, order]
-    graph.edge_weight = graph.edge_weight[order]
-    degree = matrix.sum(dim=1)
-    inverse = torch.where(degree > 0, 1 / degree, 0.0)
-    comb = degree.diag() - matrix
-    expected = {
-        "comb": comb,
-        "rw": inverse[:, None] * comb,
-        "sym": inverse.sqrt()[:, None] * comb * inverse.sqrt(),
-    }
-    for kind, dense in expected.items():
-        result = laplacian(graph, kind)  # type: ignore[arg-type]
-        torch.testing.assert_close(result.matrix.to_dense(), dense)
-        torch.testing.assert_close(result.degree, degree)
+    edges = matrix.nonzero()
+    edges = edges[torch.randperm(len(edges), generator=generator)].t()
+    weight = matrix[edges[0], edges[1]]
+    graph = Data(edge_index=edges, edge_weight=weight, num_nodes=len(matrix))
+    for kind in KINDS:
+        found = laplacian(graph, kind)  # type: ignore[arg-type]
+        expected = torch.from_numpy(dense_laplacian(matrix.numpy(), kind))
+        torch.testing.assert_close(found.matrix.to_dense(), expected)
+        torch.testing.assert_close(found.degree, matrix.sum(dim=1))
 
 
-@given(matrix=symmetric_weights())
-def test_equals_scipy(matrix: Tensor) -> None:
-    sparse = scipy.sparse.csr_array(matrix.numpy())
-    for kind, normed in (("sym", True), ("comb", False)):
-        ours = laplacian(weighted(matrix), kind).matrix.to_dense()  # type: ignore[arg-type]
-        theirs = scipy.sparse.csgraph.laplacian(sparse, normed=normed)
-        np.testing.assert_allclose(ours.numpy(), theirs.toarray(), atol=1e-12)
-
-
-def test_csr_is_canonical() -> None:
-    result = laplacian(affinity(knn_graph(random_points(60, 2), 5))).matrix
-    assert result.layout == torch.sparse_csr
-    torch.sparse_csr_tensor(  # raises if rows are unsorted or repeat a column
-        result.crow_indices(),
-        result.col_indices(),
-        result.values(),
-        result.shape,
-        check_invariants=True,
-    )
-
-
-def test_loops_are_left_out_and_repeated_edges_add_up() -> None:
-    graph = Data(
-        edge_index=torch.tensor([[0, 0, 1, 1, 0], [0, 1, 0, 0, 1]]),
-        edge_weight=torch.tensor([9.0, 1.0, 1.0, 2.0, 2.0]),
-        num_nodes=2,
-    )
-    assert laplacian(graph, "comb").matrix.to_dense().tolist() == [[3, -3], [-3, 3]]
-
-
-def test_zero_weights_are_no_edges() -> None:
-    graph = undirected([(0, 1), (1, 2)], 3)
-    graph.edge_weight = torch.tensor([1.0, 0.0, 1.0, 0.0])
-    dense = laplacian(graph).matrix.to_dense()
-    assert dense.tolist() == [[1, -1, 0], [-1, 1, 0], [0, 0, 0]]
-
-
-def test_missing_weight_is_one() -> None:
-    graph = Data(edge_index=torch.tensor([[0, 1], [1, 0]]), num_nodes=2)
-    result = laplacian(graph, "comb")
-    assert result.matrix.to_dense().tolist() == [[1, -1], [-1, 1]]
-    assert result.matrix.dtype == torch.get_default_dtype()
+def test_spectra_in_closed_form() -> None:
+    n = 12
+    ring = np.sort(1 - np.cos(2 * np.pi * np.arange(n) / n))
+    path = 1 - np.cos(np.pi * np.arange(n) / (n - 1))
+    for graph, kind, expected in (
+        (nx.cycle_graph(n), "sym", ring),
+        (nx.cycle_graph(n), "rw", ring),
+        (nx.cycle_graph(n), "comb", 2 * ring),
+        (nx.path_graph(n), "sym", path),
+        (nx.path_graph(n), "comb", 2 - 2 * np.cos(np.pi * np.arange(n) / n)),
+    ):
+        matrix = laplacian(graph, kind).symmetric().to_dense()
+        values = torch.linalg.eigvalsh(matrix).numpy()
+        np.testing.assert_allclose(values, expected, atol=1e-13)
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_components(kind: Any) -> None:
+    edges = torch.tensor([[0, 2, 1, 4], [2, 0, 4, 1]])  # and node 3 alone
+    found = laplacian(Data(edge_index=edges, num_nodes=5), kind)
+    assert found.components.tolist() == [0, 1, 0, 2, 1]
+    assert found.num_components == 3
+    connected = laplacian(Data(edge_index=edges[:, :2] // 2, num_nodes=2), kind)
+    assert connected.components.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_edges(kind: Any) -> None:
+    found = laplacian(nx.empty_graph(3), kind)
+    assert not found.matrix.to_dense().any()
+    assert found.trivial().norm().item() == pytest.approx(1)
+    assert found.num_components == 3
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_dtype_is_kept(kind: str, dtype: torch.dtype) -> None:
-    graph = affinity(knn_graph(random_points(30, 2, dtype), 4))
-    result = laplacian(graph, kind)  # type: ignore[arg-type]
-    assert result.matrix.dtype == result.degree.dtype == dtype
-    assert result.symmetric().dtype == result.trivial().dtype == dtype
+def test_dtype_is_kept(dtype: torch.dtype) -> None:
+    for kind in KINDS:
+        found = laplacian(neighbor_graph(dtype), kind)  # type: ignore[arg-type]
+        assert found.matrix.dtype == found.degree.dtype == dtype
+        assert found.symmetric().dtype == found.trivial().dtype == dtype
+        assert found.matrix.col_indices().dtype == torch.int32
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_smallest_weights_stay_finite(kind: str) -> None:
+def test_smallest_weights_stay_finite(kind: Any) -> None:
     # What affinity gives two outliers that only have each other.
     tiny = torch.finfo(torch.float32).tiny
-    graph = undirected([(0, 1)], 2)
-    graph.edge_weight = torch.full((2,), tiny)
-    result = laplacian(graph, kind)  # type: ignore[arg-type]
-    unit = tiny if kind == "comb" else 1.0
-    dense = result.matrix.to_dense() / unit
+    edges = torch.tensor([[0, 1], [1, 0]])
+    graph = Data(edge_index=edges, edge_weight=torch.full((2,), tiny), num_nodes=2)
+    found = laplacian(graph, kind)
+    dense = found.matrix.to_dense() / (tiny if kind == "comb" else 1.0)
     torch.testing.assert_close(dense, torch.tensor([[1.0, -1.0], [-1.0, 1.0]]))
-    torch.testing.assert_close(result.trivial(), torch.full((2,), 0.5).sqrt())
+    torch.testing.assert_close(found.trivial(), torch.full((2,), math.sqrt(0.5)))
+
+
+def test_symmetric_is_what_is_decomposed(operator: Laplacian) -> None:
+    symmetric = operator.symmetric()
+    assert symmetric.layout == torch.sparse_csr
+    dense = symmetric.to_dense()
+    torch.testing.assert_close(dense, dense.t(), rtol=1e-14, atol=0)
+    # D^(-1/2) u are the eigenvectors of the random walk Laplacian.
+    values, vectors = torch.linalg.eigh(dense)
+    if operator.kind == "rw":
+        vectors /= torch.where(operator.degree > 0, operator.degree, 1).sqrt()[:, None]
+    product = operator.matrix.to_dense() @ vectors
+    torch.testing.assert_close(product, vectors * values, rtol=0, atol=1e-12)
+    assert values[-1] <= operator.norm_bound <= 4 * values[-1]
+
+
+def test_trivial_is_a_unit_null_vector(operator: Laplacian) -> None:
+    vector = operator.trivial()
+    assert (operator.symmetric() @ vector).abs().max() < 1e-14
+    is_comb = operator.kind == "comb"
+    expected = torch.ones_like(vector) if is_comb else operator.degree.sqrt()
+    torch.testing.assert_close(vector, expected / expected.norm())
 
 
 def test_unknown_kind() -> None:
     with pytest.raises(ValueError, match=r"kind='normalized' is unknown.*'sym'"):
-        laplacian(ring(3), "normalized")  # type: ignore[arg-type]
+        laplacian(nx.path_graph(3), "normalized")  # type: ignore[arg-type]
 
 
-def test_no_nodes() -> None:
-    graph = Data(edge_index=torch.empty(2, 0, dtype=torch.long), num_nodes=0)
-    with pytest.raises(ValueError, match="num_nodes=0"):
-        laplacian(graph)
-
-
-def test_negative_weight() -> None:
-    graph = ring(4)
-    graph.edge_weight[1] = -0.5
-    with pytest.raises(ValueError, match=r"edge_weight must be.*not negative, got -0"):
-        laplacian(graph)
-
-
-@pytest.mark.parametrize("case", ["one direction", "unequal weights", "other edge"])
-def test_asymmetric_weights(case: str) -> None:
-    graph = ring(4)
-    if case == "one direction":
-        graph.edge_index = graph.edge_index[:, :4]
-        graph.edge_weight = graph.edge_weight[:4]
-    elif case == "unequal weights":
-        graph.edge_weight[0] = 1.001
-    else:  # (0, 1) becomes (0, 2): as many edges, other reverses
-        graph.edge_index[1, 0] = 2
-    with pytest.raises(ValueError, match=r"edge_weight must be symmetric.*affinity"):
-        laplacian(graph)
+def test_repr() -> None:
+    found = repr(laplacian(nx.path_graph(3)))
+    assert found == "Laplacian(kind='sym', num_nodes=3, num_edges=4)"

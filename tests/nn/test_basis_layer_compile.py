@@ -1,6 +1,4 @@
-import copy
 import os
-import pickle
 import shutil
 import sysconfig
 from collections.abc import Iterator
@@ -9,11 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pyg_basis import BASiSLayer
-from tests.nn.fitted_layer import fitted_layer
-from tests.nn.test_basis_layer import LAPLACIANS, ready_layer, three_blobs, train
+from tests.nn.layers import fitted_layer, ready_layer, three_blobs
 
 # Traces as the default backend does, but needs no C++ compiler.
 AOT_EAGER: dict[str, Any] = {"backend": "aot_eager", "fullgraph": True, "dynamic": True}
@@ -37,10 +34,17 @@ def gradients(module: Any, layer: BASiSLayer, x: Tensor) -> list[Tensor]:
     return list(torch.autograd.grad(total, [x, *layer.parameters()]))
 
 
-@pytest.mark.parametrize("laplacian", LAPLACIANS)
+@pytest.mark.parametrize("laplacian", ["rw", "sym"])
 def test_one_graph_for_any_number_of_nodes(laplacian: Any) -> None:
     layer = fitted_layer(laplacian=laplacian)
     compiled = torch.compile(layer, **AOT_EAGER)
+    # Gradients at the centers of the degrees, too, at the distance 0 from themselves.
+    x = three_blobs()
+    for found, expected in zip(
+        gradients(compiled, layer, x), gradients(layer, layer, x), strict=True
+    ):
+        assert torch.isfinite(found).all()
+        torch.testing.assert_close(found, expected)
     compiled(three_blobs(40))
     with torch.compiler.set_stance("fail_on_recompile"):
         for num_nodes in (2, 3, 25, 26, 1000):
@@ -49,18 +53,6 @@ def test_one_graph_for_any_number_of_nodes(laplacian: Any) -> None:
     for num_nodes in (1, 0):  # what torch always compiles apart
         x = three_blobs(num_nodes, seed=1)
         torch.testing.assert_close(compiled(x), layer(x))
-
-
-def test_gradients_are_those_of_the_layer() -> None:
-    layer = fitted_layer()
-    compiled = torch.compile(layer, **AOT_EAGER)
-    # Among them the centres of the degrees, at the distance 0 from themselves.
-    x = three_blobs()
-    for found, expected in zip(
-        gradients(compiled, layer, x), gradients(layer, layer, x), strict=True
-    ):
-        assert torch.isfinite(found).all()
-        torch.testing.assert_close(found, expected)
 
 
 def test_follows_what_is_fitted_later() -> None:
@@ -74,21 +66,6 @@ def test_follows_what_is_fitted_later() -> None:
         assert not torch.allclose(compiled(x), before, atol=1e-2)
         layer.load_state_dict(fitted_layer().state_dict())
         torch.testing.assert_close(compiled(x), before)
-
-
-def test_training_of_a_compiled_network() -> None:
-    # In place, so that the state is named as before. (torch does so with any module
-    # but its own nn.Sequential.)
-    layer, twin = ready_layer(network=None), ready_layer(network=None)
-    twin.load_state_dict(layer.state_dict())
-    x = three_blobs(50, seed=1)
-    before = twin(x)
-    layer.network.compile(**AOT_EAGER)
-    train(layer, three_blobs(), num_steps=30, num_new=100)
-    train(twin, three_blobs(), num_steps=30, num_new=100)
-    torch.testing.assert_close(layer(x), twin(x), rtol=1e-3, atol=1e-4)
-    assert not torch.allclose(layer(x), before, atol=0.1)
-    assert layer.state_dict().keys() == twin.state_dict().keys()
 
 
 def test_training_step_of_any_batch_size() -> None:
@@ -106,7 +83,7 @@ def test_training_step_of_any_batch_size() -> None:
 
 
 def test_update_of_the_reference_within_compiled_code() -> None:
-    layer, twin = ready_layer(laplacian="rw"), ready_layer(laplacian="rw")
+    layer, twin = ready_layer(), ready_layer()
 
     @torch.compile(backend="aot_eager", dynamic=True)
     def step(layer: BASiSLayer, x: Tensor) -> Tensor:
@@ -120,26 +97,21 @@ def test_update_of_the_reference_within_compiled_code() -> None:
         torch.testing.assert_close(step(layer, moved), expected)
 
 
-@pytest.mark.parametrize(
-    "copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))]
-)
-def test_a_copy_of_a_layer_compiled_in_place_is_its_own(copied: Any) -> None:
-    layer, x = fitted_layer(), three_blobs(50, seed=1)
-    layer.compile(**AOT_EAGER)
-    before = layer(x)
-    twin = copied(layer)
-    torch.testing.assert_close(twin(x), before)
-    nn.init.zeros_(twin.readout.weight)
-    nn.init.zeros_(twin.readout.bias)
-    nn.init.zeros_(twin.readout.earlier)
-    assert not twin(x).any()
-    torch.testing.assert_close(layer(x), before)
+def test_under_autocast() -> None:
+    layer, x = fitted_layer(), three_blobs(100, seed=1)
+    compiled = torch.compile(layer, **AOT_EAGER)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        expected, found = layer(x), compiled(x)
+    assert found.dtype == torch.float32
+    # The compiler may add up in another order before it rounds to bfloat16.
+    assert float((found - expected).norm() / expected.norm()) < 1e-2
+    torch.testing.assert_close(compiled(x), layer(x))
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not HAS_COMPILER, reason="the default backend compiles C++")
 def test_default_backend() -> None:
-    layer = fitted_layer()
+    layer = fitted_layer(laplacian="sym")
     compiled = torch.compile(layer, fullgraph=True, dynamic=True)
     for num_nodes in (40, 3, 500):
         x = three_blobs(num_nodes, seed=1)

@@ -7,8 +7,8 @@ from sklearn.utils import check_random_state
 
 from benchmarks.baselines import EigenvectorRegression
 from benchmarks.baselines.training import draw
+from benchmarks.lib.exact import exact_space
 from pyg_basis.datasets import three_moons, two_moons
-from pyg_basis.loader import ExactEmbedding
 from pyg_basis.metrics import grassmann_distance, normalized_mutual_information
 
 pytestmark = pytest.mark.usefixtures("small_networks")
@@ -29,7 +29,7 @@ def test_moons(data: Any, k: int, extend_degree: bool) -> None:
         extend_degree=extend_degree,
     ).fit(x)
     embedding = model.transform(new)
-    exact = ExactEmbedding(k, 20)
+    exact = exact_space(k, 20)
     assert grassmann_distance(embedding, exact(new).vectors) < 0.05
     found = KMeans(k, n_init=10, random_state=0).fit_predict(embedding.numpy())
     assert normalized_mutual_information(labels, found) == 1
@@ -45,6 +45,6 @@ def test_the_loss_is_the_mean_square_over_a_batch() -> None:
     model = EigenvectorRegression(2, **settings, learning_rate=1e-12).fit(x)
     seed = int(check_random_state(3).randint(2**31 - 1))
     batch = draw(300, 50, torch.Generator().manual_seed(seed))
-    target = ExactEmbedding(2, 10)(x).vectors
+    target = exact_space(2, 10)(x).vectors
     error = (model.module_.rows(x[batch]) - target[batch]).square().mean()
     assert model.history_[0] == pytest.approx(float(error.detach()), rel=1e-4)

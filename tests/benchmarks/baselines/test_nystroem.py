@@ -8,8 +8,8 @@ from sklearn.metrics import pairwise_distances
 from torch import Tensor
 
 from benchmarks.baselines import NystroemEmbedding
+from benchmarks.lib.exact import exact_space
 from pyg_basis.datasets import three_moons, two_moons
-from pyg_basis.loader import ExactEmbedding
 from pyg_basis.metrics import grassmann_distance, normalized_mutual_information
 
 
@@ -113,7 +113,7 @@ def test_moons(data: Any, k: int, laplacian: Any) -> None:
     new, labels = data(1000, seed=1)
     fitted = NystroemEmbedding(k, n_neighbors=20, laplacian=laplacian).fit(x)
     embedding = fitted.transform(new)
-    exact = ExactEmbedding(k, 20, laplacian=laplacian)
+    exact = exact_space(k, 20, laplacian=laplacian)
     assert grassmann_distance(embedding, exact(new).vectors) < 0.03
     together = exact(torch.cat([new, x])).vectors[: len(new)]
     assert grassmann_distance(embedding, together) < 0.01

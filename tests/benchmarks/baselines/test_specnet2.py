@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from benchmarks.baselines import SpecNet2
 from benchmarks.baselines.embedding_network import EmbeddingNetwork
 from benchmarks.baselines.training import draw
+from benchmarks.lib.exact import exact_space
 from pyg_basis.datasets import three_moons, two_moons
 from pyg_basis.graph import affinity, knn_graph, laplacian
-from pyg_basis.loader import ExactEmbedding
 from pyg_basis.metrics import grassmann_distance, normalized_mutual_information
 
 K = 3
@@ -146,5 +146,5 @@ def test_moons(
     found = KMeans(k, n_init=10, random_state=0).fit_predict(embedding.numpy())
     assert normalized_mutual_information(labels, found) > 0.99
     # Of the new points among those it was fitted on.
-    together = ExactEmbedding(k, 30)(torch.cat([new, x])).vectors[: len(new)]
+    together = exact_space(k, 30)(torch.cat([new, x])).vectors[: len(new)]
     assert grassmann_distance(embedding, together) < most

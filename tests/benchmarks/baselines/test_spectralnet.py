@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from benchmarks.baselines import SpectralNet, baseline
 from benchmarks.baselines.embedding_network import EmbeddingNetwork
 from benchmarks.baselines.spectralnet import orthonormalizing
+from benchmarks.lib.exact import exact_space
 from pyg_basis.datasets import three_moons, two_moons
 from pyg_basis.graph import affinity, knn_graph
-from pyg_basis.loader import ExactEmbedding
 from pyg_basis.metrics import grassmann_distance, normalized_mutual_information
 
 pytestmark = pytest.mark.usefixtures("small_networks")
@@ -27,7 +27,7 @@ def test_moons(data: Any, k: int) -> None:
     settings = {"n_neighbors": 20, "batch_size": 400, "max_iter": 200}
     model = SpectralNet(k, **settings, learning_rate=1e-2, random_state=0).fit(x)
     embedding = model.transform(new)
-    assert grassmann_distance(embedding, ExactEmbedding(k, 20)(new).vectors) < 0.1
+    assert grassmann_distance(embedding, exact_space(k, 20)(new).vectors) < 0.1
     found = KMeans(k, n_init=10, random_state=0).fit_predict(embedding.numpy())
     assert normalized_mutual_information(labels, found) == 1
 
@@ -42,7 +42,7 @@ def test_the_last_layer_is_made_on_the_last_sample(
     y = SpectralNet(3, n_neighbors=10, batch_size=100, max_iter=3).fit(x).transform(x)
     y = y.double()
     torch.testing.assert_close(y.T @ y / 300, torch.eye(3).double(), atol=1e-4, rtol=0)
-    operator = ExactEmbedding(3, 10).operator(x)
+    operator = exact_space(3, 10).operator(x)
     energy = y.T @ (operator.matrix.double() @ y) / 300
     diagonal = torch.diag(energy.diagonal())
     torch.testing.assert_close(energy, diagonal, atol=1e-3, rtol=0)
@@ -83,7 +83,7 @@ def test_loss(numbers: Tensor) -> None:
 
 
 def test_eigenvectors_have_the_least_loss_in_any_basis(numbers: Tensor) -> None:
-    exact = ExactEmbedding(3, 6)(numbers)
+    exact = exact_space(3, 6)(numbers)
     least = pytest.approx(float(exact.values.sum()), abs=1e-4)
     assert loss_of(numbers, exact.vectors) == least
     assert loss_of(numbers, exact.vectors @ random(3, 3)) == least
@@ -108,7 +108,7 @@ def test_outputs_that_do_not_differ_stay_finite(rows: Tensor) -> None:
 
 def test_the_gradient_passes_through_the_last_layer(numbers: Tensor) -> None:
     # The loss is the same for all bases of a space: no gradient along a mixing.
-    operator = ExactEmbedding(3, 6).operator(numbers).matrix.float()
+    operator = exact_space(3, 6).operator(numbers).matrix.float()
     rows = random(60, 3).requires_grad_()
     y = rows @ orthonormalizing(rows)
     (y * (operator @ y)).sum().backward()

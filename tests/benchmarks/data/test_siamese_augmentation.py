@@ -16,9 +16,9 @@ def test_distorted_images_differ_by_contrast_brightness_and_a_square() -> None:
     assert sizes.max() == 144 and 0 < sizes.min() < 72
     rows, columns = covered.any(dim=2).sum(dim=1), covered.any(dim=1).sum(dim=1)
     assert torch.equal(sizes, rows * columns)
-    centred, changed = ((x - mean) / std for x in (images, other))
+    centered, changed = ((x - mean) / std for x in (images, other))
     factors = []
-    for before, after, hidden in zip(centred, changed, covered, strict=True):
+    for before, after, hidden in zip(centered, changed, covered, strict=True):
         seen = ~hidden
         contrast = after[:, seen].std(dim=1) / before[:, seen].std(dim=1)
         # All channels have one contrast.

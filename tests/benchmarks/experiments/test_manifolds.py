@@ -14,11 +14,12 @@ TINY = {
     "n_anchors": 30,
     "max_iter": 3,
     "laplacian": "rw",
+    "drop_first": False,
 }
 
 
 def test_default_anchors_come_first():
-    assert manifolds.ANCHORS[0] == BASiS().anchors
+    assert manifolds.ANCHORS[0] == BASiS().anchor_method
 
 
 @pytest.mark.usefixtures("untouched_global_generators")

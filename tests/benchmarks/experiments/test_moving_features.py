@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from benchmarks.experiments import moving_features
-from pyg_basis.loader import MovingReference
+from pyg_basis.algorithm import fix_reference
 
 
 def first_reference(x):
     embedding = moving_features.embedding_of(moving_features.NUM_BLOBS)
-    return MovingReference.from_sample(x, moving_features.NUM_ANCHORS, embedding)
+    return fix_reference(x, moving_features.NUM_ANCHORS, embedding)[0]
 
 
 def test_blobs_touch_and_a_gap_follows_them():
@@ -37,12 +37,8 @@ def test_chain_measures_anchors_by_their_nodes():
     first = first_reference(x)
     chain = moving_features.Chain(first, "moments", 0.0)
     order = torch.randperm(len(first.nodes), generator=torch.Generator().manual_seed(0))
-    rows = 2 * first.rows[order]
-    chain.moving = replace(
-        first,
-        nodes=first.nodes[order],
-        rows=rows,
-        reference=replace(first.reference, rows=rows[: moving_features.NUM_ANCHORS]),
+    chain.reference = replace(
+        first, nodes=first.nodes[order], rows=2 * first.rows[order]
     )
     now, start = chain.rows()
     assert torch.equal(now, 2 * start)

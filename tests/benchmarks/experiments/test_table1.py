@@ -5,8 +5,10 @@ import pytest
 from benchmarks.data import siamese
 from benchmarks.experiments import table1
 from benchmarks.lib.evaluation import MEASURES
-from benchmarks.lib.methods import METHODS
-from benchmarks.registry import EXPERIMENTS
+from benchmarks.lib.methods import METHODS, parameters_of
+from benchmarks.lib.record import read_results
+from benchmarks.lib.run_file import was_made_with
+from benchmarks.registry import EXPERIMENTS, RESULTS
 
 
 @pytest.fixture
@@ -112,3 +114,15 @@ def test_unknown_dataset_is_named(capsys):
     with pytest.raises(SystemExit):
         EXPERIMENTS["table1"].run(["--datasets", "imagenet"])
     assert "imagenet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name", [path.stem for path in (RESULTS / "table1").glob("*.json")]
+)
+def test_committed_runs_are_not_done_again(name):
+    for run in read_results(RESULTS / "table1", name)["runs"]:
+        recorded = run["parameters"]
+        features = {key: recorded[key] for key in ("features", "feature_values")}
+        rate = recorded.get("learning_rate")
+        estimator = table1.estimator_of(run["method"], run["seed"], rate, quick=False)
+        assert was_made_with(run, parameters_of(estimator, features)), run["method"]

@@ -6,7 +6,7 @@ from benchmarks.lib.pictures import display_map
 
 
 @pytest.mark.parametrize("num_clusters", [3, 5])
-def test_display_map_puts_centres_on_a_regular_polygon(num_clusters):
+def test_display_map_puts_centers_on_a_regular_polygon(num_clusters):
     generator = torch.Generator().manual_seed(0)
     turn = torch.linalg.qr(torch.randn(num_clusters, num_clusters, generator=generator))
     clusters = np.arange(10 * num_clusters) % num_clusters

@@ -1,0 +1,391 @@
+r"""BASiS, read from top to bottom: Algorithms 1 and 2 of `"BASiS: Batch Aligned
+Spectral Embedding Space" <https://arxiv.org/abs/2211.16960>`_, and the read-out.
+
+Each function is one step. :class:`~pyg_basis.BASiSLayer` and the estimators call them.
+
+1. :func:`fix_reference` embeds a reference set once, with anchors among its nodes.
+2. :func:`batch_targets` joins the anchors with new nodes, takes the eigenvectors of
+   their graph, and carries them into the basis of the reference.
+3. :func:`train` regresses the network on such batches, which teaches its hidden layers.
+4. :func:`read_out` finds the eigenvectors in the span of the hidden layers.
+5. :func:`update_reference` keeps the basis while the features are being learned.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+from tqdm import tqdm
+
+from pyg_basis._precision import without_autocast
+from pyg_basis.align import Aligner, LeastSquares, MomentPreserving
+from pyg_basis.align.align_to_anchors import align_to_anchors
+from pyg_basis.align.moment_preserving import canonical_correlations
+from pyg_basis.align.within_eigenspaces import within_eigenspaces
+from pyg_basis.graph import Laplacian
+from pyg_basis.readout.rayleigh_ritz import RayleighRitz, RitzVectors
+from pyg_basis.reference.choose_anchors import choose_anchors
+from pyg_basis.reference.exact_embedding import ExactEmbedding
+from pyg_basis.reference.fixing_anchors import are_fixing, fixing_anchors
+from pyg_basis.reference.movement import Movement, warn_about_movement
+from pyg_basis.reference.reference import Reference, oversampled, reference_nodes
+
+# Ritz vectors beyond the first K whose eigenvalues are kept, to show the gap.
+NUM_BEYOND = 5
+# Batches before the first look at what could be read out; the later ones come after
+# twice as many batches each, so that looking takes a small share of the time.
+FIRST_LOOK = 10
+# Graphs are added until what the next ones would change, as a share of K right angles,
+# is below this.
+SETTLED = 1.5e-4
+# A direction with a smaller cosine is not in the new space: at 84 degrees and more
+# there is nothing left to follow.
+LOST = 0.1
+# What is recorded of every batch.
+DIAGNOSTICS = ("residual", "rank", "num_components", "converged", "fell_back")
+
+History = dict[str, list[float]]
+
+
+class SampleGraph(NamedTuple):
+    r"""The graph of a sample of nodes.
+
+    Args:
+        x (Tensor): Features of the nodes, :obj:`[m, d]`.
+        laplacian (Laplacian): Of their graph, :obj:`[m, m]`.
+        eigenvalues (Tensor): Its first eigenvalues with the trivial one, ascending.
+    """
+
+    x: Tensor
+    laplacian: Laplacian
+    eigenvalues: Tensor
+
+
+@torch.no_grad()
+def fix_reference(
+    x: Tensor,
+    num_anchors: int,
+    embedding: ExactEmbedding,
+    aligner: Aligner | None = None,
+    anchor_index: Tensor | None = None,
+    reference_size: int = 10_000,
+    seed: int = 0,
+) -> tuple[Reference, SampleGraph]:
+    r"""Draws and embeds the reference set (Algorithm 1, step 1).
+
+    Where the anchors leave a direction of its embedding open, as where a group of
+    nodes has none, some are exchanged for others of the set.
+
+    Args:
+        x (Tensor): The nodes' features, :obj:`[n, d]`.
+        num_anchors (int): Number of anchors :math:`l`.
+        embedding (ExactEmbedding): How the set and all batches are embedded.
+        aligner (optional): How batches are aligned to the anchors, see
+            :func:`~pyg_basis.align.fit_affine`.
+            (default: :class:`~pyg_basis.align.LeastSquares`)
+        anchor_index (Tensor, optional): The anchors' rows in :obj:`x`,
+            :obj:`[num_anchors]`; by default chosen by
+            :func:`~pyg_basis.reference.choose_anchors`. Those in use, after
+            exchanges, are the first of :obj:`Reference.nodes`.
+        reference_size (int, optional): Nodes of the reference set :math:`m`,
+            anchors included. (default: :obj:`10_000`)
+        seed (int, optional): Seed of the draws. (default: :obj:`0`)
+
+    Returns:
+        tuple: The reference, and the graph of its set.
+
+    Raises:
+        ValueError: If the anchors are no different rows of :obj:`x`, leave no
+            other node, or are fewer than an affine map between the embeddings
+            needs; or if features are not finite.
+    """
+    size = min(reference_size, x.size(0))
+    embedding.check_num_anchors(num_anchors, size)
+    nodes = reference_nodes(x, num_anchors, anchor_index, reference_size, seed)
+    points = x[nodes]
+    laplacian = embedding.operator(points)
+    found = embedding.rows_of(laplacian)
+    rows = found.vectors.to(points)
+    order = fixing_anchors(rows[:, embedding.num_constant :], num_anchors)
+    reference = Reference(
+        points[order[:num_anchors]],
+        rows[order],
+        nodes[order],
+        x.size(0),
+        embedding,
+        aligner or LeastSquares(),
+    )
+    return reference, SampleGraph(points, laplacian, found.all_values)
+
+
+def batch_targets(reference: Reference, x: Tensor) -> Data:
+    r"""Joins the anchors and the new nodes :obj:`x [m - l, d]`, embeds them together
+    and aligns the result to the reference (Algorithm 1, steps 2-4; Eq. 12-14).
+
+    Returns:
+        Data: With features :obj:`x [m, d]` (anchors first), targets :obj:`y [m, K]`,
+        :obj:`eigenvalues [K]`, :obj:`degree [m]`, :obj:`anchor_mask [m]`, and the
+        batch's diagnostics: :obj:`residual` and :obj:`rank` of the alignment,
+        :obj:`num_components` of the graph, :obj:`converged` and :obj:`fell_back` of
+        the eigensolver.
+
+    Raises:
+        ValueError: If :obj:`x` is no matrix of the anchors' width.
+    """
+    anchors = reference.anchors
+    if x.dim() != 2 or x.size(1) != anchors.size(1) or x.size(0) == 0:
+        raise ValueError(
+            f"x has shape {tuple(x.shape)}, expected [nodes, {anchors.size(1)}] with "
+            f"at least one node: the anchors have {anchors.size(1)} features"
+        )
+    # The anchors decide where and how precisely the work is done. The targets are
+    # constants of the regression.
+    with torch.no_grad(), without_autocast(anchors.device):
+        points = torch.cat([anchors, x.detach().to(anchors)])
+        embedding = oversampled(
+            reference.embedding,
+            reference.aligner,
+            len(anchors),
+            len(reference.rows),
+            len(points),
+        )
+        found = embedding(points)
+        rows, alignment = align_to_anchors(
+            found.vectors,
+            reference.anchor_rows,
+            reference.aligner,
+            reference.embedding.num_constant,
+        )
+    is_anchor = torch.arange(len(points), device=points.device) < len(anchors)
+    return Data(
+        x=points,
+        y=rows,
+        eigenvalues=found.values[: rows.size(1)],
+        degree=found.degree,
+        anchor_mask=is_anchor,
+        residual=float(alignment.residual),
+        rank=int(alignment.rank),
+        num_components=found.num_components,
+        converged=found.converged,
+        fell_back=found.fell_back,
+    )
+
+
+class Looks(Protocol):
+    r"""What looks at the layer that is trained, whether more batches would help."""
+
+    def excess(self) -> float:
+        r"""What is missing in the span of the hidden features as they are now."""
+
+    def has_nothing_to_gain(self, excesses: list[float], tol: float) -> bool:
+        r"""Whether more batches would help little, by all excesses so far."""
+
+
+def train(
+    layer: Any,
+    batches: Iterable[Data],
+    max_iter: int,
+    learning_rate: float,
+    looks: Looks | None = None,
+    tol: float | None = None,
+    verbose: bool = False,
+) -> History:
+    r"""Regresses a layer on aligned batches (Algorithm 1, step 5) with Adam.
+
+    With a read-out to follow, training ends as soon as it has nothing more to gain,
+    which is looked at after 10, 20, 40, ... batches unless :obj:`tol` is :obj:`None`,
+    and after the last batch. Without one, the learning rate goes to zero linearly over
+    the second half, which averages the batches.
+
+    Args:
+        layer (BASiSLayer): The layer, with a reference.
+        batches (iterable of Data): What :func:`batch_targets` gives.
+        max_iter (int): Batches at most.
+        learning_rate (float): Of Adam.
+        looks (optional): Looks at what could be read out. (default: :obj:`None`)
+        tol (float, optional): See :class:`~pyg_basis.BASiS`. (default: :obj:`None`)
+        verbose (bool, optional): Show a progress bar. (default: :obj:`False`)
+
+    Returns:
+        dict: Lists with one entry a batch of the loss, the learning rate and the
+        diagnostics of the batch, and one a look of the excess.
+    """
+    history: History = defaultdict(list)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=learning_rate)
+    layer.train()
+    next_look = FIRST_LOOK
+    progress = tqdm(desc="BASiS", total=max_iter, disable=not verbose, mininterval=1)
+    for done, batch in enumerate(batches, start=1):
+        rate = float(learning_rate)  # NumPy's floats are not saved
+        if looks is None:
+            rate *= min(1, 2 * (max_iter - done + 1) / max_iter)
+        optimizer.param_groups[0]["lr"] = rate
+        loss = layer.loss(batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+        history["loss"].append(float(loss.detach()))
+        history["learning_rate"].append(rate)
+        for name in DIAGNOSTICS:
+            history[name].append(batch[name])
+        progress.set_postfix(loss=f"{history['loss'][-1]:.4f}", refresh=False)
+        progress.update()
+        is_last = done >= max_iter
+        if looks is not None and (is_last or (done == next_look and tol is not None)):
+            next_look *= 2
+            history["excess"].append(looks.excess())
+            is_last |= tol is not None and looks.has_nothing_to_gain(
+                history["excess"], tol
+            )
+        if is_last:
+            break
+    progress.close()
+    layer.eval()
+    return dict(history)
+
+
+@torch.no_grad()
+def read_out(
+    layer: Any, moments: RayleighRitz, graphs: Iterable[tuple[Any, Laplacian]]
+) -> RitzVectors | None:
+    r"""Replaces the output layer by the Laplacian eigenvectors in the span of the
+    hidden features: a Rayleigh-Ritz step over the graphs of several samples.
+
+    With :math:`H` the hidden features of a graph's nodes,
+    :math:`H^\top L H c = \lambda H^\top D H c` gives the best approximations
+    :math:`H c` of the eigenvectors within what the network has learned. Both moments
+    add up over graphs, which are taken until the vectors settle. Signs, and the bases
+    of nearly equal eigenvalues, follow the reference.
+
+    Args:
+        layer (BASiSLayer): The trained layer.
+        moments (RayleighRitz): Those of its hidden features, of no graph or some.
+        graphs (iterable): Graphs to be added, nodes :obj:`x [n, d]` (or blocks of
+            rows) and Laplacian.
+
+    Returns:
+        RitzVectors: The vectors and some beyond as functions of the hidden features, or
+        nothing where these do not span enough directions. The output is as it was then.
+    """
+    num_searched = layer.embedding.num_pairs
+    graphs = iter(graphs)
+    while not (moments.graphs and moments.is_settled(num_searched, SETTLED)):
+        graph = next(graphs, None)
+        if graph is None:
+            break
+        moments.add(*graph)
+    values, coefficients = moments.solve(num_searched + NUM_BEYOND)
+    if len(values) < num_searched:
+        return None
+    first = num_searched - layer.num_eigenvectors
+    values = moments.eigenvalues(coefficients)[first:]
+    coefficients = coefficients[:, first:]
+    kept = slice(layer.num_eigenvectors)
+    known, rows = layer.known_rows(moments)
+    found = moments.vectors(values, coefficients).rows(layer.hidden(known))
+    rotation = within_eigenspaces(found[:, kept], rows, values[kept])
+    coefficients[:, kept] = coefficients[:, kept] @ rotation
+    vectors = moments.vectors(values, coefficients)
+    layer.readout.fit(vectors)
+    return vectors
+
+
+@torch.no_grad()
+def update_reference(
+    reference: Reference,
+    x: Tensor,
+    aligner: Aligner | None = None,
+    momentum: float = 0.0,
+) -> tuple[Reference, Movement]:
+    r"""The same basis under new features of the same nodes (Algorithm 2).
+
+    The nodes of the reference set are embedded anew, the map :math:`T_G` is fitted from
+    their new eigenvectors to their rows as they were, and everything is mapped with it.
+    As published, the map is of least squares. What the two spaces do not share makes
+    such a map shrink what it maps, and in a chain the shrinkage multiplies, so the
+    default is :class:`~pyg_basis.align.MomentPreserving`.
+
+    Args:
+        reference (Reference): The reference so far.
+        x (Tensor): Features of all nodes, in the order they had at first,
+            :obj:`[n, d]`.
+        aligner (optional): How :math:`T_G` is fitted, see
+            :func:`~pyg_basis.align.fit_affine`. Where directions are lost, the
+            default is used. (default: :class:`~pyg_basis.align.MomentPreserving`)
+        momentum (float, optional): Weight of the rows as they were among the new ones:
+            0 takes the newest, as published; else they are an exponential average.
+            (default: :obj:`0.0`)
+
+    Returns:
+        tuple: The new reference, and how far it moved.
+
+    Raises:
+        ValueError: If there are more or fewer nodes, or features are not finite.
+            Nothing has changed then.
+
+    Warns:
+        RuntimeWarning: If directions were lost, or the anchors had to be chosen
+            anew. The basis remains complete and finite.
+    """
+    if not 0 <= momentum < 1:
+        raise ValueError(
+            f"momentum={momentum} must be at least 0 and below 1: 0 takes the newest "
+            f"rows"
+        )
+    num_features = reference.anchors.size(1)
+    if x.shape != (reference.num_nodes, num_features):
+        raise ValueError(
+            f"x has shape {tuple(x.shape)}, but the reference was made of "
+            f"{reference.num_nodes} nodes with {num_features} features: give the "
+            f"present features of the same nodes in the same order"
+        )
+    embedding, before = reference.embedding, reference.rows
+    points = x[reference.nodes].to(reference.anchors)
+    found = embedding.rows_of(embedding.operator(points), num_beyond=1)
+    vectors, constant = found.vectors.to(points), embedding.num_constant
+
+    mapped, target = vectors[:, constant:], before[:, constant:]
+    cosines = canonical_correlations(mapped, target)
+    num_lost = int((cosines < LOST).sum())
+    # What is lost, least squares flattens, and in all references to come.
+    aligner = MomentPreserving() if num_lost or aligner is None else aligner
+    alignment = aligner.fit(mapped, target)
+    aligned = alignment.apply(mapped)
+    rows = torch.cat([vectors[:, :constant], aligned], dim=1)
+    if momentum > 0:
+        # A mean of what differs is shorter, and the next map would hand that on.
+        mean = momentum * before + (1 - momentum) * rows
+        rows = MomentPreserving().fit(mean, rows).apply(mean)
+    change = (rows - before).norm() / before.norm()
+
+    num_anchors = reference.num_anchors
+    order = torch.arange(len(rows), device=rows.device)
+    reanchored = not are_fixing(aligned, num_anchors)
+    if reanchored:
+        chosen = choose_anchors(points, num_anchors).to(order)
+        order = torch.cat([chosen, order[~torch.isin(order, chosen)]])
+        order = order[fixing_anchors(aligned[order], num_anchors)]
+    warn_about_movement(num_lost, reanchored)
+
+    moved = replace(
+        reference,
+        anchors=points[order[:num_anchors]],
+        rows=rows[order],
+        nodes=reference.nodes[order],
+    )
+    first, last = int(embedding.drop_first), embedding.num_pairs
+    values = found.all_values.to(points)
+    return moved, Movement(
+        alignment=alignment,
+        cosines=cosines,
+        change=change,
+        eigenvalues=values[first:last],
+        eigengap=values[last] - values[last - 1],
+        num_lost=num_lost,
+        reanchored=reanchored,
+    )

@@ -1,0 +1,242 @@
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+from torch_geometric.data import Data
+
+from pyg_basis.algorithm import batch_targets
+from pyg_basis.data.feature_source import FeatureSource
+from pyg_basis.reference import Reference
+from pyg_basis.reference.graph_targets import GraphTargets
+
+# Gives the batch of the nodes that were drawn, from their features [m, d], their
+# numbers [m] and a seed.
+Targets = Callable[[Tensor, NDArray[np.int64], int], Data]
+
+
+class _DrawnLoader(DataLoader[Data]):
+    r"""Batches of random nodes. Each has a number and a generator of its own, so the
+    batches are the same for any number of workers; every pass goes on after the last
+    batch that was yielded."""
+
+    def __init__(
+        self,
+        source: FeatureSource,
+        targets: Targets,
+        num_drawn: int,
+        num_batches: int,
+        excluded: NDArray[np.int64],
+        seed: int,
+        **kwargs: Any,
+    ) -> None:
+        if num_batches < 1:
+            raise ValueError(f"num_batches={num_batches} must be at least 1")
+        excluded = np.unique(excluded)
+        if np.any((excluded < 0) | (excluded >= len(source))):
+            raise ValueError(
+                f"excluded holds {excluded[0]} to {excluded[-1]}, but source has "
+                f"{len(source)} nodes: pass row numbers of source"
+            )
+        if len(excluded) >= len(source):
+            raise ValueError(
+                f"all {len(source)} nodes are excluded: leave some to be drawn"
+            )
+        self._numbers = _Numbers(num_batches)
+        super().__init__(
+            _Batches(source, targets, num_drawn, excluded, seed),
+            batch_size=None,
+            sampler=self._numbers,
+            generator=torch.Generator().manual_seed(seed),
+            **{"worker_init_fn": _one_thread, **kwargs},
+        )
+
+    def __iter__(self) -> Iterator[Data]:  # type: ignore[override]
+        for batch in super().__iter__():
+            self._numbers.num_yielded += 1
+            yield batch
+
+
+class AnchorLoader(_DrawnLoader):
+    r"""Yields training batches of Algorithm 1 of `BASiS
+    <https://arxiv.org/abs/2211.16960>`_: the anchors and random other nodes,
+    with their aligned Laplacian eigenvectors as targets.
+
+    Each batch is the :class:`~torch_geometric.data.Data` that
+    :func:`~pyg_basis.algorithm.batch_targets` describes. With :obj:`num_workers` above
+    0 the targets are computed ahead of the training, by worker processes of one
+    thread each. The batches are the same for any number of workers.
+
+    Args:
+        source (FeatureSource, Tensor, numpy.ndarray or Dataset): The features,
+            see :class:`FeatureSource`.
+        reference (Reference): The reference space.
+        batch_size (int, optional): Nodes of a batch :math:`m`, anchors
+            included; at most the number of nodes there are.
+            (default: :obj:`2048`)
+        num_batches (int, optional): Batches of one pass. (default: :obj:`300`)
+        excluded (Tensor, optional): Rows of :obj:`source` that are never drawn, such
+            as the anchors, which all batches have already: of a
+            :class:`~pyg_basis.BASiSLayer` the first of its :obj:`nodes`.
+            (default: :obj:`None`)
+        seed (int, optional): Seed of the draws; every pass continues the
+            sequence after the last batch that was yielded. (default: :obj:`0`)
+        **kwargs (optional): Arguments of :class:`torch.utils.data.DataLoader`,
+            such as :obj:`num_workers` and :obj:`prefetch_factor`.
+
+    Raises:
+        ValueError: If the batch has no room for more than the anchors, the source's
+            width is not the anchors', :obj:`excluded` is out of range, or
+            no batch is asked for.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        reference: Reference,
+        batch_size: int = 2048,
+        num_batches: int = 300,
+        excluded: Tensor | None = None,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        if not isinstance(source, FeatureSource):
+            source = FeatureSource(source)
+        num_anchors, num_features = reference.anchors.shape
+        if batch_size <= num_anchors:
+            raise ValueError(
+                f"batch_size={batch_size} leaves no room for nodes other than the "
+                f"{num_anchors} anchors: raise batch_size or use fewer anchors"
+            )
+        if source.num_features != num_features:
+            raise ValueError(
+                f"source has {source.num_features} features and the anchors have "
+                f"{num_features}: take the anchors from the same features"
+            )
+        super().__init__(
+            source,
+            _PointTargets(reference),
+            batch_size - num_anchors,
+            num_batches,
+            np.empty(0, np.int64) if excluded is None else excluded.cpu().numpy(),
+            seed,
+            **kwargs,
+        )
+
+
+class GraphLoader(_DrawnLoader):
+    r"""Yields training batches of a given graph: random nodes with their features and
+    their Laplacian eigenvectors as targets.
+
+    Args:
+        source (FeatureSource, Tensor, numpy.ndarray or Data): The features of all
+            nodes, see :class:`FeatureSource`.
+        targets (WholeGraph or CoarsenedGraph): The targets of the graph's nodes.
+        nodes (numpy.ndarray): The graph's nodes as rows of :obj:`source`, ascending,
+            :obj:`[n]`.
+        num_drawn (int): Nodes drawn for a batch.
+        num_batches (int): Batches of one pass.
+        excluded (numpy.ndarray, optional): Nodes of the graph that are not drawn.
+            (default: :obj:`None`)
+        seed (int, optional): Seed of the draws. (default: :obj:`0`)
+        **kwargs (optional): Arguments of :class:`torch.utils.data.DataLoader`, such
+            as :obj:`num_workers`.
+
+    Raises:
+        IndexError: If :obj:`nodes` or :obj:`excluded` are not there.
+        ValueError: If no node is left to be drawn, or no batch is asked for.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        targets: GraphTargets,
+        nodes: NDArray[np.int64],
+        num_drawn: int,
+        num_batches: int,
+        excluded: NDArray[np.int64] | None = None,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        if not isinstance(source, FeatureSource):
+            source = FeatureSource(source)
+        is_free = np.zeros(len(source), dtype=bool)
+        is_free[nodes] = True
+        if excluded is not None:
+            is_free[nodes[excluded]] = False
+        super().__init__(
+            source,
+            _NodeTargets(targets, nodes),
+            num_drawn,
+            num_batches,
+            np.flatnonzero(~is_free),
+            seed,
+            **kwargs,
+        )
+
+
+class _PointTargets:
+    def __init__(self, reference: Reference) -> None:
+        self.reference = reference
+
+    def __call__(self, x: Tensor, drawn: NDArray[np.int64], seed: int) -> Data:
+        return batch_targets(self.reference, x)
+
+
+class _NodeTargets:
+    def __init__(self, targets: GraphTargets, nodes: NDArray[np.int64]) -> None:
+        self.targets, self.nodes = targets, nodes
+
+    def __call__(self, x: Tensor, drawn: NDArray[np.int64], seed: int) -> Data:
+        batch = self.targets.targets(np.searchsorted(self.nodes, drawn), seed)
+        batch.x = x.float()
+        return batch
+
+
+class _Numbers(Sampler[int]):
+    """The numbers of the batches of a pass."""
+
+    def __init__(self, num_batches: int) -> None:
+        self.num_batches = num_batches
+        self.num_yielded = 0
+
+    def __len__(self) -> int:
+        return self.num_batches
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.num_yielded, self.num_yielded + self.num_batches))
+
+
+class _Batches(Dataset[Data]):
+    """Batches by number, in memory that does not grow with the number of nodes."""
+
+    def __init__(
+        self,
+        source: FeatureSource,
+        targets: Targets,
+        num_drawn: int,
+        excluded: NDArray[np.int64],
+        seed: int,
+    ) -> None:
+        self.source, self.targets = source, targets
+        self.num_free = len(source) - len(excluded)
+        self.num_drawn = min(num_drawn, self.num_free)
+        # The r-th node that is not excluded is r + (excluded nodes below it).
+        self.steps = excluded - np.arange(len(excluded))
+        self.seed = seed
+
+    def __getitem__(self, number: int) -> Data:
+        rng = np.random.default_rng([self.seed, number])
+        drawn = rng.choice(self.num_free, self.num_drawn, replace=False, shuffle=False)
+        drawn = drawn + np.searchsorted(self.steps, drawn, side="right")
+        rows = self.source.__getitems__(drawn)
+        return self.targets(rows, drawn, int(rng.integers(2**31)))
+
+
+def _one_thread(worker: int) -> None:
+    # torch limits its own threads in a worker, not those of NumPy and SciPy.
+    threadpool_limits(1)

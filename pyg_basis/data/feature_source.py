@@ -1,0 +1,138 @@
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from torch_geometric.data import OnDiskDataset
+from torch_geometric.data.data import BaseData
+
+from pyg_basis.data._open_features import feature_matrix, open_features, reopening
+
+
+class FeatureSource(Dataset[Tensor]):
+    r"""One face for the places features come from: rows by index.
+
+    Files and memory-mapped arrays are read row by row and never whole, and
+    worker processes open them by themselves.
+
+    Args:
+        data (Tensor, numpy.ndarray, str, pathlib.Path, Data or Dataset):
+            Features :obj:`[n, d]` as a tensor, an array, the path of a
+            :obj:`.npy` or :obj:`.pt` file (which is mapped into memory; the
+            latter holds a tensor or a :class:`~torch_geometric.data.Data`) or
+            the :obj:`x` of a :class:`~torch_geometric.data.Data`; or a
+            map-style dataset whose items are feature vectors :obj:`[d]`,
+            tuples that begin with one, or
+            :class:`~torch_geometric.data.Data` with one as :obj:`x`, of shape
+            :obj:`[1, d]` or :obj:`[d]`. Many items are fetched in one call if
+            the dataset has :meth:`__getitems__`.
+
+    Raises:
+        FileNotFoundError: If there is no file of that path.
+        ValueError: If there is no matrix of features, the file is of another
+            kind, or the dataset has no length.
+    """
+
+    def __init__(self, data: Any) -> None:
+        self._reopen: Callable[[], Any] | None = None
+        if isinstance(data, (str, Path)):
+            self._reopen = partial(open_features, Path(data).absolute())
+            data = open_features(data)
+        elif isinstance(data, (Tensor, np.ndarray, BaseData)):
+            data = feature_matrix(data, "data")
+            self._reopen = reopening(data) if isinstance(data, np.ndarray) else None
+        elif not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
+            raise ValueError(
+                f"data must be a tensor, an array, a path, a Data or a map-style "
+                f"dataset with __len__ and __getitem__, got {type(data).__name__}"
+            )
+        self.data = data
+        self.num_features = int(self[0].size(0)) if len(data) > 0 else 0
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int] | np.ndarray) -> Tensor:
+        r"""The rows of these points as float32 or float64, :obj:`[len, d]`."""
+        if isinstance(self.data, Tensor):
+            index = torch.as_tensor(indices, device=self.data.device)
+            return _as_float(self.data[index])
+        if isinstance(self.data, np.ndarray):
+            return _as_float(_to_tensor(self.data[indices]))
+        items = _fetch(self.data, [int(i) for i in indices])
+        return _as_float(torch.stack([_features(item) for item in items]))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # NumPy would pickle the whole content of a memory map.
+        state = vars(self).copy()
+        if self._reopen is not None:
+            del state["data"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self._reopen is not None:
+            self.data = self._reopen()
+
+    def __repr__(self) -> str:
+        return f"{self.__class__.__name__}({len(self)}, {self.num_features})"
+
+
+def _fetch(dataset: Any, indices: list[int]) -> Sequence[Any]:
+    if isinstance(dataset, OnDiskDataset):
+        # Its __getitems__ counts the rows of the database, also in a subset.
+        rows = dataset.indices()
+        items = dataset.multi_get([rows[i] for i in indices])
+    elif hasattr(dataset, "__getitems__"):
+        items = dataset.__getitems__(indices)
+    else:
+        items = [dataset[i] for i in indices]
+    if len(items) != len(indices):
+        raise ValueError(
+            f"data returned {len(items)} items for {len(indices)} indices: its "
+            f"__getitems__ must return one item an index, in their order"
+        )
+    return items
+
+
+def _features(item: Any) -> Tensor:
+    if isinstance(item, (tuple, list)):
+        item = item[0]
+    if isinstance(item, BaseData):
+        return _features_of_node(item)
+    row = _to_tensor(item) if isinstance(item, np.ndarray) else torch.as_tensor(item)
+    if row.dim() != 1:
+        raise ValueError(
+            f"the items of data must be feature vectors [d], got shape "
+            f"{tuple(row.shape)}: flatten them in the dataset"
+        )
+    return row
+
+
+def _features_of_node(item: BaseData) -> Tensor:
+    x = getattr(item, "x", None)
+    if not isinstance(x, Tensor) or x.dim() not in (1, 2) or x.shape[:-1].numel() != 1:
+        raise ValueError(
+            f"the items of data must each have the features of one point as x, of "
+            f"shape [1, d] or [d], got {item}: to take the nodes of one graph as "
+            f"points, pass that Data by itself"
+        )
+    return x.flatten()
+
+
+def _to_tensor(rows: np.ndarray) -> Tensor:
+    # Copied: rows of a memory map are read-only, and files may have the byte order
+    # of another machine; tensors have neither.
+    return torch.from_numpy(rows.astype(rows.dtype.newbyteorder("=")))
+
+
+def _as_float(rows: Tensor) -> Tensor:
+    # Half precision and integers have too few digits for distances.
+    return rows if rows.dtype in (torch.float32, torch.float64) else rows.float()

@@ -1,0 +1,89 @@
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+# Of a column of length one, what must be left off those before it, for one pass of
+# Cholesky QR to be exact and for a second to make it so.
+LEFT_FOR_ONE, LEFT_FOR_TWO = 0.5, 0.01
+
+
+class Ritz(NamedTuple):
+    r"""Ritz vectors, their images and their values, which ascend."""
+
+    x: Tensor
+    image: Tensor
+    values: Tensor
+
+
+def ritz_pairs(matrix: Tensor, block: Tensor, spare: Tensor | None = None) -> Ritz:
+    r"""The Ritz vectors of the span of a block's independent columns.
+
+    Args:
+        matrix (Tensor): A symmetric matrix, sparse or dense, :obj:`[n, n]`.
+        block (Tensor): Independent columns, :obj:`[n, p]`, which are overwritten.
+        spare (Tensor, optional): Memory of the same shape, which is overwritten. New
+            memory takes about as long as a product. (default: :obj:`None`)
+    """
+    basis = _orthonormal_basis(block, spare)
+    free = spare if basis is block else block
+    image = matrix @ basis
+    # In host memory: there the decomposition of a few dozen rows is quicker than
+    # its launches on an accelerator.
+    gram = (basis.t() @ image).cpu()
+    values, rotation = torch.linalg.eigh((gram + gram.t()) / 2)
+    values, rotation = values.to(image.device), rotation.to(image.device)
+    x = torch.mm(basis, rotation, out=free)
+    return Ritz(x, torch.mm(image, rotation, out=basis), values)
+
+
+def ritz_of_moments(
+    stiffness: Tensor, mass: Tensor, negligible: float
+) -> tuple[Tensor, Tensor]:
+    r"""The pairs of the generalized eigenproblem
+    :math:`(H^\top L H) \, c = \lambda \, (H^\top D H) \, c`, whose columns of
+    :math:`H` may be dependent.
+
+    Args:
+        stiffness (Tensor): :math:`H^\top L H`, symmetric, float64, :obj:`[p, p]`.
+        mass (Tensor): :math:`H^\top D H`, float64, :obj:`[p, p]`.
+        negligible (float): Directions of a smaller share of the largest moment are
+            rounding, and left out.
+
+    Returns:
+        tuple: The values ascending, :obj:`[r]`, and the vectors as columns
+        :obj:`[p, r]`, orthonormal with respect to the mass; :obj:`r` is the rank.
+    """
+    moments, directions = torch.linalg.eigh((mass + mass.T) / 2)
+    is_there = moments > negligible * moments[-1:].clamp(min=1e-300)
+    whitening = directions[:, is_there] * moments[is_there].rsqrt()
+    projected = whitening.T @ stiffness @ whitening
+    values, rotation = torch.linalg.eigh((projected + projected.T) / 2)
+    return values, whitening @ rotation
+
+
+def _orthonormal_basis(block: Tensor, spare: Tensor | None) -> Tensor:
+    r"""An orthonormal basis of the span of a block's columns, which are independent;
+    its rows are contiguous in memory.
+
+    Cholesky QR takes a third of the time of Householder's. Its error grows with the
+    square of the condition, so columns far from orthogonal get it twice, and nearly
+    dependent ones Householder's; their lengths do not matter (Yamamoto, Nakatsukasa,
+    Yanagisawa and Fukaya, "Roundoff error analysis of the CholeskyQR2 algorithm",
+    ETNA 44, 2015).
+    """
+    for _ in range(2):
+        gram = block.t() @ block
+        inverse_length = gram.diagonal().rsqrt()
+        scaled = inverse_length.unsqueeze(1) * gram * inverse_length
+        factor, failed = torch.linalg.cholesky_ex(scaled)
+        left = factor.diagonal().amin()
+        # Written so that NaN, of columns of zeros, counts as too little.
+        if bool(failed) or not bool(left >= LEFT_FOR_TWO):
+            break
+        transform = inverse_length.unsqueeze(1) * torch.linalg.inv(factor).t()
+        product = torch.mm(block, transform, out=spare)
+        block, spare = product, None if spare is None else block
+        if bool(left >= LEFT_FOR_ONE):
+            return block
+    return torch.linalg.qr(block).Q.contiguous()

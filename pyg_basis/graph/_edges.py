@@ -1,0 +1,146 @@
+"""The edges of a graph as a checked sparse matrix."""
+
+import networkx as nx
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from torch import Tensor
+from torch_geometric.data import Data
+
+# Asymmetry that rounding explains, relative to the largest weight, in units of the
+# machine epsilon.
+SYMMETRY_TOLERANCE = 100
+
+
+def as_data(graph: object) -> Data:
+    r"""A graph as PyG :class:`~torch_geometric.data.Data`: of a networkx graph, the
+    edges with their :obj:`"weight"` (1 where there is none) in both directions, and the
+    node attribute :obj:`"x"` where all nodes have it, in the order of its nodes.
+
+    Raises:
+        ValueError: If it is neither of the two, or directed by networkx.
+    """
+    if isinstance(graph, Data):
+        return graph
+    if not isinstance(graph, nx.Graph):
+        raise ValueError(
+            f"graph must be a torch_geometric.data.Data or a networkx.Graph, got "
+            f"{type(graph).__name__}: build one with knn_graph(x, k) or "
+            f"Data(edge_index=..., num_nodes=...)"
+        )
+    if graph.is_directed():
+        raise ValueError(
+            f"graph must be undirected, got a networkx.{type(graph).__name__}: pass "
+            f"graph.to_undirected()"
+        )
+    num_nodes = graph.number_of_nodes()
+    if num_nodes == 0:
+        return Data(edge_index=torch.zeros(2, 0, dtype=torch.long), num_nodes=0)
+    # By way of CSR, which adds up what networkx corrects loops with.
+    weight = nx.to_scipy_sparse_array(graph, dtype=np.float64, format="csr").tocoo()
+    edges = np.stack([weight.row, weight.col]).astype(np.int64)
+    data = Data(
+        edge_index=torch.from_numpy(edges),
+        edge_weight=torch.from_numpy(weight.data),
+        num_nodes=num_nodes,
+    )
+    features = nx.get_node_attributes(graph, "x")
+    if len(features) == num_nodes:
+        rows = np.stack([np.atleast_1d(features[node]) for node in graph])
+        data.x = torch.from_numpy(rows.astype(np.float32))
+    return data
+
+
+def checked_edge_index(graph: Data) -> tuple[Tensor, int]:
+    r"""The edges :obj:`[2, E]` of a graph and its number of nodes, both valid."""
+    edge_index = graph.edge_index
+    if edge_index is None:
+        raise ValueError(
+            "graph has no edge_index: build it with knn_graph(x, k), or set "
+            "graph.edge_index to an int64 tensor of shape [2, E]"
+        )
+    if (
+        edge_index.dtype != torch.long
+        or edge_index.dim() != 2
+        or edge_index.size(0) != 2
+    ):
+        raise ValueError(
+            "graph.edge_index must be an int64 tensor of shape [2, E], got "
+            f"{edge_index.dtype} of shape {tuple(edge_index.shape)}: pass one column "
+            "an edge, converted with edge_index.long()"
+        )
+    num_nodes = graph.num_nodes
+    if num_nodes is None:
+        raise ValueError(
+            "graph does not say its number of nodes: set graph.x or graph.num_nodes"
+        )
+    if edge_index.numel() > 0:
+        low, high = (int(bound) for bound in edge_index.aminmax())
+        if low < 0 or high >= num_nodes:
+            raise ValueError(
+                f"graph.edge_index must lie within [0, {num_nodes - 1}] for "
+                f"num_nodes={num_nodes}, got indices from {low} to {high}: drop "
+                "those edges, or set graph.num_nodes (or graph.x) to cover them"
+            )
+    return edge_index, num_nodes
+
+
+def checked_edge_values(values: Tensor, name: str, num_edges: int) -> Tensor:
+    r"""Finite, nonnegative, floating point values :obj:`[E]` of the edges."""
+    if not values.is_floating_point():
+        raise ValueError(
+            f"graph.{name} must be floating point, got {values.dtype}: convert it "
+            f"with graph.{name}.float()"
+        )
+    if tuple(values.shape) != (num_edges,):
+        raise ValueError(
+            f"graph.{name} must have shape [{num_edges}], one value an edge, got "
+            f"{tuple(values.shape)}: set it beside edge_index, flattened"
+        )
+    # One comparison finds negative values and NaN, one more infinity.
+    is_valid = (values >= 0) & (values < torch.inf)
+    if not bool(is_valid.all()):
+        raise ValueError(
+            f"graph.{name} must be finite and not negative, got "
+            f"{values[~is_valid][0].item()}: drop those edges, or mend the values, for "
+            f"example with graph.{name}.clamp(min=0)"
+        )
+    return values
+
+
+def weight_matrix(graph: Data) -> csr_matrix:
+    r"""The symmetric weights of a graph in double precision, :obj:`[n, n]`, without
+    loops and weights of zero; repeated edges add up.
+
+    Raises:
+        ValueError: If the edges or the weights are not valid, or not symmetric.
+    """
+    edge_index, num_nodes = checked_edge_index(graph)
+    if num_nodes == 0:
+        raise ValueError("graph has num_nodes=0: pass a graph with at least one node")
+    weight = graph.edge_weight
+    if weight is None:
+        weight = torch.ones(edge_index.size(1))
+    checked_edge_values(weight, "edge_weight", edge_index.size(1))
+    row, column = edge_index.cpu().numpy()
+    values = weight.detach().cpu().double().numpy()
+    # Subnormal weights go with those of zero: products of the roots of such degrees
+    # underflow.
+    is_kept = (row != column) & (values >= torch.finfo(weight.dtype).tiny)
+    if not is_kept.all():
+        row, column, values = row[is_kept], column[is_kept], values[is_kept]
+    matrix = csr_matrix((values, (row, column)), (num_nodes, num_nodes))
+    difference = abs(matrix - matrix.T)
+    if difference.nnz == 0:
+        return matrix
+    tolerance = SYMMETRY_TOLERANCE * torch.finfo(weight.dtype).eps
+    if difference.max() > tolerance * matrix.max():
+        raise ValueError(
+            "graph.edge_weight must be symmetric: every edge (i, j) needs its reverse "
+            "(j, i) with the same weight. A directed neighbor graph becomes symmetric "
+            "with affinity(graph), any other with "
+            "torch_geometric.utils.to_undirected(edge_index, edge_weight, reduce='max')"
+        )
+    # Small weights may differ by much of themselves, and so would their rows after
+    # division by small degrees.
+    return (matrix + matrix.T) / 2

@@ -1,0 +1,5 @@
+r"""Reading the eigenvectors out of the hidden features of a trained network."""
+
+from pyg_basis.readout.rayleigh_ritz import RayleighRitz, RitzVectors
+
+__all__ = ["RayleighRitz", "RitzVectors"]

@@ -1,0 +1,296 @@
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pyg_basis.eigen.rayleigh_ritz import ritz_of_moments
+from pyg_basis.graph import Laplacian
+from pyg_basis.graph._sparse import to_scipy_csr
+
+# Directions in which the features have a smaller share of their largest variance are
+# left out: they hold rounding, and the noise of single nodes.
+LEAST_VARIANCE = 3e-6
+# Nodes, of all graphs together, for each direction, so that the vectors do not follow
+# the noise of the graphs.
+NODES_PER_DIRECTION = 8
+# Rows that the directions are taken from, at most.
+NUM_ROWS = 4096
+# Directions at most, as eigenproblems cost the cube of their number. More features are
+# first mixed at random into so many (the range finder of Halko, Martinsson and Tropp
+# 2011).
+MOST_DIRECTIONS = 1024
+# Numbers in single precision that are held at once, a gigabyte.
+MOST_ELEMENTS = 1 << 28
+# Columns whose products with a graph are held at once, and those that one thread
+# takes at a time, which stay in its cache; rows of one pass of the network.
+BLOCK_COLUMNS = 256
+THREAD_COLUMNS = 32
+BLOCK_ROWS = 1024
+# Steps of subspace iteration that eigenvalues are taken after. They are of a few
+# columns, so they cost little.
+NUM_STEPS = 4
+# Directions of a smaller share of the largest moment are rounding.
+NEGLIGIBLE = 1e-10
+
+
+class RitzVectors(NamedTuple):
+    r"""Approximate Laplacian eigenvectors as affine functions of features,
+    :math:`h \, C + c`.
+
+    Args:
+        values (Tensor): Ritz values, ascending, float64, :obj:`[k]`; of a graph whose
+            eigenvalues are known, these, with some beyond.
+        weight (Tensor): :math:`C`, float64, :obj:`[h, k]`.
+        bias (Tensor): :math:`c`, float64, :obj:`[k]`.
+    """
+
+    values: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    def rows(self, features: Tensor) -> Tensor:
+        r"""The vectors' rows :obj:`[n, k]` at nodes of these features
+        :obj:`[n, h]`."""
+        return features @ self.weight.to(features) + self.bias.to(features)
+
+
+class RayleighRitz:
+    r"""The Laplacian eigenvectors in the span of features, from moments that add up
+    over graphs (the Rayleigh-Ritz method: Saad, `"Numerical Methods for Large
+    Eigenvalue Problems" <https://doi.org/10.1137/1.9781611970739>`_, 2011,
+    Section 4.3).
+
+    With :math:`H` the features of a graph's nodes and a constant column, and
+    :math:`L = D - W`, the eigenvectors of the random walk in the span of :math:`H` are
+    :math:`H c` with
+
+    .. math::
+        H^\top L H \, c = \lambda \, H^\top D H \, c.
+
+    The other Laplacians have the identity in the place of :math:`D`. Both moments,
+    divided by the graph's volume :math:`\sum_i d_i`, are averaged over the graphs of
+    several samples: the result has less of the noise that each sample has.
+
+    Args:
+        features (callable): Gives the features :obj:`[n, h]` of nodes
+            :obj:`x [n, d]`.
+        x (Tensor): A sample of nodes, :obj:`[n, d]`. The directions in which their
+            features vary are those that are searched.
+        num_nodes (int): Nodes of all graphs that may be added. At most one direction
+            for eight nodes is searched, or four for each vector; of the nodes, only
+            those of the graphs count that have been added so far.
+        num_vectors (int): Vectors that are to be found.
+        generator (torch.Generator): Source of the random mixture of many features.
+    """
+
+    @torch.no_grad()
+    def __init__(
+        self,
+        features: Callable[[Tensor], Tensor],
+        x: Tensor,
+        num_nodes: int,
+        num_vectors: int,
+        generator: torch.Generator,
+    ) -> None:
+        self.features = features
+        drawn_rows = torch.randperm(len(x), generator=generator)[:NUM_ROWS]
+        self.x = x[drawn_rows.to(x.device)]
+        rows = features(self.x)
+        mean = rows.mean(dim=0)
+        # What rounding makes of a constant feature is no direction.
+        rounding = 10 * torch.finfo(rows.dtype).eps * float(mean.norm())
+        rows = rows - mean
+        width = rows.size(1)
+        mixture = torch.eye(width, dtype=rows.dtype, device=rows.device)
+        if width > MOST_DIRECTIONS:
+            shape = width, MOST_DIRECTIONS
+            drawn = torch.randn(shape, generator=generator).to(rows)
+            # One power iteration brings the mixture close to the leading directions.
+            mixture = torch.linalg.qr(rows.T @ (rows @ drawn)).Q
+        self.mean, mixture, mixed = mean.double(), mixture.double(), rows @ mixture
+        mixed = mixed.double()
+        variance, turn = torch.linalg.eigh(mixed.T @ mixed / len(mixed))
+        self.num_vectors = num_vectors
+        most = min(
+            self._allowed(num_nodes), max(MOST_ELEMENTS // num_nodes, num_vectors)
+        )
+        least = (LEAST_VARIANCE * variance[-1]).clamp(min=max(rounding**2, 1e-300))
+        is_kept = variance > least
+        is_kept[: max(len(variance) - most, 0)] = False
+        # Whitened, so that all directions count alike in what follows. Those of the
+        # largest variance come last.
+        self.directions = mixture @ (turn[:, is_kept] * variance[is_kept].rsqrt())
+        self.size = size = self.directions.size(1) + 1
+        self.stiffness = mixed.new_zeros(size, size)
+        self.mass = mixed.new_zeros(size, size)
+        # Kept for the eigenvalues.
+        self.graphs: list[tuple[Tensor, Laplacian]] = []
+        self.has_constant = True
+        # The graphs, and their solution, at the last look whether it has settled.
+        self._before: tuple[int, Tensor] | None = None
+        # Asked for several times between two graphs.
+        self._solution: tuple[Tensor, Tensor] | None = None
+
+    @torch.no_grad()
+    def add(self, x: Tensor | Iterable[Tensor], laplacian: Laplacian) -> None:
+        r"""Adds the moments of a graph.
+
+        Args:
+            x (Tensor or iterable of Tensor): Its nodes :obj:`[n, d]`, which may come
+                as blocks of rows.
+            laplacian (Laplacian): Its Laplacian :obj:`[n, n]`, of one kind in all
+                graphs.
+        """
+        blocks = x.split(BLOCK_ROWS) if isinstance(x, Tensor) else x
+        projected = torch.cat([self.columns(block) for block in blocks])
+        rows = projected.double()
+        weighted = rows * _weight(laplacian).to(rows)
+        product = _product(laplacian.matrix.to(rows))
+        for start in range(0, rows.size(1), BLOCK_COLUMNS):
+            block = slice(start, start + BLOCK_COLUMNS)
+            self.stiffness[:, block] += weighted.T @ product(rows[:, block])
+        self.mass += weighted.T @ rows
+        self.graphs.append((projected, laplacian))
+        self.has_constant = laplacian.kind != "sym"
+        self._solution = None
+
+    def solve(self, k: int) -> tuple[Tensor, Tensor]:
+        r"""The first :obj:`k` Ritz values, or as many as there are directions, and the
+        vectors as coefficients of the directions and the constant, :obj:`[r, k]`.
+
+        They are orthonormal in the mean over the graphs, with the degrees as weights
+        for the random walk. Where the constant is an eigenvector it comes first, and
+        the others are orthogonal to it, also in a graph that falls apart.
+        """
+        if self._solution is None:
+            self._solution = self._solve()
+        values, coefficients = self._solution
+        return values[:k].clone(), coefficients[:, :k].clone()
+
+    def eigenvalues(self, coefficients: Tensor) -> Tensor:
+        r"""The graphs' eigenvalues that belong to a solution's vectors, ascending,
+        :obj:`[k]`.
+
+        The Ritz values themselves are upper bounds, and above small eigenvalues by a
+        good part of them: a vector that lacks a share :math:`\epsilon` of an
+        eigenvector has as much of those with large eigenvalues instead. A few steps
+        of subspace iteration take those out (Saad, Section 5.1), which a graph allows
+        and new points do not. The moments of the result are averaged over the graphs
+        like the others.
+        """
+        size = coefficients.size(1)
+        stiffness, mass = coefficients.new_zeros(2, size, size)
+        for projected, laplacian in self.graphs:
+            rows = projected.to(coefficients) @ coefficients
+            product = _product(laplacian.matrix.to(rows))
+            # Of the random walk and L_N, no eigenvalue is above 2.
+            largest = laplacian.degree.max() if laplacian.kind == "comb" else 1.0
+            for _ in range(NUM_STEPS):
+                rows = rows - product(rows) / (2 * largest)
+            weighted = rows * _weight(laplacian).to(rows)
+            stiffness += weighted.T @ product(rows)
+            mass += weighted.T @ rows
+        stiffness = (stiffness + stiffness.T) / 2
+        return ritz_of_moments(stiffness, mass, NEGLIGIBLE)[0].clamp(min=0)
+
+    def columns(self, x: Tensor) -> Tensor:
+        r"""The directions' values and a constant, :obj:`[n, r]`, at nodes
+        :obj:`x [n, d]`."""
+        features = self.features(x)
+        rows = (features - self.mean.to(features)) @ self.directions.to(features)
+        return torch.cat([rows, rows.new_ones(len(rows), 1)], dim=1)
+
+    def is_settled(self, k: int, tolerance: float) -> bool:
+        r"""Whether more graphs would turn the space of the first :obj:`k` vectors by
+        little: by a Grassmann distance of less than :obj:`tolerance * k`.
+
+        The noise of the samples averages out as :math:`1 / g` in :math:`g` graphs. So
+        what is left of it is estimated by :math:`f / (g - f)` times the distance to the
+        space of :math:`f` graphs, the last that was looked at. To find the vectors
+        costs as much as to add some nodes for each direction, so small graphs are
+        looked at together. False between looks, and where the look before was at
+        fewer directions, or there was none.
+        """
+        count = len(self.graphs)
+        earlier, before = self._before or (0, None)
+        num_new = self._num_nodes(count) - self._num_nodes(earlier)
+        if before is not None and num_new < NODES_PER_DIRECTION * self.size:
+            return False
+        solution = self.solve(k)[1]
+        self._before = count, solution
+        if before is None or self._num_searched(earlier) < self._num_searched(count):
+            return False
+        mass = self.mass / count
+        # The earlier vectors are orthonormal in the mean over earlier graphs only.
+        overlap = before.T @ mass @ solution
+        gram = before.T @ mass @ before
+        distance = solution.size(1) - float(
+            (overlap * torch.linalg.solve(gram, overlap)).sum()
+        )
+        return earlier / (count - earlier) * distance <= tolerance * k
+
+    def vectors(self, values: Tensor, coefficients: Tensor) -> RitzVectors:
+        r"""A solution as functions of the features."""
+        weight = self.directions @ coefficients[:-1]
+        return RitzVectors(values, weight, coefficients[-1] - self.mean @ weight)
+
+    def _allowed(self, num_nodes: int) -> int:
+        """Directions that may be searched in graphs of so many nodes together."""
+        few = min(4 * self.num_vectors, num_nodes // 2)
+        return min(max(num_nodes // NODES_PER_DIRECTION, few), MOST_DIRECTIONS)
+
+    def _num_nodes(self, num_graphs: int) -> int:
+        """Nodes of the first graphs."""
+        return sum(laplacian.num_nodes for _, laplacian in self.graphs[:num_graphs])
+
+    def _num_searched(self, num_graphs: int) -> int:
+        """Directions that are searched in the first graphs."""
+        return min(self._allowed(self._num_nodes(num_graphs)), self.size - 1)
+
+    def _solve(self) -> tuple[Tensor, Tensor]:
+        """All Ritz pairs of the moments as they are."""
+        stiffness = (self.stiffness + self.stiffness.T) / 2 / len(self.graphs)
+        mass = self.mass / len(self.graphs)
+        searched = torch.eye(len(mass), dtype=mass.dtype, device=mass.device)
+        searched = searched[:, -1 - self._num_searched(len(self.graphs)) :]
+        if self.has_constant:
+            searched = searched[:, :-1]
+            searched[-1] -= mass[-1] @ searched / mass[-1, -1]
+        values, coefficients = ritz_of_moments(
+            searched.T @ stiffness @ searched, searched.T @ mass @ searched, NEGLIGIBLE
+        )
+        coefficients = searched @ coefficients
+        if self.has_constant:
+            constant = torch.zeros_like(mass[:, :1])
+            constant[-1] = mass[-1, -1].rsqrt()
+            values = torch.cat([values.new_zeros(1), values])
+            coefficients = torch.cat([constant, coefficients], dim=1)
+        return values.clamp(min=0), coefficients
+
+
+def _weight(laplacian: Laplacian) -> Tensor:
+    """What the nodes count in the moments of a graph, [n, 1], in sum 1. For the random
+    walk it makes ``D (I - D^-1 W)`` the symmetric ``D - W``."""
+    degree = laplacian.degree.double()
+    weight = degree if laplacian.kind == "rw" else torch.ones_like(degree)
+    return (weight / weight.sum()).unsqueeze(1)
+
+
+def _product(matrix: Tensor) -> Callable[[Tensor], Tensor]:
+    """The product of a sparse matrix with some columns."""
+    if matrix.is_cuda:
+        return lambda columns: matrix @ columns
+    # SciPy's product lets several threads in.
+    array = to_scipy_csr(matrix)
+
+    def product(columns: Tensor) -> Tensor:
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            parts = pool.map(
+                lambda part: torch.from_numpy(array @ part.contiguous().numpy()),
+                columns.split(THREAD_COLUMNS, dim=1),
+            )
+            return torch.cat(list(parts), dim=1)
+
+    return product

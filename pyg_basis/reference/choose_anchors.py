@@ -1,0 +1,130 @@
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pyg_basis.graph import knn_graph
+
+# Poisson disks are laid among so many random nodes an anchor: enough for evenness,
+# while the neighbors of all of a large set would not fit into memory.
+DISK_CANDIDATES = 10
+
+AnchorMethod = Literal["random", "poisson_disk", "per_class"]
+
+
+def choose_anchors(
+    x: Tensor,
+    num_anchors: int,
+    method: AnchorMethod = "poisson_disk",
+    y: Tensor | None = None,
+    seed: int = 0,
+) -> Tensor:
+    r"""Chooses the fixed nodes that every batch shares (Algorithm 1 of `BASiS
+    <https://arxiv.org/abs/2211.16960>`_, step 1).
+
+    Args:
+        x (Tensor): Features of the nodes to choose from, :obj:`[n, d]`.
+        num_anchors (int): Number of anchors :math:`l`.
+        method (str, optional): :obj:`"random"` (uniform, follows the density),
+            :obj:`"poisson_disk"` (random, but no anchor among the nearest
+            neighbors of another, with as many neighbors as leave room: it
+            follows the density, evenly, and does not prefer outliers),
+            or :obj:`"per_class"` (equally many random nodes of each class, as
+            the paper does; needs labels). (default: :obj:`"poisson_disk"`)
+        y (Tensor, optional): Labels :obj:`[n]`, for :obj:`"per_class"` only.
+            (default: :obj:`None`)
+        seed (int, optional): Seed of the draws. (default: :obj:`0`)
+
+    Returns:
+        Tensor: Indices of the anchors, distinct, :obj:`[l]` int64.
+
+    Raises:
+        ValueError: For an unknown method, more anchors than nodes, missing
+            labels, or features without distances (NaN or infinite).
+    """
+    if not 1 <= num_anchors <= x.size(0):
+        raise ValueError(
+            f"num_anchors={num_anchors} must be between 1 and the {x.size(0)} nodes to "
+            f"choose from: ask for fewer anchors or give more nodes"
+        )
+    rng = np.random.default_rng(seed)
+    if method == "random":
+        return torch.from_numpy(rng.choice(x.size(0), num_anchors, replace=False))
+    if method == "poisson_disk":
+        return _poisson_disk(x, num_anchors, rng)
+    if method == "per_class":
+        return _per_class(x, num_anchors, y, rng)
+    raise ValueError(
+        f"method={method!r} is unknown: use 'random', 'poisson_disk' or 'per_class'"
+    )
+
+
+def _poisson_disk(x: Tensor, num_anchors: int, rng: np.random.Generator) -> Tensor:
+    x = _with_distances(x)
+    num_nodes, num_candidates = x.size(0), DISK_CANDIDATES * num_anchors
+    if num_nodes > num_candidates:
+        drawn = torch.from_numpy(rng.choice(num_nodes, num_candidates, replace=False))
+        return drawn[_poisson_disk(x[drawn.to(x.device)], num_anchors, rng)]
+    # A disk of n / l nodes would leave room for l of them if disks could tile.
+    most = min(2 * num_nodes // num_anchors, num_nodes - 1)
+    if most < 1:
+        return torch.from_numpy(rng.permutation(num_nodes)[:num_anchors])
+    neighbors = knn_graph(x, most).edge_index[0].view(num_nodes, most).cpu().numpy()
+    order = rng.permutation(num_nodes)
+    # The largest disks that leave room for all anchors, by bisection.
+    chosen, low, high = order, 0, most + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        independent = _independent_nodes(neighbors[:, :middle], order)
+        if len(independent) >= num_anchors:
+            chosen, low = independent, middle
+        else:
+            high = middle
+    return torch.from_numpy(chosen[:num_anchors])
+
+
+def _independent_nodes(
+    neighbors: NDArray[np.int64], order: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Greedy maximal independent set of the graph of these neighbors."""
+    covered = np.zeros(len(order), dtype=bool)
+    is_chosen = np.zeros(len(order), dtype=bool)
+    chosen = []
+    for node in order:
+        if not covered[node] and not is_chosen[neighbors[node]].any():
+            chosen.append(node)
+            is_chosen[node] = True
+            covered[neighbors[node]] = True
+    return np.array(chosen)
+
+
+def _with_distances(x: Tensor) -> Tensor:
+    if not torch.isfinite(x).all():
+        raise ValueError(
+            "x holds NaN or infinite values, which have no distances: clean the "
+            "features, or use method='random'"
+        )
+    # Differences of integers wrap, those of halves overflow.
+    return x if x.dtype in (torch.float32, torch.float64) else x.double()
+
+
+def _per_class(
+    x: Tensor, num_anchors: int, y: Tensor | None, rng: np.random.Generator
+) -> Tensor:
+    if y is None or y.shape != (x.size(0),):
+        given = None if y is None else tuple(y.shape)
+        raise ValueError(
+            f"method='per_class' needs one label a node, y of shape ({x.size(0)},), "
+            f"got {given}: pass y, or use method='random', which needs no labels"
+        )
+    labels = y.cpu().numpy()
+    # Round robin over the shuffled classes: the numbers differ by one at most,
+    # and a class that runs out leaves its share to the others.
+    members = [
+        rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)
+    ]
+    turn = np.concatenate([np.arange(len(nodes)) for nodes in members])
+    order = np.lexsort((rng.random(len(turn)), turn))
+    return torch.from_numpy(np.concatenate(members)[order][:num_anchors])

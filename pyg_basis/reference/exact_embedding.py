@@ -1,0 +1,194 @@
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from pyg_basis.eigen import eigenpairs
+from pyg_basis.graph import Laplacian, affinity, knn_graph, laplacian
+from pyg_basis.graph.affinity import Bandwidth, check_bandwidth
+from pyg_basis.graph.laplacian import LaplacianKind
+
+# Eigenvalues below, relative to the largest degree for "comb", count as zero: parts of
+# a graph that are joined by nothing more count as components.
+ZERO_EIGENVALUE = 1e-6
+
+
+@dataclass(frozen=True)
+class SpectralRows:
+    r"""The spectral embedding of a set of points.
+
+    Args:
+        vectors (Tensor): Laplacian eigenvectors, mean square 1 per column,
+            :obj:`[m, K]`.
+        values (Tensor): Eigenvalues of the Laplacian, ascending, :obj:`[K]`.
+        all_values (Tensor): Those, with the trivial one if it was left out, and those
+            beyond that were asked for.
+        degree (Tensor): Weighted degrees of the graph, :obj:`[m]`.
+        num_components (int): Number of connected components of the graph.
+        converged (bool): Whether the eigensolver reached its tolerance.
+        fell_back (bool): Whether it took more than one solver.
+    """
+
+    vectors: Tensor
+    values: Tensor
+    all_values: Tensor
+    degree: Tensor
+    num_components: int
+    converged: bool
+    fell_back: bool
+
+
+@dataclass(frozen=True)
+class ExactEmbedding:
+    r"""Embeds a set of points by the exact Laplacian eigenvectors of its own
+    nearest-neighbor graph: :math:`x \to` kNN :math:`\to` affinity
+    :math:`\to` Laplacian :math:`\to` eigenvectors (Eq. 1-4 of `BASiS
+    <https://arxiv.org/abs/2211.16960>`_).
+
+    It makes the reference set, every batch, and the exact embedding of a whole
+    set that BASiS is measured against.
+
+    Args:
+        num_eigenvectors (int): Number of columns :math:`K`.
+        num_neighbors (int, optional): Neighbors of a node. (default: :obj:`50`)
+        bandwidth (str or float, optional): Bandwidth of the affinity, see
+            :func:`~pyg_basis.graph.affinity`. (default: :obj:`"self_tuning"`)
+        laplacian (str, optional): :obj:`"rw"`, :obj:`"sym"` or :obj:`"comb"`.
+            (default: :obj:`"rw"`)
+        drop_first (bool, optional): Leave out the trivial eigenvector (of
+            eigenvalue 0; constant, or the square root of the degree for
+            :obj:`"sym"`). (default: :obj:`True`)
+        solver (str, optional): The eigensolver, see
+            :func:`~pyg_basis.eigen.eigenpairs`. (default: :obj:`"auto"`)
+    """
+
+    num_eigenvectors: int
+    num_neighbors: int = 50
+    bandwidth: Bandwidth = "self_tuning"
+    laplacian: LaplacianKind = "rw"
+    drop_first: bool = True
+    solver: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.num_eigenvectors < 1:
+            raise ValueError(
+                f"num_eigenvectors={self.num_eigenvectors} must be at least 1: the "
+                f"number of columns of the embedding"
+            )
+        if self.num_neighbors < 1:
+            raise ValueError(
+                f"num_neighbors={self.num_neighbors} must be at least 1: the default "
+                f"is 50"
+            )
+        check_bandwidth(self.bandwidth)
+        if self.laplacian not in ("sym", "rw", "comb"):
+            raise ValueError(
+                f"laplacian={self.laplacian!r} is unknown: use 'sym', 'rw' or 'comb'"
+            )
+
+    @property
+    def num_pairs(self) -> int:
+        r"""Number of eigenpairs that are needed, the trivial one included."""
+        return self.num_eigenvectors + int(self.drop_first)
+
+    def widened(self, num_columns: int) -> "ExactEmbedding":
+        r"""The same with more columns."""
+        return replace(self, num_eigenvectors=self.num_eigenvectors + num_columns)
+
+    @property
+    def num_constant(self) -> int:
+        r"""Number of columns that are the same in every embedding and need no
+        alignment. By itself, the constant column is left to the shift of an affine
+        map."""
+        is_constant = self.laplacian != "sym" and not self.drop_first
+        return int(is_constant and self.num_eigenvectors > 1)
+
+    def check_num_anchors(self, num_anchors: int, num_nodes: int | None = None) -> None:
+        r"""Raises a :class:`ValueError` unless so many anchors fix an affine map to
+        another embedding and leave other nodes of :obj:`num_nodes`."""
+        if num_nodes is not None and num_anchors >= num_nodes:
+            raise ValueError(
+                f"num_anchors={num_anchors} leaves no other node in a set of "
+                f"{num_nodes}: use fewer anchors, or a larger reference_size or batch"
+            )
+        least = self.least_anchors
+        if num_anchors < least:
+            raise ValueError(
+                f"num_anchors={num_anchors} cannot fix an affine map of {least - 1} "
+                f"columns: use at least {least}, better ten times as many, or fewer "
+                f"eigenvectors"
+            )
+
+    @property
+    def least_anchors(self) -> int:
+        r"""Anchors that fix an affine map to another embedding, one more than it has
+        columns. The constant one, where there are others, needs no alignment."""
+        return self.num_eigenvectors - self.num_constant + 1
+
+    def check_num_nodes(self, num_nodes: int) -> None:
+        r"""Raises a :class:`ValueError` unless a graph of so many nodes gives the
+        neighbors and eigenvectors asked for."""
+        if num_nodes <= self.num_pairs:
+            raise ValueError(
+                f"num_eigenvectors={self.num_eigenvectors} is above what {num_nodes} "
+                f"nodes can give: ask for at most {num_nodes - 1 - self.drop_first}, "
+                f"or use a larger batch"
+            )
+        if num_nodes <= self.num_neighbors:
+            raise ValueError(
+                f"num_neighbors={self.num_neighbors} needs at least "
+                f"{self.num_neighbors + 1} nodes, but x has {num_nodes}: use at most "
+                f"{num_nodes - 1} neighbors, or a larger batch"
+            )
+
+    def __call__(self, x: Tensor) -> SpectralRows:
+        r"""Embeds the points :obj:`x [m, d]`.
+
+        Raises:
+            ValueError: If features are not finite floating-point numbers, or there are
+                too few points for :obj:`num_neighbors` or :obj:`num_eigenvectors`.
+        """
+        found = self.rows_of(self.operator(x))
+        return replace(
+            found,
+            vectors=found.vectors.to(x.dtype),
+            values=found.values.to(x.dtype),
+            all_values=found.all_values.to(x.dtype),
+            degree=found.degree.to(x.dtype),
+        )
+
+    def rows_of(self, operator: Laplacian, num_beyond: int = 0) -> SpectralRows:
+        r"""The embedding of the nodes of a graph by its Laplacian, which is of this
+        kind, and up to :obj:`num_beyond` eigenvalues more."""
+        last = min(self.num_pairs + num_beyond, operator.num_nodes)
+        # The trivial vector comes first, whatever the number of components.
+        pairs = eigenpairs(operator, last, solver=self.solver)
+        kept = slice(int(self.drop_first), self.num_pairs)
+        vectors = pairs.vectors[:, kept]
+        scale = operator.degree.max() if self.laplacian == "comb" else 1.0
+        num_zero = int((pairs.values < ZERO_EIGENVALUE * scale).sum())
+        return SpectralRows(
+            vectors=vectors * (operator.num_nodes**0.5 / vectors.norm(dim=0)),
+            values=pairs.values[kept],
+            all_values=pairs.values,
+            degree=operator.degree,
+            num_components=max(num_zero, operator.num_components),
+            converged=pairs.converged,
+            fell_back=pairs.fell_back,
+        )
+
+    def operator(self, x: Tensor) -> Laplacian:
+        r"""The Laplacian of the graph of the points :obj:`x [m, d]`, in double
+        precision.
+
+        Raises:
+            ValueError: If features are not finite floating-point numbers, or there are
+                too few points for :obj:`num_neighbors` or :obj:`num_eigenvectors`.
+        """
+        self.check_num_nodes(x.size(0))
+        if not x.is_floating_point():
+            raise ValueError(
+                f"x must be floating point, got {x.dtype}: convert it with x.float()"
+            )
+        neighbors = knn_graph(x.detach().double(), self.num_neighbors)
+        graph = affinity(neighbors, self.bandwidth)
+        return laplacian(graph, self.laplacian)

@@ -1,0 +1,115 @@
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from pyg_basis.align import Aligner
+from pyg_basis.align.fit_affine import keeps_width
+from pyg_basis.reference.choose_anchors import choose_anchors
+from pyg_basis.reference.exact_embedding import ExactEmbedding
+
+# Eigenvectors of a batch, beyond its first K, that the map to a larger reference draws
+# on: on raw pixels of digits they halve what an alignment leaves.
+NUM_OVERSAMPLES = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    r"""The reference space: the set that was embedded once, and the rule that brings
+    any batch into its basis (`BASiS <https://arxiv.org/abs/2211.16960>`_).
+
+    Args:
+        anchors (Tensor): Features of the anchors, :obj:`[l, d]`.
+        rows (Tensor): Rows of the reference embedding, anchors first, :obj:`[m, K]`.
+        nodes (Tensor): Which of the given nodes these rows are of, :obj:`[m]`.
+        num_nodes (int): Number of nodes that were given.
+        embedding (ExactEmbedding): How the set and all batches are embedded.
+        aligner (LeastSquares or RANSAC or Orthogonal or MomentPreserving): How the
+            affine map from a batch to the reference is fitted.
+    """
+
+    anchors: Tensor
+    rows: Tensor
+    nodes: Tensor
+    num_nodes: int
+    embedding: ExactEmbedding
+    aligner: Aligner
+
+    @property
+    def num_anchors(self) -> int:
+        r"""The number of anchors :math:`l`."""
+        return self.anchors.size(0)
+
+    @property
+    def anchor_rows(self) -> Tensor:
+        r"""The anchors' rows of the reference embedding, :obj:`[l, K]`."""
+        return self.rows[: self.num_anchors]
+
+    def to(self, device: str | torch.device) -> "Reference":
+        r"""The same reference on another device."""
+        return replace(
+            self,
+            anchors=self.anchors.to(device),
+            rows=self.rows.to(device),
+            nodes=self.nodes.to(device),
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"{self.__class__.__name__}(num_nodes={self.rows.size(0)}, "
+            f"num_anchors={self.num_anchors}, num_eigenvectors={self.rows.size(1)})"
+        )
+
+
+def oversampled(
+    embedding: ExactEmbedding,
+    aligner: Aligner,
+    num_anchors: int,
+    reference_size: int,
+    num_nodes: int,
+) -> ExactEmbedding:
+    r"""How a batch of :obj:`num_nodes` is embedded for its alignment to a reference.
+    The eigenvectors of a larger set are not all among the first of a small one where
+    no gap follows, so the map draws on some more, as far as the anchors fix it."""
+    if reference_size <= num_nodes or keeps_width(aligner):
+        return embedding
+    room = max(num_anchors - embedding.least_anchors, 0)
+    return embedding.widened(min(NUM_OVERSAMPLES, room))
+
+
+def reference_nodes(
+    x: Tensor,
+    num_anchors: int,
+    anchor_index: Tensor | None,
+    reference_size: int,
+    seed: int,
+) -> Tensor:
+    r"""Draws the nodes of a reference set, the anchors first, :obj:`[m]`.
+
+    Args:
+        x (Tensor): The nodes' features, :obj:`[n, d]`.
+        num_anchors (int): Number of anchors :math:`l`.
+        anchor_index (Tensor, optional): The anchors' rows in :obj:`x`, :obj:`[l]`; by
+            default chosen by :func:`~pyg_basis.reference.choose_anchors`.
+        reference_size (int): Nodes of the set :math:`m`, or all where there are fewer.
+        seed (int): Seed of the draws.
+
+    Raises:
+        ValueError: If the anchors are no different rows of :obj:`x`.
+    """
+    if anchor_index is None:
+        anchor_index = choose_anchors(x, num_anchors, seed=seed)
+    anchor_index = anchor_index.cpu()
+    distinct = anchor_index.unique()
+    in_range = bool(((distinct >= 0) & (distinct < x.size(0))).all())
+    if distinct.shape != (num_anchors,) or not in_range:
+        raise ValueError(
+            f"anchor_index must hold num_anchors={num_anchors} different rows of "
+            f"x, from 0 to {x.size(0) - 1}, got {distinct.numel()} different ones "
+            f"in shape {tuple(anchor_index.shape)}"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    others = torch.randperm(x.size(0), generator=generator)
+    others = others[~torch.isin(others, anchor_index)]
+    size = min(reference_size, x.size(0))
+    return torch.cat([anchor_index, others[: size - num_anchors]]).to(x.device)

@@ -1,0 +1,171 @@
+"""What graphs are taken, and how: by `laplacian`, and by all that read edges."""
+
+from typing import Any
+
+import networkx as nx
+import pytest
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from pyg_basis.graph import GivenGraph, affinity, laplacian
+from pyg_basis.graph._edges import as_data
+
+EDGE = torch.tensor([[0, 1], [1, 0]])
+
+
+def weights_of(graph: Data | nx.Graph) -> list[list[float]]:
+    laplace = laplacian(graph, "comb")
+    return (laplace.degree.diag() - laplace.matrix.to_dense()).tolist()
+
+
+@pytest.mark.parametrize(
+    ("graph", "words"),
+    [
+        (EDGE, ["graph must be a torch_geometric.data.Data or a networkx", "Tensor"]),
+        (Data(num_nodes=2), ["no edge_index", "knn_graph(x, k)"]),
+        (Data(edge_index=EDGE.float(), num_nodes=2), ["float32", "edge_index.long()"]),
+        (Data(edge_index=EDGE[0], num_nodes=2), ["int64", "(2,)", "one column"]),
+        (Data(edge_index=EDGE, num_nodes=1), ["[0, 0]", "from 0 to 1", "num_nodes"]),
+        (Data(edge_index=EDGE - 1, num_nodes=2), ["[0, 1]", "from -1 to 0", "drop"]),
+    ],
+)
+def test_bad_edges(graph: Any, words: list[str]) -> None:
+    for function in (affinity, laplacian, GivenGraph.from_data):
+        with pytest.raises(ValueError, match="graph") as caught:
+            function(graph)
+        assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (torch.ones(3), ["must have shape [2]", "(3,)", "flattened"]),
+        (torch.ones(2).long(), ["must be floating point", "torch.int64", "float()"]),
+        (
+            torch.tensor([1, -0.5]),
+            ["finite and not negative, got -0.5", "clamp(min=0)"],
+        ),
+        (torch.tensor([torch.nan, 1]), ["finite and not negative, got nan"]),
+        (torch.tensor([1, torch.inf]), ["finite and not negative, got inf"]),
+    ],
+)
+def test_bad_weights_and_distances(values: Tensor, words: list[str]) -> None:
+    for function, name in ((laplacian, "edge_weight"), (affinity, "edge_distance")):
+        with pytest.raises(ValueError, match=f"graph.{name}") as caught:
+            function(Data(edge_index=EDGE, num_nodes=2, **{name: values}))
+        assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("edges", "weight"),
+    [
+        ([[0, 1], [1, 2]], [1.0, 1.0]),  # one direction
+        ([[0, 1], [1, 0]], [1.0, 1.001]),
+        ([[0, 1, 0, 2], [1, 0, 2, 1]], [1.0] * 4),  # the reverse of another edge
+    ],
+)
+def test_weights_must_be_symmetric(edges: list[list[int]], weight: list[float]) -> None:
+    graph = Data(
+        edge_index=torch.tensor(edges), edge_weight=torch.tensor(weight), num_nodes=3
+    )
+    with pytest.raises(ValueError, match=r"edge_weight must be symmetric.*affinity"):
+        laplacian(graph)
+
+
+def test_symmetry_is_relative_to_the_largest_weight() -> None:
+    # A kernel matrix from 1 down to 1e-12. Its two smallest entries differ by rounding
+    # of the exponent, and the rows of nodes 2 and 3 hold nothing larger.
+    kernel = torch.tensor(
+        [[0, 1, 0, 0], [1, 0, 1e-12, 0], [0, 1e-12, 0, 1e-12], [0, 0, 1.2e-12, 0]],
+    )
+    edges = kernel.nonzero().t()
+    graph = Data(edge_index=edges, edge_weight=kernel[edges[0], edges[1]], num_nodes=4)
+    found = laplacian(graph)
+    dense = found.matrix.to_dense()
+    assert torch.equal(dense, dense.t())
+    assert found.degree[3] == pytest.approx(1.1e-12)
+
+
+def test_no_loops_and_repeated_edges_add_up() -> None:
+    graph = Data(
+        edge_index=torch.tensor([[0, 0, 1, 1, 0], [0, 1, 0, 0, 1]]),
+        edge_weight=torch.tensor([9.0, 1.0, 1.0, 2.0, 2.0]),
+        num_nodes=2,
+    )
+    before = graph.clone()
+    assert weights_of(graph) == [[0, 3], [3, 0]]
+    assert torch.equal(graph.edge_weight, before.edge_weight)
+    assert torch.equal(graph.edge_index, before.edge_index)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1e-40])
+def test_weights_of_zero_or_too_small_to_divide_by_are_no_edges(weight: float) -> None:
+    graph = Data(
+        edge_index=torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]]),
+        edge_weight=torch.tensor([1.0, 1.0, weight, weight]),
+        num_nodes=3,
+    )
+    assert laplacian(graph).matrix.to_dense()[2].tolist() == [0, 0, 0]
+    assert GivenGraph.from_data(graph).num_components == 2
+
+
+def test_missing_weights_are_one() -> None:
+    found = laplacian(Data(edge_index=EDGE, num_nodes=3), "comb")
+    assert found.matrix.to_dense().tolist() == [[1, -1, 0], [-1, 1, 0], [0, 0, 0]]
+    assert found.matrix.dtype == torch.get_default_dtype()
+
+
+# --- networkx
+
+
+def test_networkx_graph_by_hand() -> None:
+    graph = nx.Graph()
+    graph.add_nodes_from("cab")
+    graph.add_edge("a", "b", weight=2)
+    graph.add_edge("b", "c")
+    graph.add_edge("a", "a", weight=7)
+    # In the order of its nodes, c, a and b, without the loop.
+    assert weights_of(graph) == [[0, 0, 1], [0, 0, 2], [1, 2, 0]]
+    assert GivenGraph.from_data(graph).degree.tolist() == [1, 2, 3]
+    assert laplacian(graph).matrix.dtype == torch.float64
+
+
+def test_networkx_edges_in_parallel_add_up() -> None:
+    assert weights_of(nx.MultiGraph([(0, 1), (0, 1)])) == [[0, 2], [2, 0]]
+
+
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_networkx_features(name: str) -> None:
+    graph = nx.path_graph(["b", "a"])
+    nx.set_node_attributes(graph, {"a": [1.0, 2.0], "b": [3.0, 4.0]}, name)
+    x = as_data(graph).x
+    assert x is None if name == "y" else x.tolist() == [[3, 4], [1, 2]]
+    del graph.nodes["a"][name]  # not all nodes have it
+    assert as_data(graph).x is None
+
+
+def test_networkx_features_of_one_number_are_one_column() -> None:
+    graph = nx.path_graph(2)
+    nx.set_node_attributes(graph, 5, "x")
+    x = as_data(graph).x
+    assert x.dtype == torch.float32 and x.tolist() == [[5], [5]]
+
+
+@pytest.mark.parametrize("graph", [nx.Graph(), Data(edge_index=EDGE[:, :0])])
+def test_no_nodes(graph: Any) -> None:
+    if isinstance(graph, Data):
+        graph.num_nodes = 0
+    with pytest.raises(ValueError, match=r"num_nodes=0: pass .* at least one node"):
+        laplacian(graph)
+
+
+def test_directed_networkx_graph_is_refused() -> None:
+    for graph in (nx.DiGraph([(0, 1)]), nx.DiGraph([(0, 1), (1, 0)])):
+        with pytest.raises(ValueError, match=r"networkx.DiGraph: pass graph.to_undir"):
+            laplacian(graph)
+
+
+def test_affinities_of_a_networkx_graph_are_its_weights() -> None:
+    with pytest.raises(ValueError, match=r"no edge_distance.*goes to laplacian"):
+        affinity(nx.path_graph(3))
