@@ -39,9 +39,9 @@ from pyg_basis.align import fit_affine
 from pyg_basis.datasets import circles, three_moons, two_moons
 from pyg_basis.eigen import eigenpairs
 from pyg_basis.graph import affinity, knn_graph, laplacian
-from pyg_basis.loader import ExactEmbedding, choose_anchors
 from pyg_basis.metrics import clustering_accuracy, grassmann_distance
 from pyg_basis.plot import plot_loss
+from pyg_basis.reference import ExactEmbedding, choose_anchors
 
 generator = torch.Generator().manual_seed(0)  # of all random draws below
 
@@ -245,7 +245,7 @@ plt.show()
 # smaller towards the end, which averages over the last batches.
 
 # %%
-embed = ExactEmbedding(2, num_neighbors=20, laplacian="rw", drop_trivial=True)
+embed = ExactEmbedding(2, num_neighbors=20)
 num_anchors, batch_size = len(anchors), 256
 
 
@@ -367,6 +367,7 @@ for (above, below), (name, (x, y)) in zip(axes.T, sets.items(), strict=True):
         n_anchors=100,
         batch_size=256,
         reference_size=None,  # of one batch, as above
+        drop_first=False,
         max_iter=300,
     )
     clustering = BASiSClustering(num_clusters, basis=basis, random_state=0)
@@ -390,9 +391,7 @@ plt.show()
 
 # %% [markdown]
 # Above: points never seen, in the colours of their clusters. Below: their learned rows,
-# in which each cluster is compact, and k-means is enough. (They lie on rays from the
-# origin, as the estimators learn the symmetric Laplacian by default: its rows are those
-# of the random walk times the root of the degree.)
+# in which each cluster is compact, and k-means is enough.
 #
 # ## What to take along
 #

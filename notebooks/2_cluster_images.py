@@ -39,13 +39,13 @@ from torch.nn import functional as F
 
 from pyg_basis import BASiS, BASiSClustering
 from pyg_basis.datasets import digits
-from pyg_basis.loader import ExactEmbedding
 from pyg_basis.metrics import (
     clustering_accuracy,
     grassmann_distance,
     normalized_mutual_information,
 )
 from pyg_basis.plot import plot_eigenvalues, plot_embedding, plot_loss
+from pyg_basis.reference import ExactEmbedding
 
 # %% [markdown]
 # ## The images
@@ -92,7 +92,7 @@ plt.show()
 # same ones in all batches, by which the batches are brought into one basis.
 
 # %%
-basis = BASiS(10, n_neighbors=10, batch_size=batch_size, max_iter=300)
+basis = BASiS(10, n_neighbors=10, batch_size=batch_size, max_iter=300, drop_first=False)
 clustering = BASiSClustering(10, basis=basis, random_state=0).fit(x)
 clusters = clustering.labels_
 
@@ -100,7 +100,7 @@ figure, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
 plot_loss(clustering.basis_.history_, ax=axes[0])
 plot_eigenvalues(clustering.basis_.eigenvalues_, ax=axes[1])
 axes[0].set_title("loss, one batch an iteration")
-axes[1].set_title("eigenvalues, mean of the batches")
+axes[1].set_title("eigenvalues")
 plt.show()
 
 # %% [markdown]
@@ -144,15 +144,14 @@ for estimator, method in (
 
 # %%
 learned = clustering.basis_.transform(x)
-exact = ExactEmbedding(10, num_neighbors=10)(x[few]).vectors
+exact = ExactEmbedding(10, num_neighbors=10, drop_first=False)(x[few]).vectors
 print(f"d_G = {grassmann_distance(learned[few], exact):.3f}")
 
 # %% [markdown]
 # Ten columns do not fit on a page. So each embedding is mapped linearly to the plane,
 # by the map that sends the centres of its ten clusters to the corners of a decagon.
 # Colours are the digits. (The two graphs differ a little: scikit-learn's has edges of
-# equal weight, and its rows are those of the random walk. With the degree in them, as
-# here, clusters are rays.)
+# equal weight.)
 
 
 # %%

@@ -120,7 +120,7 @@ print("eigenvalues of the path:", ours(path).pe_eigenvalues[0, :3].tolist())
 # alone.
 
 # %%
-model = BASiS(K, laplacian="rw", drop_trivial=True, random_state=0)
+model = BASiS(K, random_state=0)
 model.set_params(batch_size=1024, max_iter=150).fit(graph)
 learned = AddBASiSPE(model, "pe")
 

@@ -84,8 +84,6 @@ layer = BASiSLayer(
     num_eigenvectors=9,
     num_anchors=150,
     num_neighbors=20,
-    laplacian="rw",
-    drop_trivial=True,
 )
 followed = x[:512]
 layer.init_reference(encoder(followed).detach())
