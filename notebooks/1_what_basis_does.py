@@ -340,7 +340,7 @@ print(f"batches to cos and sin, mean of 20:       {np.mean(of_batches):.4f}")
 # ## Clusters, with the estimators
 #
 # `BASiS` is this algorithm under scikit-learn's contract, with refinements that
-# [docs/design.md](../docs/design.md) explains: eigenvectors from a warm start, a
+# [docs/design.md](../docs/design.md) explains: a
 # Rayleigh-Ritz step that reads the eigenvectors out at the end. `BASiSClustering` adds
 # k-means in the embedding. Both take points that come later, without a graph.
 #

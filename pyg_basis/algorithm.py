@@ -142,10 +142,10 @@ def batch_targets(reference: Reference, x: Tensor) -> Data:
             f"x has shape {tuple(x.shape)}, expected [nodes, {anchors.size(1)}] with "
             f"at least one node: the anchors have {anchors.size(1)} features"
         )
-    # The anchors decide where and how precisely the work is done. The targets are
-    # constants of the regression.
+    # The anchors decide where and how precisely the work is done. Gradients reach x by
+    # the network alone: the targets are constants of the regression.
+    points = torch.cat([anchors, x.to(anchors)])
     with torch.no_grad(), without_autocast(anchors.device):
-        points = torch.cat([anchors, x.detach().to(anchors)])
         embedding = oversampled(
             reference.embedding,
             reference.aligner,
@@ -153,7 +153,7 @@ def batch_targets(reference: Reference, x: Tensor) -> Data:
             len(reference.rows),
             len(points),
         )
-        found = embedding(points)
+        found = embedding(points.detach())
         rows, alignment = align_to_anchors(
             found.vectors,
             reference.anchor_rows,

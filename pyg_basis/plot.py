@@ -42,7 +42,7 @@ def plot_embedding(
     Args:
         embedding: `[n, K]`, K at least 2.
         labels: Labels `[n]`. Up to 20 different ones are classes, with a legend; more,
-            if they are numbers, are a quantity, with a colour bar.
+            if they are numbers, are a quantity, with a color bar.
         columns: The two columns to draw; negative ones count from the last.
         ax: Axes to draw into; by default those of a new figure.
         max_points: At most so many points, chosen at random, are drawn.
@@ -66,7 +66,7 @@ def plot_embedding(
         )
     if max_points < 1:
         raise ValueError(f"max_points must be at least 1, got {max_points}.")
-    # Colours come from all labels: they do not depend on which points are drawn.
+    # Colors come from all labels: they do not depend on which points are drawn.
     colors, key = _point_colors(labels, len(points))
     # In random order no class is drawn on top of all others.
     drawn = np.random.default_rng(seed).permutation(len(points))[:max_points]
@@ -185,7 +185,7 @@ def _to_numpy(array: ArrayLike) -> NDArray[Any]:
 def _running_median(
     losses: NDArray[np.float64], half_window: int
 ) -> tuple[NDArray[np.int64], list[float]]:
-    # Few enough centres for long histories; at the ends the window is cut off.
+    # Few enough centers for long histories; at the ends the window is cut off.
     centers = np.linspace(0, len(losses) - 1, min(len(losses), 500)).astype(np.int64)
     medians = []
     for center in centers:
@@ -198,7 +198,7 @@ def _running_median(
 def _point_colors(
     labels: ArrayLike | None, num_points: int
 ) -> tuple[NDArray[np.float64], ScalarMappable | dict[str, Any]]:
-    r"""Colours `[n, 4]`, and their key: a colour scale, or the classes' colours."""
+    r"""Colors `[n, 4]`, and their key: a color scale, or the classes' colors."""
     if labels is None:
         return np.tile(to_rgba_array(_BLUE), (num_points, 1)), {}
     names = _to_numpy(labels)
@@ -224,7 +224,7 @@ def _point_colors(
 
 
 def _add_legend(ax: Axes, palette: dict[str, Any]) -> None:
-    # Markers of its own: the points are too small and pale to tell their colours.
+    # Markers of its own: the points are too small and pale to tell their colors.
     markers = [Line2D([], [], ls="", marker="o", color=c) for c in palette.values()]
     ax.legend(
         markers,

@@ -150,7 +150,7 @@ def test_reference_on_another_device() -> None:
     assert moved.anchors.is_meta and moved.rows.is_meta and moved.nodes.is_meta
     assert moved.embedding == reference.embedding
     assert repr(moved) == (
-        "Reference(num_nodes=150, num_anchors=30, num_eigenvectors=4)"
+        "Reference(reference_size=150, num_anchors=30, num_eigenvectors=4)"
     )
 
 
@@ -279,9 +279,11 @@ def test_targets_are_constants_of_the_anchors_dtype(learned) -> None:
         reference = make(x.to(dtype))
         for other in (torch.float32, torch.float64):
             batch = batch_targets(reference, x.to(other) + 0.1)
-            for value in (batch.x, batch.y, batch.eigenvalues, reference.rows):
+            for value in (batch.y, batch.eigenvalues, reference.rows):
                 assert value.dtype == dtype
                 assert not value.requires_grad
+            # Gradients reach the features by the network.
+            assert batch.x.dtype == dtype and batch.x.requires_grad is learned
 
 
 def test_targets_are_the_same_again_and_under_autocast() -> None:
@@ -588,7 +590,7 @@ def test_anchors_that_miss_a_new_cluster_are_chosen_anew() -> None:
     assert torch.equal(moved.anchors, x[moved.nodes[:40]])
     # Batches have targets in every direction again.
     batch = batch_targets(moved, blobs(corners, 90))
-    assert batch.rank == 2
+    assert batch.rank == 2 + 6  # a smaller set than the reference gives six more
     assert torch.linalg.svdvals(batch.y - batch.y.mean(dim=0))[1] > 1
     again, movement = quietly(moved, x)
     assert not movement.reanchored

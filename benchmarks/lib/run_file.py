@@ -20,7 +20,12 @@ RENAMED = {
     "drop_trivial": "drop_first",
     "n_workers": "num_workers",
 }
-FORMER_DEFAULTS = {"laplacian": "sym", "drop_first": False, "graph_targets": "auto"}
+FORMER_DEFAULTS = {
+    "laplacian": "sym",
+    "drop_first": False,
+    "eigen_solver": "auto",
+    "graph_targets": "auto",
+}
 
 
 class RunFile:

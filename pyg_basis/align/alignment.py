@@ -19,7 +19,7 @@ class Alignment:
             their targets, relative to the root mean square distance of the
             targets to their mean (0 is exact, 1 explains nothing), :obj:`[]`.
         inliers (Tensor): On which anchors the map was fitted, :obj:`[l]`.
-        rank (Tensor): Rank of the centred source anchors; below
+        rank (Tensor): Rank of the centered source anchors; below
             :obj:`K_source` they do not determine the map, and the part of
             least norm was taken, :obj:`[]`.
         method (str): The method that gave the map.

@@ -11,8 +11,8 @@ class LeastSquares:
     r"""The affine map of least squared error (Eq. 12-13 of `BASiS
     <https://arxiv.org/abs/2211.16960>`_).
 
-    Both sides are centred first, which removes the shift from the problem;
-    the linear part comes from the singular value decomposition of the centred
+    Both sides are centered first, which removes the shift from the problem;
+    the linear part comes from the singular value decomposition of the centered
     source. Directions in which the anchors do not spread get no weight (the
     solution of least norm), so rank-deficient anchors give a finite answer.
 

@@ -3,7 +3,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-# Neighbouring eigenvalues that differ by less than this share of the larger one count
+# Neighboring eigenvalues that differ by less than this share of the larger one count
 # as equal: on one sample they come in another order and mixture than on the next.
 NEAR = 0.05
 # Eigenvalues below count as zero.

@@ -144,7 +144,7 @@ def _legendre_derivatives(z: Tensor, degree: int) -> list[list[Tensor]]:
 
 
 def _uniform_sphere(num_points: int, dim: int, seed: int) -> Tensor:
-    r"""Uniform points `[num_points, dim]` on a sphere: normalised Gaussians."""
+    r"""Uniform points `[num_points, dim]` on a sphere: normalized Gaussians."""
     if num_points < 1:
         raise ValueError(
             f"num_points must be at least 1, got {num_points}; ask for more points."

@@ -2,7 +2,7 @@ r"""The toy sets of Fig. 1: planar components that no straight line tells apart.
 
 All share one signature, `name(num_points=9000, noise=..., seed=0)`, and geometry made
 for kNN graphs of random batches of 256 points. Random points on a thin curve leave
-gaps wider than their neighbourhoods surprisingly often, so the bands are as thick as
+gaps wider than their neighborhoods surprisingly often, so the bands are as thick as
 the gaps between them allow. Of 200 such batches, with k = 10, at most 1.5 % join two
 components and at most 2.5 % split one; with k = 8 it is 0.5 % and up to 13 %, with
 k = 12 up to 7.5 % and 0.5 %.
@@ -37,11 +37,11 @@ def three_moons(
     """
 
     def moon(index: int, t: Tensor) -> Tensor:
-        # A pinwheel: centres on a circle of radius 0.8, every moon turned by 120
+        # A pinwheel: centers on a circle of radius 0.8, every moon turned by 120
         # degrees. Three moons in a row cannot interlock and keep such wide gaps.
         turn = 2.0 * math.pi * index / 3.0
-        centre = 0.8 * _on_circle(torch.tensor(turn, dtype=t.dtype))
-        return centre + _on_circle(math.pi * t + turn - 0.6)
+        center = 0.8 * _on_circle(torch.tensor(turn, dtype=t.dtype))
+        return center + _on_circle(math.pi * t + turn - 0.6)
 
     return _sample(moon, 3, num_points, noise, seed)
 
@@ -74,7 +74,7 @@ def two_moons(
 def circles(
     num_points: int = 9000, noise: float = 0.04, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
-    r"""Two circles with one centre, of radius 0.3 and 1.
+    r"""Two circles with one center, of radius 0.3 and 1.
 
     Args:
         num_points: Number of points n, at least 2.
@@ -111,8 +111,8 @@ def spirals(
     Raises:
         ValueError: If `num_points`, `noise` or `seed` is out of range.
     """
-    # Points by arc length, denser near both ends: there all neighbours lie on one
-    # side, so a neighbourhood reaches twice as far and could jump to the other arm.
+    # Points by arc length, denser near both ends: there all neighbors lie on one
+    # side, so a neighborhood reaches twice as far and could jump to the other arm.
     grid = torch.linspace(0.0, 1.0, 4001, dtype=torch.float64)
     radius = 0.25 + 0.75 * grid
     speed = torch.sqrt(0.75**2 + (2.0 * math.pi * _TURNS * radius) ** 2)
@@ -151,11 +151,11 @@ def blobs(
         ValueError: If `num_points`, `noise` or `seed` is out of range.
     """
 
-    def centre(index: int, t: Tensor) -> Tensor:
+    def center(index: int, t: Tensor) -> Tensor:
         corners = ((0.0, 0.0), (1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0))
         return torch.tensor(corners[index], dtype=t.dtype).expand(len(t), 2)
 
-    return _sample(centre, 5, num_points, noise, seed)
+    return _sample(center, 5, num_points, noise, seed)
 
 
 TOYS: dict[str, ToySet] = {

@@ -34,7 +34,7 @@ from pyg_basis.reference.graph_targets import GraphTargets
 logger = logging.getLogger("pyg_basis")
 
 # Nodes of a graph that is decomposed as a whole, at most: minutes, and a gigabyte.
-# Where it can be done nothing comes closer (benchmarks/positional_encoding.py).
+# Where it can be done nothing comes closer (experiment positional_encoding).
 EXACT_UP_TO = 1_000_000
 # Components of less than this share of the nodes tell the network nothing about the
 # others, while each would take one of the first eigenvectors for itself.

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from pyg_basis.align.fit_affine import AlignmentMethod
+from pyg_basis.eigen.eigenpairs import SOLVERS
 from pyg_basis.reference import ExactEmbedding
 from pyg_basis.reference.choose_anchors import AnchorMethod
 
@@ -137,6 +138,7 @@ RULES: dict[str, Rule] = {
     "anchor_method": one_of(*get_args(AnchorMethod)),
     "alignment": one_of(*get_args(AlignmentMethod)),
     "extend_degree": switch(),
+    "eigen_solver": one_of("auto", *SOLVERS),
     "graph": one_of(*GRAPHS),
     "graph_targets": one_of(*GRAPH_TARGETS),
     "readout": switch(),

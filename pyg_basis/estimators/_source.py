@@ -151,7 +151,7 @@ def single_precision(rows: Tensor) -> Tensor:
     if largest > LARGEST or (rows.dtype == torch.float64 and bool(is_lost.any())):
         raise ValueError(
             f"X has values up to {largest:.1e}, among which distances are lost in "
-            f"single precision: centre and rescale the features first, for example "
+            f"single precision: center and rescale the features first, for example "
             f"with sklearn.preprocessing.StandardScaler"
         )
     return rows.float()

@@ -10,6 +10,7 @@ from pyg_basis.algorithm import History, Looks
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.readout import RitzVectors
+from pyg_basis.reference import ExactEmbedding
 
 
 class ReadOutStep(Looks, Protocol):
@@ -39,6 +40,7 @@ def new_layer(
             drop_first=estimator.drop_first,
             alignment=estimator.alignment,
             extend_degree=estimator.extend_degree,
+            eigen_solver=estimator.eigen_solver,
         )
     return layer.to(estimator.device)
 
@@ -57,13 +59,13 @@ def seeded_global_generator(seed: int, device: str = "cpu") -> Iterator[None]:
 
 
 def warn_about_batches(
-    history: History, num_eigenvectors: int, drop_first: bool, uses_edges: bool
+    history: History, embedding: ExactEmbedding, uses_edges: bool
 ) -> None:
     r"""Warns when a tenth or more of the batches did not determine their
-    targets, and says what helps; in a graph that is given no more neighbours can."""
+    targets, and says what helps; in a graph that is given no more neighbors can."""
     num_batches = len(history["loss"])
-    # As many zero eigenvalues as components; the trivial one may be left out.
-    most = num_eigenvectors + int(drop_first)
+    num_eigenvectors = embedding.num_eigenvectors
+    most = embedding.num_pairs  # as many zero eigenvalues as components
     more_edges = "" if uses_edges else "n_neighbors, "
     causes = {
         f"fell into more than {most} components, so that their first eigenvectors "
@@ -75,7 +77,7 @@ def warn_about_batches(
             not converged for converged in history["converged"]
         ],
         "had anchors that do not determine the alignment: raise n_anchors": [
-            rank < num_eigenvectors - int(not drop_first) for rank in history["rank"]
+            rank < num_eigenvectors - embedding.num_constant for rank in history["rank"]
         ],
     }
     for cause, is_affected in causes.items():

@@ -21,7 +21,7 @@ class WholeReadOut:
     .. math::
         C = (H^\top D H)^{-1} H^\top D \Phi,
 
-    orthonormalised by a symmetric matrix, which changes the columns least; a constant
+    orthonormalized by a symmetric matrix, which changes the columns least; a constant
     eigenvector is kept apart. The
     Rayleigh-Ritz method does not see the eigenvectors, and has to tell them from what
     the features cannot express: those of small groups of nodes, whose eigenvalues are
@@ -134,7 +134,7 @@ def _least_squares(
     lengths = gram.diagonal().sqrt()
     if (lengths <= NEGLIGIBLE).any():
         return None
-    # Of equal length, so that orthonormalising them treats all alike.
+    # Of equal length, so that orthonormalizing them treats all alike.
     overlap, gram = overlap / lengths, gram / torch.outer(lengths, lengths)
     coefficients = torch.linalg.pinv(mass, rtol=NEGLIGIBLE, hermitian=True) @ overlap
     found = overlap.T @ coefficients

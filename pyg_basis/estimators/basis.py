@@ -64,7 +64,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             Where none does, more points come closer to the eigenvectors of the whole
             set, while the coarser ones of fewer may cluster better.
             (default: :obj:`10_000`)
-        n_neighbors (int): Neighbours of a node in a batch's graph.
+        n_neighbors (int): Neighbors of a node in a batch's graph.
             (default: :obj:`50`)
         max_iter (int): Number of batches trained on, at most. A regression, without a
             read-out, needs several hundred, and so does a given graph whose features
@@ -86,6 +86,9 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         extend_degree (bool): For :obj:`laplacian="sym"`: learn the eigenvectors of
             the random walk, and the degrees apart from a larger sample, see
             :class:`~pyg_basis.BASiSLayer`. (default: :obj:`True`)
+        eigen_solver (str): The eigensolver of batches: :obj:`"auto"`,
+            :obj:`"chebyshev"`, :obj:`"lanczos"`, :obj:`"lobpcg"` or :obj:`"dense"`, see
+            :func:`~pyg_basis.eigen.eigenpairs`. (default: :obj:`"auto"`)
         graph (str): The graph whose eigenvectors are learned: :obj:`"edges"`, that of
             the edges, where :obj:`X` is a :class:`~torch_geometric.data.Data` with an
             :obj:`edge_index`, or a file with one; :obj:`"knn"`, that of each point's
@@ -181,6 +184,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         anchor_method: AnchorMethod = "poisson_disk",
         alignment: AlignmentMethod = "lstsq",
         extend_degree: bool = True,
+        eigen_solver: str = "auto",
         graph: Literal["auto", "knn", "edges"] = "auto",
         graph_targets: Literal["auto", "exact", "coarsened"] = "auto",
         readout: bool = True,
@@ -204,6 +208,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.anchor_method = anchor_method
         self.alignment = alignment
         self.extend_degree = extend_degree
+        self.eigen_solver = eigen_solver
         self.graph = graph
         self.graph_targets = graph_targets
         self.readout = readout
@@ -268,9 +273,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.eigenvalues_ = eigenvalues.cpu().numpy()
         if self.readout and vectors is None:
             warn_about_span(layer, stacklevel=3)
-        warn_about_batches(
-            history, self.n_components, self.drop_first, graph is not None
-        )
+        warn_about_batches(history, layer.embedding, graph is not None)
         if self.quality_ is not None:
             is_whole = isinstance(read_out, WholeReadOut)
             warn_if_poor(self.quality_, self.eigenvalues_, self.max_iter, is_whole)

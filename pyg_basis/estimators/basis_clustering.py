@@ -19,7 +19,7 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
     r"""Spectral clustering of any number of points, and of points that come
     later: k-means in the learned embedding of :class:`BASiS`.
 
-    The embedding and the centres are fitted once. The cluster of a point does
+    The embedding and the centers are fitted once. The cluster of a point does
     not depend on the points it is predicted with.
 
     Args:

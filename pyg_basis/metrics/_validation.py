@@ -73,7 +73,7 @@ def check_labels(value: ArrayLike, name: str) -> npt.NDArray[np.generic]:
         )
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise ValueError(
-            f"{name} must not hold NaN or infinite labels; drop the unlabelled "
+            f"{name} must not hold NaN or infinite labels; drop the unlabeled "
             f"rows from every array first."
         )
     if labels.dtype.kind not in "fiubUS":

@@ -35,7 +35,7 @@ def grassmann_distance(
         reference: Reference embedding of shape `[n, K]` of the same nodes, in any
             scale; for example the exact eigenvectors.
         variant: `"paper"` takes Eq. 16 between the column spaces: both matrices are
-            orthonormalised first. `"official"` is what the authors' published code
+            orthonormalized first. `"official"` is what the authors' published code
             computes: columns are only scaled to unit norm, so the value depends on
             the basis and should be taken against a reference aligned to `y`; it is
             the paper's value where the columns are orthogonal already, and may be

@@ -23,7 +23,7 @@ def linear_probe_accuracy(
 
     Eq. 20 of `BASiS (Streicher, Cohen, Gilboa, CVPR 2023)
     <https://arxiv.org/abs/2211.16960>`_: how much of the classes a linear layer can
-    read from the embedding. The features are standardised with the training
+    read from the embedding. The features are standardized with the training
     statistics and the layer is trained on the whole training set by L-BFGS until
     the (convex) loss no longer falls, in float64 on the CPU.
 

@@ -81,6 +81,9 @@ class BASiSLayer(ReferenceSpace):
             eigenvectors of the random walk, as above; else, as published, those of
             the batches' normalized Laplacians, with the degrees of batches as a
             factor. (default: :obj:`True`)
+        eigen_solver (str, optional): The eigensolver of batches, such as
+            :obj:`"lobpcg"`, see :func:`~pyg_basis.eigen.eigenpairs`.
+            (default: :obj:`"auto"`)
 
     Shapes: features :obj:`[n, d]` of any number of nodes to the embedding
     :obj:`[n, K]`, mean square 1 per column.
@@ -100,6 +103,7 @@ class BASiSLayer(ReferenceSpace):
         drop_first: bool = True,
         alignment: AlignmentMethod | Aligner = "lstsq",
         extend_degree: bool = True,
+        eigen_solver: str = "auto",
     ) -> None:
         # A batch's own degrees are noise to the network: see DegreeExtension.
         extend_degree = extend_degree and laplacian == "sym"
@@ -109,6 +113,7 @@ class BASiSLayer(ReferenceSpace):
             bandwidth=bandwidth,
             laplacian="rw" if extend_degree else laplacian,
             drop_first=drop_first,
+            solver=eigen_solver,
         )
         embedding.check_num_anchors(num_anchors)
         super().__init__(in_channels, num_anchors, embedding, get_aligner(alignment))
@@ -231,7 +236,7 @@ class BASiSLayer(ReferenceSpace):
         r"""Learns the degrees of the graph of a sample :obj:`x [n, d]`, of which
         10,000 nodes are used at most. :meth:`init_reference` does it; do it again
         when features have changed."""
-        if self.laplacian == "comb":
+        if not self.extend_degree:
             return
         x = self._checked(x).to(self.anchors.device)
         generator = torch.Generator().manual_seed(seed)

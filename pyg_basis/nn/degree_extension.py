@@ -15,13 +15,13 @@ RIDGE = 1e-4
 # Rows whose kernels are held at once, and rows that stay in the cache.
 BLOCK_ROWS = 4096
 KERNEL_ROWS = 512
-# A centre's bandwidth is the distance to this nearest other centre.
+# A center's bandwidth is the distance to this nearest other center.
 BANDWIDTH_NEIGHBOR = 7
 
 
 class DegreeExtension(nn.Module):
     r"""Extends the degrees of a sample's graph to any new point, by kernel
-    ridge regression of the log-degree on a few centres.
+    ridge regression of the log-degree on a few centers.
 
     .. math::
         \tfrac12 \log \frac{d(x)}{\bar d} \approx c_0 +
@@ -36,7 +36,7 @@ class DegreeExtension(nn.Module):
 
     Args:
         in_channels (int): Width of the features :math:`d`.
-        num_centers (int, optional): Number of centres :math:`z_j`.
+        num_centers (int, optional): Number of centers :math:`z_j`.
             (default: :obj:`2000`)
     """
 
@@ -62,11 +62,11 @@ class DegreeExtension(nn.Module):
     @full_precision
     def fit(self, x: Tensor, degree: Tensor, generator: torch.Generator) -> None:
         r"""Fits to the degrees :obj:`[n]` of the nodes :obj:`x [n, d]`; the
-        centres are drawn from the nodes with a CPU :obj:`generator`."""
+        centers are drawn from the nodes with a CPU :obj:`generator`."""
         self.reset_parameters()
         num_centers = min(self.centers.size(0), x.size(0))
         drawn = torch.randperm(x.size(0), generator=generator)[:num_centers]
-        # Centres that are not used keep the coefficient 0.
+        # Centers that are not used keep the coefficient 0.
         self.centers[:num_centers] = x[drawn.to(x.device)]
         centers = self.centers[:num_centers]
         self.bandwidths[:num_centers] = neighbor_bandwidths(centers, BANDWIDTH_NEIGHBOR)
@@ -75,10 +75,10 @@ class DegreeExtension(nn.Module):
         positive = degree[degree > 0]
         least = positive.min() if positive.numel() > 0 else degree.new_ones(())
         log_root = 0.5 * degree.maximum(least).double().log()
-        # The level is a matter of normalisation; mean square 1 is the scale of
+        # The level is a matter of normalization; mean square 1 is the scale of
         # every embedding.
         log_root = log_root - 0.5 * (2 * log_root).exp().mean().log()
-        # The intercept is what points far from all centres get. It comes out
+        # The intercept is what points far from all centers get. It comes out
         # below the mean, as sparse regions have low degrees.
         size = num_centers + 1
         gram, moments = (log_root.new_zeros(size, n) for n in (size, 1))

@@ -92,10 +92,7 @@ class ReferenceSpace(nn.Module):
         aligned targets, see :func:`~pyg_basis.algorithm.batch_targets`. Where a layer
         extends degrees, they are of the random-walk form, not yet multiplied by
         them."""
-        batch = batch_targets(self.reference, x)
-        # Gradients reach x through the network; the targets are constants.
-        batch.x = torch.cat([self.anchors, x.to(self.anchors)])
-        return batch
+        return batch_targets(self.reference, x)
 
     def _check_precision(self) -> None:
         # Near the anchors, float16 and bfloat16 tell neighbors and degrees apart

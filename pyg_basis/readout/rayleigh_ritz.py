@@ -185,10 +185,8 @@ class RayleighRitz:
         for projected, laplacian in self.graphs:
             rows = projected.to(coefficients) @ coefficients
             product = _product(laplacian.matrix.to(rows))
-            # Of the random walk and L_N, no eigenvalue is above 2.
-            largest = laplacian.degree.max() if laplacian.kind == "comb" else 1.0
             for _ in range(NUM_STEPS):
-                rows = rows - product(rows) / (2 * largest)
+                rows = rows - product(rows) / laplacian.norm_bound
             weighted = rows * _weight(laplacian).to(rows)
             stiffness += weighted.T @ product(rows)
             mass += weighted.T @ rows

@@ -7,9 +7,9 @@ from pyg_basis.graph import Laplacian, affinity, knn_graph, laplacian
 from pyg_basis.graph.affinity import Bandwidth, check_bandwidth
 from pyg_basis.graph.laplacian import LaplacianKind
 
-# Eigenvalues below, relative to the largest degree for "comb", count as zero: parts of
-# a graph that are joined by nothing more count as components.
-ZERO_EIGENVALUE = 1e-6
+# Eigenvalues below, relative to the bound of the norm, count as zero: parts of a graph
+# that are joined by nothing more count as components.
+ZERO_EIGENVALUE = 5e-7
 
 
 @dataclass(frozen=True)
@@ -164,8 +164,8 @@ class ExactEmbedding:
         pairs = eigenpairs(operator, last, solver=self.solver)
         kept = slice(int(self.drop_first), self.num_pairs)
         vectors = pairs.vectors[:, kept]
-        scale = operator.degree.max() if self.laplacian == "comb" else 1.0
-        num_zero = int((pairs.values < ZERO_EIGENVALUE * scale).sum())
+        zero = ZERO_EIGENVALUE * operator.norm_bound
+        num_zero = int((pairs.values < zero).sum())
         return SpectralRows(
             vectors=vectors * (operator.num_nodes**0.5 / vectors.norm(dim=0)),
             values=pairs.values[kept],

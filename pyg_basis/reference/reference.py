@@ -56,7 +56,7 @@ class Reference:
 
     def __repr__(self) -> str:
         return (
-            f"{self.__class__.__name__}(num_nodes={self.rows.size(0)}, "
+            f"{self.__class__.__name__}(reference_size={self.rows.size(0)}, "
             f"num_anchors={self.num_anchors}, num_eigenvectors={self.rows.size(1)})"
         )
 

@@ -221,7 +221,7 @@ def test_numbers_of_other_kinds_on_disk(tmp_path: Path, dtype: str) -> None:
     "x", [three_blobs() + 1e9, three_blobs() * 1e200, three_blobs() * 1e20]
 )
 def test_features_beyond_single_precision_are_refused(x: Points) -> None:
-    with pytest.raises(ValueError, match=r"X has values up to .* centre and rescale"):
+    with pytest.raises(ValueError, match=r"X has values up to .* center and rescale"):
         quick().fit(x)
 
 
@@ -322,7 +322,7 @@ def test_history() -> None:
     assert basis.history_["learning_rate"] == [3e-3] * 12
     assert basis.history_["converged"] == [True] * 12
     assert basis.history_["num_components"] == [1] * 12
-    assert basis.history_["rank"] == [2] * 12
+    assert basis.history_["rank"] == [2 + 6] * 12
     assert basis.eigenvalues_.shape == (2 + 5,)
 
 
@@ -531,6 +531,7 @@ BAD_PARAMETERS = [
         for value in (0, np.inf, "wide", np.ones(2))
     ],
     ("extend_degree", None, "True or False"),
+    ("eigen_solver", "arpack", "'auto', 'chebyshev'"),
     ("readout", 0, "True or False"),
     ("anchor_method", "best", "'random'.*'per_class'"),
     ("alignment", "affine", "'lstsq', 'ransac', 'orthogonal'"),
@@ -626,3 +627,12 @@ def test_another_fit_forgets_the_earlier_one() -> None:
     basis = quick().fit(three_blobs()).fit(WIDE)
     assert basis.n_features_in_ == 6
     assert same(basis, quick().fit(WIDE), WIDE)
+
+
+def test_batches_are_solved_by_the_solver_that_is_named() -> None:
+    x, points = three_blobs(), {}
+    for solver in ("auto", "lobpcg", "dense"):
+        basis = quick(max_iter=1, tol=None, eigen_solver=solver).fit(x)
+        assert basis.layer_.embedding.solver == solver
+        points[solver] = basis.layer_.targets(torch.from_numpy(x[:90])).y
+    torch.testing.assert_close(points["lobpcg"], points["dense"], rtol=0, atol=1e-4)

@@ -28,7 +28,7 @@ def test_published_targets_hold_the_degrees() -> None:
     x, y = blobs(900, seed=0)
     basis = BASiS(**preset("paper", 5), random_state=0).set_params(max_iter=1)
     layer = basis.fit(x, y).layer_
-    batch = layer.targets(x[:300])
+    batch = layer.targets(x[: 512 - layer.num_anchors])  # a batch as in training
     root = batch.degree.double().sqrt()
     # The trivial vector, the root of the degree, is in the span of the targets.
     basis_of_span = torch.linalg.qr(

@@ -210,7 +210,9 @@ def test_rows_are_the_mapped_eigenvectors_of_the_cells(seed, num_drawn) -> None:
     cell = nearest_seeds(graph, drawn, seed)
     assert np.array_equal(cell == -1, np.arange(80) >= 60)
     part = coarsened(graph, cell, len(drawn))
-    rows = targets.embedding.rows_of(part.laplacian("rw")).vectors[cell]
+    # A sample that is smaller than the reference gives six more columns to the map.
+    wide = targets.embedding.widened(6 if num_drawn < 80 else 0)
+    rows = wide.rows_of(part.laplacian("rw")).vectors[cell]
     is_reached = targets.nodes < 60
     anchors = targets.nodes[is_reached]
     reference = targets.rows[torch.from_numpy(is_reached)]
