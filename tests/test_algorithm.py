@@ -590,7 +590,7 @@ def test_anchors_that_miss_a_new_cluster_are_chosen_anew() -> None:
     assert torch.equal(moved.anchors, x[moved.nodes[:40]])
     # Batches have targets in every direction again.
     batch = batch_targets(moved, blobs(corners, 90))
-    assert batch.rank == 2 + 6  # a smaller set than the reference gives six more
+    assert batch.rank == 2
     assert torch.linalg.svdvals(batch.y - batch.y.mean(dim=0))[1] > 1
     again, movement = quietly(moved, x)
     assert not movement.reanchored
@@ -635,3 +635,28 @@ def test_features_that_collapse_leave_a_finite_reference(x: Tensor) -> None:
 def test_bad_input_to_an_update(x: Tensor, settings: Any, match: str) -> None:
     with pytest.raises(ValueError, match=match):
         update_reference(of_blobs(), x, **settings)
+
+
+def test_full_precision_of_filters_under_autocast() -> None:
+    # From 1,024 nodes on, in single precision at first.
+    x = cloud(1500)
+    expected = make(x, num_anchors=30, reference_size=1500)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = make(x, num_anchors=30, reference_size=1500)
+    assert torch.equal(found.rows, expected.rows)
+
+
+@pytest.mark.parametrize("num_anchors", [10, 13, 18])
+def test_few_anchors_are_not_interpolated(num_anchors: int) -> None:
+    corners = 6 * normal(7, 5)
+    reference = of_blobs(
+        blobs(corners, 1400),
+        ExactEmbedding(6, 15),
+        num_anchors=num_anchors,
+        reference_size=1400,
+    )
+    x = blobs(corners, 400)
+    batch = batch_targets(reference, x)
+    # Whitened distance to the reference's own rows at the nodes nearest to these.
+    nearest = torch.cdist(batch.x, blobs(corners, 1400)[reference.nodes]).argmin(dim=1)
+    assert change(batch.y, reference.rows[nearest]) < 0.2

@@ -48,7 +48,10 @@ def align_to_anchors(
     alignment = aligner.fit(
         mapped[:num_anchors], anchor_rows[:, num_constant:].to(mapped)
     )
-    mapped, rank = fixed_part(mapped, alignment.inliers)
+    # Of the wanted columns: more may be mapped from than to.
+    wanted = anchor_rows.size(1) - num_constant
+    rank = fixed_part(mapped[:, :wanted], alignment.inliers)[1]
+    mapped, _ = fixed_part(mapped, alignment.inliers)
     alignment = replace(alignment, rank=torch.minimum(alignment.rank, rank))
     rows = torch.cat([vectors[:, :num_constant], alignment.apply(mapped)], dim=1)
     return rows, alignment

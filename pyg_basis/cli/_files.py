@@ -10,7 +10,7 @@ import numpy as np
 from pyg_basis import BASiS, BASiSClustering
 from pyg_basis._atomic_file import atomic_file
 from pyg_basis.data._open_features import open_mapped
-from pyg_basis.estimators._checkpoint import read_centers
+from pyg_basis.estimators._checkpoint import read_clusters
 
 TABLES = {".csv": ["pandas"], ".parquet": ["pandas", "pyarrow"]}  # and what they need
 ROWS = (".npy", ".npz", *TABLES)
@@ -74,7 +74,8 @@ def write_rows(
             start += len(block)
     elif suffix == ".npz":
         arrays: dict[str, Any] = {name: np.concatenate(list(blocks))}
-        np.savez(path, **arrays)
+        with open(path, "wb") as opened:  # np.savez would append its own suffix
+            np.savez(opened, **arrays)
     else:
         from pandas import DataFrame
 
@@ -91,7 +92,7 @@ def is_model(path: Path) -> bool:
 def read_model(path: Path) -> tuple[BASiS, BASiSClustering | None]:
     """The embedding in a file, and the clusters in it, where some were saved."""
     existing_file(path, MODELS)
-    if read_centers(path) is None:
+    if read_clusters(path) is None:
         return BASiS.load(path), None
     clustering = BASiSClustering.load(path)
     return clustering.basis_, clustering

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,13 +53,22 @@ class _DrawnLoader(DataLoader[Data]):
             batch_size=None,
             sampler=self._numbers,
             generator=torch.Generator().manual_seed(seed),
-            **{"worker_init_fn": _one_thread, **kwargs},
+            worker_init_fn=partial(
+                _one_thread, then=kwargs.pop("worker_init_fn", None)
+            ),
+            **kwargs,
         )
 
     def __iter__(self) -> Iterator[Data]:  # type: ignore[override]
-        for batch in super().__iter__():
-            self._numbers.num_yielded += 1
-            yield batch
+        batches = super().__iter__()
+        try:
+            for batch in batches:
+                self._numbers.num_yielded += 1
+                yield batch
+        finally:
+            # The traceback of an error would keep the iterator and its workers.
+            if not self.persistent_workers and hasattr(batches, "_shutdown_workers"):
+                batches._shutdown_workers()
 
 
 class AnchorLoader(_DrawnLoader):
@@ -237,6 +247,8 @@ class _Batches(Dataset[Data]):
         return self.targets(rows, drawn, int(rng.integers(2**31)))
 
 
-def _one_thread(worker: int) -> None:
+def _one_thread(worker: int, then: Callable[[int], object] | None) -> None:
     # torch limits its own threads in a worker, not those of NumPy and SciPy.
     threadpool_limits(1)
+    if then is not None:
+        then(worker)

@@ -135,4 +135,5 @@ def _to_tensor(rows: np.ndarray) -> Tensor:
 
 def _as_float(rows: Tensor) -> Tensor:
     # Half precision and integers have too few digits for distances.
+    rows = rows.detach()
     return rows if rows.dtype in (torch.float32, torch.float64) else rows.float()

@@ -80,12 +80,19 @@ class ChebyshevSubspace:
             return operator.rayleigh_ritz(known, k, tol, 0, "chebyshev")
         search = _Search(operator, null_space, k - known.size(1), size, seed)
         for dtype, floor in ROUNDOFF.items():
+            if dtype == torch.float32 and _is_coarse(operator.matrix):
+                continue
             block = search.refine(dtype, max(0.8 * tol, floor), self.max_products)
             basis = torch.cat([known, block.double()], dim=1)
             pairs = operator.rayleigh_ritz(basis, k, tol, search.products, "chebyshev")
             if pairs.converged or search.is_stuck:
                 break
         return pairs
+
+
+def _is_coarse(matrix: Tensor) -> bool:
+    """Whether products in single precision have fewer digits, as those of TF32."""
+    return matrix.is_cuda and torch.get_float32_matmul_precision() != "highest"
 
 
 class _Search:

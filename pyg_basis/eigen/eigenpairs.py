@@ -5,6 +5,7 @@ from math import inf
 import torch
 from torch import Tensor
 
+from pyg_basis._precision import without_autocast
 from pyg_basis.eigen._normalize_signs import normalize_signs
 from pyg_basis.eigen._trivial_first import trivial_first
 from pyg_basis.eigen._validation import (
@@ -104,8 +105,9 @@ def eigenpairs(
         symmetric = SymmetricOperator.from_tensor(operator)
 
     dtype = matrix.dtype if matrix.is_floating_point() else torch.get_default_dtype()
-    best = _solve(symmetric, int(k), solver, x0, tol, seed)
-    best = trivial_first(best, symmetric, torch.finfo(dtype).eps, tol)
+    with without_autocast(matrix.device):
+        best = _solve(symmetric, int(k), solver, x0, tol, seed)
+        best = trivial_first(best, symmetric, torch.finfo(dtype).eps, tol)
     if not best.converged:
         warnings.warn(
             f"eigenpairs: residual {float(best.residuals.max()):.2e} of solver "

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pyg_basis._atomic_file import atomic_file
 from pyg_basis.estimators._batch_sizes import BatchSizes
@@ -15,11 +15,11 @@ FORMAT = 7
 
 
 def write_checkpoint(
-    estimator: Any, path: str | Path, centers: Tensor | None = None
+    estimator: Any, path: str | Path, clusters: dict[str, Any] | None = None
 ) -> None:
-    """Writes a fitted BASiS estimator as plain values and tensors, with the centers of
-    the clusters that were found in its embedding, if there are some. A full disk loses
-    no earlier file."""
+    """Writes a fitted BASiS estimator as plain values and tensors, with what is known
+    of clusters in its embedding, if there are some. A full disk loses no earlier
+    file."""
     params = estimator.get_params(deep=False)
     has_network = params.pop("network") is not None
     if not isinstance(params["random_state"], (int, np.integer)):
@@ -41,16 +41,16 @@ def write_checkpoint(
         "history": estimator.history_,
         "eigenvalues": estimator.eigenvalues_.tolist(),
         "quality": estimator.quality_,
-        "cluster_centers": centers,
+        "clusters": clusters,
     }
     with atomic_file(path) as temporary:
         torch.save(content, temporary)
 
 
-def read_centers(path: str | Path) -> Tensor | None:
-    """The centers of the clusters in a file, if there are some."""
-    centers: Tensor | None = _read(path).get("cluster_centers")
-    return centers
+def read_clusters(path: str | Path) -> dict[str, Any] | None:
+    """What is known of the clusters in a file, if there are some."""
+    clusters: dict[str, Any] | None = _read(path).get("clusters")
+    return clusters
 
 
 def read_checkpoint(cls: type[Any], path: str | Path, network: nn.Module | None) -> Any:

@@ -95,7 +95,7 @@ def graph_training(
     layer = new_layer(estimator, source.num_features, sizes, seed)
     targets = _targets(estimator, graph, layer, sizes, seed)
     rng = np.random.default_rng(seed)
-    held_out = _held_out(estimator, targets.nodes, rng)
+    held_out = _held_out(estimator, targets.nodes, sizes.num_anchors, rng)
     batches = GraphLoader(
         source,
         targets,
@@ -196,11 +196,15 @@ class _Blocks:
 
 
 def _held_out(
-    estimator: Any, known: NDArray[np.int64], rng: np.random.Generator
+    estimator: Any,
+    known: NDArray[np.int64],
+    num_anchors: int,
+    rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """Places of some of the nodes whose exact rows are known, which take no part in the
-    training; of none, where the nodes are few."""
-    size = min(int(HELD_OUT_SHARE * len(known)), DEGREE_SAMPLE)
+    training and leave enough for anchors; of none, where the nodes are few."""
+    most = min(DEGREE_SAMPLE, len(known) - num_anchors)
+    size = min(int(HELD_OUT_SHARE * len(known)), most)
     if not estimator.readout or size < LEAST_HELD_OUT * estimator.n_components:
         return np.empty(0, np.int64)
     return rng.choice(len(known), size, replace=False)
@@ -245,6 +249,8 @@ def _sizes(estimator: Any, num_nodes: int) -> BatchSizes:
     return sizes._replace(
         batch_size=min(sizes.batch_size, num_nodes),
         num_anchors=num_anchors,
+        # Of points that the layer is given later, with the anchors.
+        num_neighbors=min(sizes.num_neighbors, num_anchors),
         reference_size=min(sizes.reference_size, num_nodes),
     )
 

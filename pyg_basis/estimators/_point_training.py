@@ -1,4 +1,5 @@
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,7 +89,9 @@ def point_training(
         sizes.reference_size,
         seed,
     )
-    layer.keep(reference)
+    # Its nodes as rows of the source, for those who go on with the fitted layer.
+    nodes = torch.from_numpy(sampled)[reference.nodes.cpu()]
+    layer.keep(replace(reference, nodes=nodes, num_nodes=len(source)))
     layer.standardization.fit(sample, keep_distances=True)
 
     def other_graphs() -> Iterator[Graph]:

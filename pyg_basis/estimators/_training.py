@@ -66,6 +66,7 @@ def warn_about_batches(
     num_batches = len(history["loss"])
     num_eigenvectors = embedding.num_eigenvectors
     most = embedding.num_pairs  # as many zero eigenvalues as components
+    has_constant = embedding.laplacian != "sym" and not embedding.drop_first
     more_edges = "" if uses_edges else "n_neighbors, "
     causes = {
         f"fell into more than {most} components, so that their first eigenvectors "
@@ -77,7 +78,7 @@ def warn_about_batches(
             not converged for converged in history["converged"]
         ],
         "had anchors that do not determine the alignment: raise n_anchors": [
-            rank < num_eigenvectors - embedding.num_constant for rank in history["rank"]
+            rank < num_eigenvectors - int(has_constant) for rank in history["rank"]
         ],
     }
     for cause, is_affected in causes.items():

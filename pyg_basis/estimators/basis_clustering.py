@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from pyg_basis.estimators._checkpoint import read_centers, write_checkpoint
+from pyg_basis.estimators._checkpoint import read_clusters, write_checkpoint
 from pyg_basis.estimators._parameters import count
 from pyg_basis.estimators.basis import BASiS
 
@@ -112,7 +112,8 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         """
         check_is_fitted(self)
         centers = torch.from_numpy(self.kmeans_.cluster_centers_)
-        write_checkpoint(self.basis_, path, centers)
+        clusters = {"centers": centers, "n_init": self.n_init}
+        write_checkpoint(self.basis_, path, clusters)
 
     @classmethod
     def load(
@@ -126,16 +127,17 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
                 version that this one cannot read.
         """
         basis = BASiS.load(path, network)
-        centers = read_centers(path)
-        if centers is None:
+        clusters = read_clusters(path)
+        if clusters is None:
             raise ValueError(
                 f"path={str(path)!r} holds an embedding without clusters: read it with "
                 f"BASiS.load, or fit a BASiSClustering"
             )
         # Centers are their own clusters; fitting them sets up all that predict needs.
-        kmeans = KMeans(len(centers), init=centers.numpy(), n_init=1).fit(centers)
-        kmeans.cluster_centers_ = centers.numpy()  # as they were: the fit rounds them
-        return fitted_clustering(basis, kmeans)
+        centers = clusters["centers"].numpy()
+        kmeans = KMeans(len(centers), init=centers, n_init=1, random_state=0)
+        kmeans.fit(centers).cluster_centers_ = centers  # as they were: the fit rounds
+        return fitted_clustering(basis, kmeans).set_params(n_init=clusters["n_init"])
 
 
 def default_basis(n_clusters: int) -> BASiS:

@@ -12,13 +12,15 @@ from torch_geometric.data import Data
 SYMMETRY_TOLERANCE = 100
 
 
-def as_data(graph: object) -> Data:
+def as_data(graph: object, features: bool = True) -> Data:
     r"""A graph as PyG :class:`~torch_geometric.data.Data`: of a networkx graph, the
     edges with their :obj:`"weight"` (1 where there is none) in both directions, and the
-    node attribute :obj:`"x"` where all nodes have it, in the order of its nodes.
+    node attribute :obj:`"x"` where all nodes have it, in the order of its nodes, unless
+    no :obj:`features` are asked for.
 
     Raises:
-        ValueError: If it is neither of the two, or directed by networkx.
+        ValueError: If it is neither of the two, or directed by networkx, or the
+            attribute :obj:`"x"` is not a row of numbers of one length.
     """
     if isinstance(graph, Data):
         return graph
@@ -44,10 +46,17 @@ def as_data(graph: object) -> Data:
         edge_weight=torch.from_numpy(weight.data),
         num_nodes=num_nodes,
     )
-    features = nx.get_node_attributes(graph, "x")
-    if len(features) == num_nodes:
-        rows = np.stack([np.atleast_1d(features[node]) for node in graph])
-        data.x = torch.from_numpy(rows.astype(np.float32))
+    given = nx.get_node_attributes(graph, "x")
+    if features and len(given) == num_nodes:
+        try:
+            rows = np.stack([np.atleast_1d(np.asarray(given[node])) for node in graph])
+            rows = rows if rows.dtype == np.float32 else rows.astype(np.float64)
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"the attribute 'x' of the nodes must be a row of numbers, of one "
+                f"length for all ({error}): convert it, or remove the attribute"
+            ) from error
+        data.x = torch.from_numpy(rows)
     return data
 
 
@@ -134,7 +143,8 @@ def weight_matrix(graph: Data) -> csr_matrix:
     if difference.nnz == 0:
         return matrix
     tolerance = SYMMETRY_TOLERANCE * torch.finfo(weight.dtype).eps
-    if difference.max() > tolerance * matrix.max():
+    is_one_way = ((matrix != 0) != (matrix.T != 0)).nnz > 0
+    if is_one_way or difference.max() > tolerance * matrix.max():
         raise ValueError(
             "graph.edge_weight must be symmetric: every edge (i, j) needs its reverse "
             "(j, i) with the same weight. A directed neighbor graph becomes symmetric "

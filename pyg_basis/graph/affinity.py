@@ -133,7 +133,7 @@ def _symmetrize(
     edge_index: Tensor, weight: Tensor, num_nodes: int
 ) -> tuple[Tensor, Tensor]:
     row, column = edge_index.cpu().numpy()
-    values = weight.cpu().numpy()
+    values = weight.detach().cpu().double().numpy()
     is_loop = row == column
     if is_loop.any():
         row, column, values = row[~is_loop], column[~is_loop], values[~is_loop]
@@ -150,5 +150,5 @@ def _symmetrize(
     matrix = reverse.maximum(reverse.T.tocsr())
     first = np.repeat(np.arange(num_nodes), np.diff(matrix.indptr))
     edges = np.stack([first, matrix.indices]).astype(np.int64)
-    device = weight.device
-    return torch.from_numpy(edges).to(device), torch.from_numpy(matrix.data).to(device)
+    symmetric = torch.from_numpy(matrix.data).to(weight.detach())
+    return torch.from_numpy(edges).to(weight.device), symmetric

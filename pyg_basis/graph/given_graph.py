@@ -32,7 +32,7 @@ class GivenGraph:
             ValueError: As :func:`~pyg_basis.graph.laplacian` does: if the graph is
                 directed, or its edges or weights are not valid.
         """
-        return cls(weight_matrix(as_data(graph)))
+        return cls(weight_matrix(as_data(graph, features=False)))
 
     @property
     def num_nodes(self) -> int:

@@ -53,7 +53,7 @@ def laplacian(graph: Data | nx.Graph, kind: LaplacianKind = "sym") -> "Laplacian
             f"kind={kind!r} is unknown: pass 'sym' (normalized), 'rw' (random walk) "
             "or 'comb' (combinatorial)"
         )
-    data = as_data(graph)
+    data = as_data(graph, features=False)
     found = Laplacian.of_weights(weight_matrix(data), kind)
     weight = data.edge_weight
     like = torch.zeros(0, device=data.edge_index.device) if weight is None else weight

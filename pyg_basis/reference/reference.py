@@ -73,7 +73,8 @@ def oversampled(
     no gap follows, so the map draws on some more, as far as the anchors fix it."""
     if reference_size <= num_nodes or keeps_width(aligner):
         return embedding
-    room = max(num_anchors - embedding.least_anchors, 0)
+    # A map through few anchors would follow their noise.
+    room = max(num_anchors // 3 - embedding.least_anchors, 0)
     return embedding.widened(min(NUM_OVERSAMPLES, room))
 
 

@@ -307,3 +307,16 @@ def test_graphs_whose_nodes_are_not_there() -> None:
         graph_loader(excluded=np.array([60]))
     with pytest.raises(IndexError, match="99 is out of bounds"):
         graph_loader(source=torch.rand(99, 3))
+
+
+class _WithGradients(Dataset[Tensor]):
+    def __len__(self) -> int:
+        return 60
+
+    def __getitem__(self, index: int) -> Tensor:
+        return (torch.arange(3.0) + index).requires_grad_() * 2
+
+
+def test_rows_are_constants() -> None:
+    rows = FeatureSource(_WithGradients()).__getitems__([0, 5])
+    assert not rows.requires_grad

@@ -322,7 +322,7 @@ def test_history() -> None:
     assert basis.history_["learning_rate"] == [3e-3] * 12
     assert basis.history_["converged"] == [True] * 12
     assert basis.history_["num_components"] == [1] * 12
-    assert basis.history_["rank"] == [2 + 6] * 12
+    assert basis.history_["rank"] == [2] * 12
     assert basis.eigenvalues_.shape == (2 + 5,)
 
 
@@ -636,3 +636,22 @@ def test_batches_are_solved_by_the_solver_that_is_named() -> None:
         assert basis.layer_.embedding.solver == solver
         points[solver] = basis.layer_.targets(torch.from_numpy(x[:90])).y
     torch.testing.assert_close(points["lobpcg"], points["dense"], rtol=0, atol=1e-4)
+
+
+def test_the_layer_goes_on_with_the_points_it_was_fitted_on() -> None:
+    x = three_blobs()
+    basis = quick(n_components=2).fit(x)
+    nodes, anchors = basis.layer_.nodes, basis.layer_.anchors
+    given = torch.from_numpy(x).float()
+    assert torch.equal(given[nodes[: len(anchors)]], anchors)
+    movement = basis.layer_.update_reference(given)
+    assert movement.change < 1e-3
+
+
+@pytest.mark.parametrize("laplacian", ["rw", "sym", "comb"])
+def test_the_trivial_vector_alone_needs_no_alignment(laplacian: Any) -> None:
+    basis = quick(n_components=1, drop_first=False, laplacian=laplacian, max_iter=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warnings.filterwarnings("ignore", "the embedding holds|n_samples")
+        basis.fit(three_blobs())

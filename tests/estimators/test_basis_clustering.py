@@ -108,6 +108,7 @@ def test_file(clustering: BASiSClustering, moons: torch.Tensor, tmp_path: Path) 
     clustering.save(path)
     loaded = BASiSClustering.load(path, network(2))
     assert np.array_equal(loaded.predict(moons), clustering.predict(moons))
+    assert loaded.n_init == clustering.n_init == 10
     basis = BASiS.load(path, network(2))  # the embedding alone
     assert torch.equal(basis.transform(moons), clustering.basis_.transform(moons))
     basis.save(path)

@@ -563,3 +563,9 @@ def test_same_seed_same_bits(graph_targets: Any) -> None:
     # The graph is only read.
     assert data.keys() == before.keys()
     assert all(torch.equal(data[key], before[key]) for key in before.to_dict())
+
+
+def test_held_out_nodes_leave_enough_anchors() -> None:
+    settings = {"n_anchors": 140, "batch_size": 150, "reference_size": None}
+    basis = quick(n_components=1, graph_targets="coarsened", max_iter=2, **settings)
+    assert basis.fit(blocks()).layer_.nodes.unique().numel() >= 140

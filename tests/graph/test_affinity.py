@@ -137,3 +137,16 @@ def test_bad_bandwidth(bandwidth: Any) -> None:
     match = f"must be 'self_tuning', 'global' or a positive.*{bandwidth!r}: pass"
     with pytest.raises(ValueError, match=match):
         affinity(path(), bandwidth)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_and_gradients(dtype: torch.dtype) -> None:
+    graph = knn_graph(torch.randn(30, 3, generator=torch.Generator().manual_seed(0)), 5)
+    expected = affinity(graph)
+    graph.edge_distance = graph.edge_distance.to(dtype).requires_grad_()
+    found = affinity(graph)
+    assert torch.equal(found.edge_index, expected.edge_index)
+    assert found.edge_weight.dtype == dtype and not found.edge_weight.requires_grad
+    torch.testing.assert_close(
+        found.edge_weight.float(), expected.edge_weight, rtol=0.05, atol=0.05
+    )

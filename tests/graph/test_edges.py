@@ -149,7 +149,7 @@ def test_networkx_features_of_one_number_are_one_column() -> None:
     graph = nx.path_graph(2)
     nx.set_node_attributes(graph, 5, "x")
     x = as_data(graph).x
-    assert x.dtype == torch.float32 and x.tolist() == [[5], [5]]
+    assert x.dtype == torch.float64 and x.tolist() == [[5], [5]]
 
 
 @pytest.mark.parametrize("graph", [nx.Graph(), Data(edge_index=EDGE[:, :0])])
@@ -169,3 +169,21 @@ def test_directed_networkx_graph_is_refused() -> None:
 def test_affinities_of_a_networkx_graph_are_its_weights() -> None:
     with pytest.raises(ValueError, match=r"no edge_distance.*goes to laplacian"):
         affinity(nx.path_graph(3))
+
+
+def test_an_edge_without_its_reverse_is_refused_however_small() -> None:
+    edge_index = torch.tensor([[0, 1, 1], [1, 0, 2]])
+    graph = Data(edge_index=edge_index, edge_weight=torch.tensor([1.0, 1.0, 1e-6]))
+    graph.num_nodes = 3
+    with pytest.raises(ValueError, match="must be symmetric"):
+        laplacian(graph)
+
+
+def test_features_are_read_only_where_they_are_needed() -> None:
+    graph = nx.path_graph(3)
+    nx.set_node_attributes(graph, {0: 1.5 + 1e-9, 1: 2.0, 2: 3.0}, "x")
+    assert as_data(graph).x.dtype == torch.float64  # no digit is lost
+    nx.set_node_attributes(graph, "red", "x")
+    assert laplacian(graph).num_nodes == 3
+    with pytest.raises(ValueError, match="attribute 'x' of the nodes must be a row"):
+        as_data(graph)
