@@ -11,6 +11,8 @@ from torch import Tensor
 MOST_DIMENSIONS_TREE = 6
 # Distances held at once: 8 MiB in host memory, more on an accelerator, to keep it busy.
 BLOCK_ELEMENTS, BLOCK_ELEMENTS_CUDA = 1 << 20, 1 << 26
+# Of features as wide as this, larger blocks are quicker than blocks in the cache.
+WIDE = 64
 # The kernel of torch_cluster holds this many neighbors on CUDA.
 MOST_CLUSTER_CUDA = 100
 
@@ -60,6 +62,8 @@ def propose(backend: str, points: Tensor, count: int) -> Tensor:
 def _by_all_distances(points: Tensor, count: int) -> Tensor:
     n = points.size(0)
     elements = BLOCK_ELEMENTS_CUDA if points.is_cuda else BLOCK_ELEMENTS
+    if not points.is_cuda and points.size(1) > WIDE:
+        elements *= 4  # each block reads all points anew
     rows = max(1, min(n, elements // n))
     square = points.square().sum(dim=1)
     # One buffer for all blocks: fresh pages for each cost more than the product.
