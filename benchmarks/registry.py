@@ -13,7 +13,7 @@ from joblib import cpu_count
 from benchmarks.lib.tasks import one_thread
 
 RESULTS = Path(__file__).parent / "results"
-# Of smoke runs, lest they replace results.
+# The output of smoke runs, which must not replace results.
 SCRATCH = Path("runs/quick")
 
 

@@ -2,6 +2,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import MLP
 
+from pyg_basis.eigen.rayleigh_ritz import ritz_of_moments
 from pyg_basis.graph import Laplacian
 from pyg_basis.nn.standardization import Standardization
 
@@ -62,12 +63,8 @@ def rayleigh_ritz(rows: Tensor, operator: Laplacian) -> Tensor:
         direction.
     """
     z = rows.double()
-    moments, directions = torch.linalg.eigh(z.T @ z / len(z))
-    is_there = moments > NEGLIGIBLE * moments[-1:].clamp(min=1e-300)
-    whitening = directions[:, is_there] * moments[is_there].rsqrt()
-    stiffness = whitening.T @ (z.T @ (operator.matrix.double() @ z) / len(z))
-    projected = stiffness @ whitening
-    rotation = torch.linalg.eigh((projected + projected.T) / 2).eigenvectors
+    stiffness = z.T @ (operator.matrix.double() @ z) / len(z)
+    vectors = ritz_of_moments(stiffness, z.T @ z / len(z), NEGLIGIBLE)[1]
     matrix = z.new_zeros(z.size(1), z.size(1))
-    matrix[:, : rotation.size(1)] = whitening @ rotation
+    matrix[:, : vectors.size(1)] = vectors
     return matrix.to(rows)

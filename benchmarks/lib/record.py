@@ -23,7 +23,7 @@ import pyg_basis
 from benchmarks.lib.files import replacing
 
 PACKAGES = ("torch", "torch_geometric", "numpy", "scipy", "scikit-learn")
-# No folder of the machine is told: a path stands in the record as this word.
+# A record names no folder of the machine: this word replaces a path.
 HIDDEN_PATH = "DIR"
 PATH_OPTION = re.compile(r"-(.*[-_])?(dir|root|path|folder|out|output|cache)$")
 

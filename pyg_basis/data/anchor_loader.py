@@ -129,7 +129,7 @@ class AnchorLoader(_DrawnLoader):
             )
         super().__init__(
             source,
-            _PointTargets(reference),
+            partial(_of_points, reference),
             batch_size - num_anchors,
             num_batches,
             np.empty(0, np.int64) if excluded is None else excluded.cpu().numpy(),
@@ -180,7 +180,7 @@ class GraphLoader(_DrawnLoader):
             is_free[nodes[excluded]] = False
         super().__init__(
             source,
-            _NodeTargets(targets, nodes),
+            partial(_of_nodes, targets, nodes),
             num_drawn,
             num_batches,
             np.flatnonzero(~is_free),
@@ -189,22 +189,22 @@ class GraphLoader(_DrawnLoader):
         )
 
 
-class _PointTargets:
-    def __init__(self, reference: Reference) -> None:
-        self.reference = reference
-
-    def __call__(self, x: Tensor, drawn: NDArray[np.int64], seed: int) -> Data:
-        return batch_targets(self.reference, x)
+def _of_points(
+    reference: Reference, x: Tensor, drawn: NDArray[np.int64], seed: int
+) -> Data:
+    return batch_targets(reference, x)
 
 
-class _NodeTargets:
-    def __init__(self, targets: GraphTargets, nodes: NDArray[np.int64]) -> None:
-        self.targets, self.nodes = targets, nodes
-
-    def __call__(self, x: Tensor, drawn: NDArray[np.int64], seed: int) -> Data:
-        batch = self.targets.targets(np.searchsorted(self.nodes, drawn), seed)
-        batch.x = x.float()
-        return batch
+def _of_nodes(
+    targets: GraphTargets,
+    nodes: NDArray[np.int64],
+    x: Tensor,
+    drawn: NDArray[np.int64],
+    seed: int,
+) -> Data:
+    batch = targets.targets(np.searchsorted(nodes, drawn), seed)
+    batch.x = x.float()
+    return batch
 
 
 class _Numbers(Sampler[int]):

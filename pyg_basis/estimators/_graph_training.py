@@ -1,9 +1,8 @@
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import networkx as nx
 import numpy as np
@@ -17,11 +16,10 @@ from pyg_basis.data import FeatureSource, GraphLoader
 from pyg_basis.data._open_features import open_mapped
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._parameters import least_anchors
-from pyg_basis.estimators._point_training import LEAST_HELD_OUT, Training
-from pyg_basis.estimators._quality import HeldOut
+from pyg_basis.estimators._quality import HELD_OUT_SHARE, LEAST_HELD_OUT, HeldOut
 from pyg_basis.estimators._read_out import TrainingReadOut
 from pyg_basis.estimators._source import BLOCK_ROWS, single_precision
-from pyg_basis.estimators._training import ReadOutStep, new_layer
+from pyg_basis.estimators._training import ReadOutStep, Training, new_layer
 from pyg_basis.estimators._whole_read_out import WholeReadOut
 from pyg_basis.graph import GivenGraph
 from pyg_basis.graph._edges import as_data
@@ -39,8 +37,6 @@ EXACT_UP_TO = 1_000_000
 # Components of less than this share of the nodes tell the network nothing about the
 # others, while each would take one of the first eigenvectors for itself.
 LEAST_COMPONENT = 0.01
-# Of the nodes whose exact rows are known, the share that the fit is measured at.
-HELD_OUT_SHARE = 0.1
 # More nodes than this outside the components that are learned are told.
 MOST_LEFT_OUT = 0.1
 
@@ -115,10 +111,16 @@ def graph_training(
 
     sample = points(drawn)
     layer.standardization.fit(sample)
-    reference = _reference(layer, targets, held_out, sizes, points, rng)
-    # Small components are among the nodes that were given.
-    given = torch.from_numpy(nodes)[reference.nodes]
-    layer.keep(replace(reference, nodes=given, num_nodes=len(source)))
+    known = _reference_rows(layer, targets, held_out, sizes, rng)
+    reference = Reference(
+        points(known.nodes[: layer.num_anchors]),
+        known.rows,
+        torch.from_numpy(nodes[known.nodes]),
+        len(source),
+        layer.embedding,
+        layer.aligner,
+    )
+    layer.keep(reference)
     if layer.extend_degree:
         degree = torch.from_numpy(graph.degree[drawn]).to(sample)
         layer.degree.fit(sample, degree, torch.Generator().manual_seed(seed))
@@ -154,31 +156,27 @@ def graph_training(
     return Training(layer, batches, read_out, held, sizes, targets.eigenvalues)
 
 
-def _reference(
+class _Known(NamedTuple):
+    nodes: NDArray[np.int64]
+    rows: Tensor
+
+
+def _reference_rows(
     layer: BASiSLayer,
     targets: GraphTargets,
     held_out: NDArray[np.int64],
     sizes: BatchSizes,
-    points: Callable[[NDArray[np.int64]], Tensor],
     rng: np.random.Generator,
-) -> Reference:
-    """Some of the nodes whose rows are known, with their features: what the layer
-    brings batches of points into the basis of, once it is fitted."""
+) -> _Known:
+    """Some of the nodes whose rows are known, anchors first, and these rows: what the
+    layer brings batches of points into the basis of, once it is fitted."""
     free = np.setdiff1d(np.arange(len(targets.nodes)), held_out)
     size = max(min(sizes.reference_size, len(free)), layer.num_anchors)
     chosen = rng.choice(free, size, replace=False)
     rows = targets.rows[torch.from_numpy(chosen)]
     mapped = rows[:, layer.embedding.num_constant :]
     order = fixing_anchors(mapped, layer.num_anchors)
-    chosen = targets.nodes[chosen[order.numpy()]]
-    return Reference(
-        points(chosen[: layer.num_anchors]),
-        rows[order].float(),
-        torch.from_numpy(chosen),
-        len(targets.nodes),
-        layer.embedding,
-        layer.aligner,
-    )
+    return _Known(targets.nodes[chosen[order.numpy()]], rows[order].float())
 
 
 class _Blocks:

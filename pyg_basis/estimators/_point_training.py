@@ -1,21 +1,24 @@
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
-from torch_geometric.data import Data
 
 from pyg_basis.algorithm import fix_reference
 from pyg_basis.data import AnchorLoader, FeatureSource
 from pyg_basis.estimators._batch_sizes import BatchSizes
-from pyg_basis.estimators._quality import HeldOut, exact_embedding
+from pyg_basis.estimators._quality import (
+    HELD_OUT_SHARE,
+    LEAST_HELD_OUT,
+    HeldOut,
+    exact_embedding,
+)
 from pyg_basis.estimators._read_out import Graph, TrainingReadOut
 from pyg_basis.estimators._source import class_codes, single_precision
-from pyg_basis.estimators._training import ReadOutStep, new_layer
-from pyg_basis.nn import BASiSLayer
+from pyg_basis.estimators._training import Training, new_layer
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE
 from pyg_basis.reference import choose_anchors
 
@@ -25,24 +28,6 @@ MOST_NODES = 60_000
 MOST_NUMBERS = 40_000_000
 # Nodes that degrees are learned from, at most: the noise of single nodes averages out.
 DEGREE_NODES = 2 * DEGREE_SAMPLE
-# Of the nodes of the graph that a fit is measured on, those that took no part in it.
-HELD_OUT_SHARE = 0.1
-# Times the number of eigenvectors: fewer points are not held out, as a distance of
-# spaces would say little at them.
-LEAST_HELD_OUT = 20
-
-
-class Training(NamedTuple):
-    """What a training needs: a layer ready for it, the batches, what reads the
-    eigenvectors out, the nodes that the fit is measured at, the sizes that the points
-    allow, and the eigenvalues of the reference with the trivial one."""
-
-    layer: BASiSLayer
-    batches: Iterable[Data]
-    read_out: ReadOutStep
-    held_out: HeldOut
-    sizes: BatchSizes
-    eigenvalues: Tensor
 
 
 def point_training(

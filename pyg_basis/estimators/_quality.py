@@ -17,6 +17,13 @@ POOR = 0.9
 NO_GAP = 0.1
 
 
+# Of the nodes that a fit is measured among, the share that takes no part in it.
+HELD_OUT_SHARE = 0.1
+# Times the number of eigenvectors: fewer points are not held out, as a distance of
+# spaces would say little at them.
+LEAST_HELD_OUT = 20
+
+
 class HeldOut(NamedTuple):
     """Nodes that a fit is measured at: their features, and their rows of the exact
     eigenvectors of a graph.

@@ -51,7 +51,7 @@ class TrainingReadOut:
         self.x = x
         self.first = first
         self.others = others
-        self.exact = exact.double().cpu()[: layer.num_searched]
+        self.exact = exact.double().cpu()[: layer.embedding.num_pairs]
         self.num_nodes = num_nodes or first[1].num_nodes
         self.degree_nodes = degree_nodes if layer.extend_degree else 0
         # A node's neighbors in a small graph are farther off, and its degree is another
@@ -74,7 +74,7 @@ class TrainingReadOut:
         self._moments = self.layer.new_moments(self.x, self.num_nodes, self.seed)
         self._moments.add(*self.first)
         self.layer.train()
-        ritz = self._moments.solve(self.layer.num_searched + NUM_BEYOND)[0].cpu()
+        ritz = self._moments.solve(self.layer.embedding.num_pairs + NUM_BEYOND)[0].cpu()
         k = len(self.exact)
         if len(ritz) < k:
             return inf
@@ -87,7 +87,7 @@ class TrainingReadOut:
         smaller by the share :obj:`tol` since the look before, or is as small as what
         the sampling leaves."""
         *before, last = excesses
-        is_small = last <= SAMPLING * self.layer.num_searched
+        is_small = last <= SAMPLING * self.layer.embedding.num_pairs
         return is_small or (len(before) > 0 and last > (1 - tol) * before[-1])
 
     @torch.no_grad()

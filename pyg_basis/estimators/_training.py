@@ -1,13 +1,16 @@
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
+from torch import Tensor
+from torch_geometric.data import Data
 
 from pyg_basis.algorithm import History, Looks
 from pyg_basis.estimators._batch_sizes import BatchSizes
+from pyg_basis.estimators._quality import HeldOut
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.readout import RitzVectors
 from pyg_basis.reference import ExactEmbedding
@@ -22,6 +25,19 @@ class ReadOutStep(Looks, Protocol):
 
     def fit_degree(self) -> None:
         r"""Learns the degrees alone, where there is no read-out to do it."""
+
+
+class Training(NamedTuple):
+    """What a training needs: a layer ready for it, the batches, what reads the
+    eigenvectors out, the nodes that the fit is measured at, the sizes that the points
+    allow, and the eigenvalues of the reference with the trivial one."""
+
+    layer: BASiSLayer
+    batches: Iterable[Data]
+    read_out: ReadOutStep
+    held_out: HeldOut
+    sizes: BatchSizes
+    eigenvalues: Tensor
 
 
 def new_layer(

@@ -317,17 +317,12 @@ class BASiSLayer(ReferenceSpace):
             warn_about_span(self, stacklevel=6)
         return vectors
 
-    @property
-    def num_searched(self) -> int:
-        r"""Eigenvectors that a read-out has to find, the trivial one included."""
-        return self.embedding.num_pairs
-
     def new_moments(self, x: Tensor, num_nodes: int, seed: int = 0) -> RayleighRitz:
         r"""Moments of the hidden features, to which graphs may be added, of
         :obj:`num_nodes` in all; their directions are those of the nodes
         :obj:`x [n, d]`."""
         generator = torch.Generator().manual_seed(seed)
-        num_vectors = self.num_searched + NUM_BEYOND
+        num_vectors = self.embedding.num_pairs + NUM_BEYOND
         return RayleighRitz(self.hidden, x, num_nodes, num_vectors, generator)
 
     def _graph_of(self, sample: Tensor | Data) -> tuple[Tensor, Laplacian]:

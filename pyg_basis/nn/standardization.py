@@ -71,12 +71,6 @@ class Standardization(nn.Module):
         excess = self._excess(rows)
         return rows * ((1 + excess.log()) / excess)
 
-    def inverse(self, rows: Tensor) -> Tensor:
-        r"""The features :obj:`[n, d]` that :meth:`forward` makes :obj:`rows [n, d]`
-        of."""
-        excess = self._excess(rows)
-        return rows * ((excess - 1).exp() / excess) * self.scale + self.mean
-
     def _excess(self, rows: Tensor) -> Tensor:
         """How many times as far out as the linear range ends; exactly 1 within it, and
         so are the factors that come of it."""

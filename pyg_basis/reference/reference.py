@@ -9,7 +9,7 @@ from pyg_basis.reference.choose_anchors import choose_anchors
 from pyg_basis.reference.exact_embedding import ExactEmbedding
 
 # Eigenvectors of a batch, beyond its first K, that the map to a larger reference draws
-# on: on raw pixels of digits they halve what an alignment leaves.
+# on.
 NUM_OVERSAMPLES = 6
 
 

@@ -124,7 +124,7 @@ def test_alignments(alignment: Any) -> None:
 
 
 def test_weights_of_the_edges_count() -> None:
-    # Equal edges; what falls apart is told by their weights.
+    # The edges are equal. The weights decide which graph falls apart.
     block = np.arange(120) // 40
     graph = nx.complete_graph(120)
     for i, j in graph.edges:

@@ -89,10 +89,9 @@ def test_gradients_have_no_jump_and_are_finite() -> None:
 
 
 @given(st.floats(-1e4, 1e4), st.floats(-1e4, 1e4))
-def test_keeps_the_order_and_has_an_inverse(first: float, second: float) -> None:
+def test_keeps_the_order(first: float, second: float) -> None:
     standardization = fitted(mean=1.5, scale=0.2)
     x = torch.tensor([[first], [second]]).double()
     rows = standardization(x)
-    torch.testing.assert_close(standardization.inverse(rows), x)
     if abs(first - second) > 1e-6:
         assert (rows[0] < rows[1]) == (first < second)
