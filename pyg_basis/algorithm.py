@@ -291,7 +291,7 @@ def read_out(
     rotation = within_eigenspaces(found[:, kept], rows, values[kept])
     coefficients[:, kept] = coefficients[:, kept] @ rotation
     vectors = moments.vectors(values, coefficients)
-    layer.readout.fit(vectors)
+    layer.output.fit(vectors)
     return vectors
 
 

@@ -50,7 +50,7 @@ class EigenvectorRegression(Baseline):
             root = exact.degree.sqrt().unsqueeze(1)
             target = target / root * root.square().mean().sqrt()
             sample = x[draw(len(x), LAST_SAMPLE, generator)]
-            module.degree.fit(sample, space.operator(sample).degree, generator)
+            module.root_degree.fit(sample, space.operator(sample).degree, generator)
         module.standardization.fit(x)
 
         def loss() -> Tensor:
@@ -65,8 +65,8 @@ class _WithDegree(EmbeddingNetwork):
 
     def __init__(self, in_channels: int, num_eigenvectors: int) -> None:
         super().__init__(in_channels, num_eigenvectors)
-        self.degree = DegreeExtension(in_channels)
+        self.root_degree = DegreeExtension(in_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        root: Tensor = self.degree(x)
+        root: Tensor = self.root_degree(x)
         return super().forward(x) * root.unsqueeze(1)

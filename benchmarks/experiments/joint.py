@@ -178,7 +178,7 @@ class Joint:
     def read_out(self, images: Tensor, labels: Tensor) -> Run:
         """Reads the eigenvectors out; the embedding then, and the exact one."""
         sample = self.images[: self.settings["sampled_images"]]
-        self.layer.rayleigh_ritz(self.features(sample))
+        self.layer.read_out(self.features(sample))
         _, learned, exact = self.embedded(images)
         return {
             "readout_grassmann_distance": grassmann_distance(learned, exact),

@@ -195,7 +195,7 @@ def measured(
     if case.degree is not None:
         layer = estimator.layer_
         with torch.no_grad():
-            walk = layer.readout(*layer.hidden_layers(case.x_new))
+            walk = layer.output(*layer.hidden_layers(case.x_new))
         walk = walk * case.degree.sqrt().unsqueeze(1)
         result["walk"] = closeness(walk, case.exact).get("grassmann_distance")
     return result
@@ -261,7 +261,7 @@ def eigenvalue_errors(estimator: BASiS, case: Case, seed: int) -> dict[str, floa
     drawn = samples(case.x, seed)[: 1 + NUM_SAMPLES]
     other, *more = (embedding(x).values for x in drawn)
     mean = torch.stack(more or [other]).mean(dim=0)
-    vectors = copy.deepcopy(estimator.layer_).rayleigh_ritz(drawn[0])
+    vectors = copy.deepcopy(estimator.layer_).read_out(drawn[0])
     assert vectors is not None
     return {
         "eigenvalue_error": error(learned, mean),

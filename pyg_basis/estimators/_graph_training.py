@@ -123,7 +123,7 @@ def graph_training(
     layer.keep(reference)
     if layer.extend_degree:
         degree = torch.from_numpy(graph.degree[drawn]).to(sample)
-        layer.degree.fit(sample, degree, torch.Generator().manual_seed(seed))
+        layer.root_degree.fit(sample, degree, torch.Generator().manual_seed(seed))
     blocks = _Blocks(points, len(nodes))
     read_out: ReadOutStep
     if isinstance(targets, WholeGraph):

@@ -73,7 +73,7 @@ def quality(
     k = rows.size(1)
     widened = vectors.rows(layer.hidden(held_out.x))
     if layer.extend_degree:
-        widened = widened * layer.degree(held_out.x).unsqueeze(1)
+        widened = widened * layer.root_degree(held_out.x).unsqueeze(1)
     captured = captured_shares(rows, held_out.exact)
     values = vectors.values[k - 1 : k + 1].tolist()
     return {

@@ -124,7 +124,7 @@ class TrainingReadOut:
         nodes = nodes[: self.degree_nodes]
         degree = torch.cat([laplacian.degree for _, laplacian in graphs])
         generator = torch.Generator().manual_seed(self.seed)
-        self.layer.degree.fit(nodes, degree[: len(nodes)].to(nodes), generator)
+        self.layer.root_degree.fit(nodes, degree[: len(nodes)].to(nodes), generator)
 
     def _num_missing(self, used: Sequence[Graph]) -> int:
         """Nodes that degrees are still to be learned from."""

@@ -83,7 +83,7 @@ class WholeReadOut:
         moments, coefficients, _ = found
         values = self.eigenvalues.to(coefficients)
         vectors = moments.vectors(values, coefficients)
-        self.layer.readout.fit(vectors)
+        self.layer.output.fit(vectors)
         return vectors
 
     def fit_degree(self) -> None:

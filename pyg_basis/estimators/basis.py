@@ -101,7 +101,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             number of nodes, and logs it. (default: :obj:`"auto"`)
         readout (bool): Read the eigenvectors out of the hidden features once the
             network is trained, by a Rayleigh-Ritz step over the graphs of several
-            samples, see :meth:`~pyg_basis.BASiSLayer.rayleigh_ritz`; of a given graph
+            samples, see :meth:`~pyg_basis.BASiSLayer.read_out`; of a given graph
             that is learned as a whole, by least squares. Without it the output is the
             regression of the batches, as published. (default: :obj:`True`)
         network (torch.nn.Module, optional): The network to train a copy of; it gives

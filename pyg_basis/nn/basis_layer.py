@@ -24,7 +24,7 @@ from pyg_basis.nn.degree_extension import DEGREE_SAMPLE, DegreeExtension
 from pyg_basis.nn.gaussian_kernels import gaussian_kernels, neighbor_bandwidths
 from pyg_basis.nn.reference_space import ReferenceSpace
 from pyg_basis.nn.standardization import Standardization
-from pyg_basis.readout.output_layer import ReadOut
+from pyg_basis.readout.output_layer import OutputLayer
 from pyg_basis.readout.rayleigh_ritz import (
     MOST_DIRECTIONS,
     NODES_PER_DIRECTION,
@@ -50,7 +50,7 @@ class BASiSLayer(ReferenceSpace):
     The network's hidden features :math:`h` and an output layer regress the eigenvectors
     of the random walk, which vary smoothly with the features; for
     :obj:`laplacian="sym"` they are multiplied by the square root of the learned degree
-    (see :class:`DegreeExtension`). Once the network is trained, :meth:`rayleigh_ritz`
+    (see :class:`DegreeExtension`). Once the network is trained, :meth:`read_out`
     replaces the output layer by the best approximation of the eigenvectors in the span
     of the hidden features and of Gaussian kernels at the anchors. Anchors, their
     reference rows and all else that is fitted live in buffers: :meth:`state_dict`
@@ -122,9 +122,11 @@ class BASiSLayer(ReferenceSpace):
         self.standardization = Standardization(in_channels)
         self.network = HiddenLayers(in_channels) if network is None else network
         widths = [num_anchors, *_hidden_widths(self.network, in_channels)]
-        self.readout = ReadOut(widths, num_eigenvectors, num_eigenvectors + NUM_BEYOND)
+        self.output = OutputLayer(
+            widths, num_eigenvectors, num_eigenvectors + NUM_BEYOND
+        )
         self.register_buffer("bandwidths", torch.ones(num_anchors))
-        self.degree = DegreeExtension(in_channels)
+        self.root_degree = DegreeExtension(in_channels)
 
     def reset_parameters(self) -> None:
         r"""Forgets everything learned, and draws the weights anew."""
@@ -184,7 +186,7 @@ class BASiSLayer(ReferenceSpace):
         self.fit_degree(x, seed)
         self.keep(reference)
         self.standardization.fit(x, keep_distances=True)
-        self.readout.forget()
+        self.output.forget()
 
     @torch.no_grad()
     @uncompiled
@@ -242,13 +244,13 @@ class BASiSLayer(ReferenceSpace):
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(x.size(0), generator=generator)
         sample = x[order[:DEGREE_SAMPLE].to(x.device)]
-        self.degree.fit(sample, self.embedding.operator(sample).degree, generator)
+        self.root_degree.fit(sample, self.embedding.operator(sample).degree, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         r"""The embedding :obj:`[n, K]` of points :obj:`x [n, d]`, each by itself."""
         x = self._checked(x)
         rows = self._rows(x)
-        return rows * self.degree(x).unsqueeze(1) if self.extend_degree else rows
+        return rows * self.root_degree(x).unsqueeze(1) if self.extend_degree else rows
 
     def loss(self, x: Tensor | Data) -> Tensor:
         r"""Mean squared error between the network and the aligned
@@ -264,7 +266,7 @@ class BASiSLayer(ReferenceSpace):
     @torch.no_grad()
     @uncompiled
     @full_precision
-    def rayleigh_ritz(
+    def read_out(
         self, x: Tensor | Data | Iterable[Tensor | Data], seed: int = 0
     ) -> RitzVectors | None:
         r"""Replaces the output layer by the Laplacian eigenvectors in the span of
@@ -272,7 +274,7 @@ class BASiSLayer(ReferenceSpace):
         :class:`~pyg_basis.readout.rayleigh_ritz.RayleighRitz`.
 
         The columns are ordered and nearly orthonormal, and their eigenvalues are in
-        :obj:`readout.eigenvalues`, with some beyond. Signs, and the bases of nearly
+        :obj:`output.eigenvalues`, with some beyond. Signs, and the bases of nearly
         equal eigenvalues, follow the anchors' reference rows, or the present output of
         a layer without a reference. The degrees stay as they are, see
         :meth:`fit_degree`.
@@ -374,7 +376,7 @@ class BASiSLayer(ReferenceSpace):
         given = self.network(self.standardization(x))
         layers = given if isinstance(given, tuple) else (given,)
         shapes = [tuple(layer.shape) for layer in layers]
-        expected = [(x.size(0), width) for width in self.readout.widths[1:]]
+        expected = [(x.size(0), width) for width in self.output.widths[1:]]
         if shapes != expected:
             raise ValueError(
                 f"network gives shapes {shapes} for {x.size(0)} nodes, expected "
@@ -389,7 +391,7 @@ class BASiSLayer(ReferenceSpace):
 
     def _rows(self, x: Tensor) -> Tensor:
         """The rows in the form of the targets."""
-        rows: Tensor = self.readout(*self.hidden_layers(x))
+        rows: Tensor = self.output(*self.hidden_layers(x))
         return rows
 
     def _checked(self, x: Tensor) -> Tensor:

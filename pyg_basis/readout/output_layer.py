@@ -8,7 +8,7 @@ from pyg_basis._precision import full_precision
 from pyg_basis.readout.rayleigh_ritz import RitzVectors
 
 
-class ReadOut(nn.Linear):
+class OutputLayer(nn.Linear):
     r"""The output layer: an affine map from hidden features to the embedding.
 
     .. math::

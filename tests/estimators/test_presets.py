@@ -37,7 +37,7 @@ def test_published_targets_hold_the_degrees() -> None:
     rest = root - basis_of_span @ (basis_of_span.T @ root)
     assert rest.norm() < 1e-3 * root.norm()
     # Nothing was read out.
-    assert not layer.readout.eigenvalues.any()
+    assert not layer.output.eigenvalues.any()
 
 
 def test_unknown_preset() -> None:

@@ -265,7 +265,7 @@ def test_without_a_read_out_it_is_the_regression() -> None:
     # Those of the reference.
     exact = ExactEmbedding(3, 30)(sphere(1000, seed=1)).values
     assert regression.eigenvalues_ == pytest.approx(exact.numpy(), rel=0.1)
-    assert not regression.layer_.readout.eigenvalues.any()
+    assert not regression.layer_.output.eigenvalues.any()
 
 
 def test_degrees_are_learned_with_and_without_a_read_out() -> None:
@@ -274,7 +274,7 @@ def test_degrees_are_learned_with_and_without_a_read_out() -> None:
     for readout in (True, False):
         settings = {"laplacian": "sym", "network": network(2), "max_iter": 5}
         layer = fit(x, 2, readout=readout, **settings).layer_
-        degree = layer.degree(x)
+        degree = layer.root_degree(x)
         assert degree.std() > 0.01 and degree.square().mean() == pytest.approx(
             1, abs=0.1
         )

@@ -58,7 +58,7 @@ def ready_layer(num_columns: int = 2, **kwargs: Any) -> BASiSLayer:
 def fitted_layer(**kwargs: Any) -> BASiSLayer:
     """A layer in which nothing is left at its default."""
     layer = ready_layer(**kwargs)
-    layer.rayleigh_ritz(three_blobs())
+    layer.read_out(three_blobs())
     return layer
 
 
@@ -81,7 +81,7 @@ def assert_same(layer: BASiSLayer, expected: BASiSLayer) -> None:
     assert torch.equal(layer(x), expected(x))
     assert torch.equal(layer.targets(x).y, expected.targets(x).y)
     assert torch.equal(layer.loss(x), expected.loss(x))
-    assert torch.equal(layer.readout.eigenvalues, expected.readout.eigenvalues)
+    assert torch.equal(layer.output.eigenvalues, expected.output.eigenvalues)
 
 
 def assert_same_state(layer: BASiSLayer, state: dict[str, Tensor]) -> None:

@@ -35,10 +35,10 @@ def test_formula(laplacian: Any) -> None:
     features = (x - three_blobs().mean(dim=0)) / layer.standardization.scale
     distance = (x[:, None] - layer.anchors).norm(dim=2)
     kernels = (-((distance / layer.bandwidths) ** 2)).exp()
-    expected = layer.network(features) @ layer.readout.weight.T + layer.readout.bias
-    expected = expected + kernels @ layer.readout.earlier.T
+    expected = layer.network(features) @ layer.output.weight.T + layer.output.bias
+    expected = expected + kernels @ layer.output.earlier.T
     if laplacian == "sym":
-        expected = expected * layer.degree(x)[:, None]
+        expected = expected * layer.root_degree(x)[:, None]
     torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -91,12 +91,12 @@ def test_the_last_of_several_layers_is_regressed_and_all_are_read_out() -> None:
     x = three_blobs(30, seed=1)
     first, last = layer.network(layer.standardization(x))
     assert torch.equal(layer.hidden(x)[:, NUM_ANCHORS:], torch.cat([first, last], 1))
-    before = last @ layer.readout.weight.T + layer.readout.bias
+    before = last @ layer.output.weight.T + layer.output.bias
     torch.testing.assert_close(layer(x), before)
-    layer.rayleigh_ritz(three_blobs())
-    assert layer.readout.earlier[:, NUM_ANCHORS:].any()
-    weight = torch.cat([layer.readout.earlier, layer.readout.weight], dim=1)
-    after = layer.hidden(x) @ weight.T + layer.readout.bias
+    layer.read_out(three_blobs())
+    assert layer.output.earlier[:, NUM_ANCHORS:].any()
+    weight = torch.cat([layer.output.earlier, layer.output.weight], dim=1)
+    after = layer.hidden(x) @ weight.T + layer.output.bias
     torch.testing.assert_close(layer(x), after)
 
 
@@ -145,7 +145,7 @@ def test_a_network_is_left_in_its_modes() -> None:
     network[1].eval()  # frozen
     before = copy.deepcopy(network.state_dict())
     layer = ready_layer(network=network)
-    layer.rayleigh_ritz(three_blobs())
+    layer.read_out(three_blobs())
     assert [part.training for part in network] == [True, False, True]
     assert layer.training
     for name, value in network.state_dict().items():
@@ -164,7 +164,7 @@ def test_loss_is_the_mean_over_nodes_and_columns() -> None:
     layer = ready_layer(laplacian="sym")
     for batch in AnchorLoader(three_blobs(300), layer.reference, 100, num_batches=2):
         hidden = layer.network(layer.standardization(batch.x))
-        rows = F.linear(hidden, layer.readout.weight, layer.readout.bias)
+        rows = F.linear(hidden, layer.output.weight, layer.output.bias)
         expected = (rows - batch.y).square().sum() / (100 * 2)
         torch.testing.assert_close(layer.loss(batch), expected)
         assert torch.equal(layer.loss(batch), layer.loss(batch.x[60:]))
@@ -178,7 +178,7 @@ def test_gradients_reach_x_through_the_network_only() -> None:
     layer.loss(new).backward()
     again = new.detach().clone().requires_grad_()
     hidden = layer.network(layer.standardization(again))
-    rows = F.linear(hidden, layer.readout.weight, layer.readout.bias)
+    rows = F.linear(hidden, layer.output.weight, layer.output.bias)
     ((rows - batch.y[60:]).square().sum() / (110 * 2)).backward()
     torch.testing.assert_close(new.grad, again.grad)
     assert again.grad.norm() > 0
@@ -263,15 +263,15 @@ def test_unusual_points_stay_finite(name: str, laplacian: Any) -> None:
     assert torch.isfinite(loss)
     if name == "constant":  # what rounding makes of the features is no direction
         with pytest.warns(UserWarning, match="span the num_eigenvectors=2 directions"):
-            layer.rayleigh_ritz(x)
+            layer.read_out(x)
         assert layer(x + 1e-3).abs().max() < 100
     else:
-        layer.rayleigh_ritz(x)
-        assert layer.readout.eigenvalues[:2].isfinite().all()
+        layer.read_out(x)
+        assert layer.output.eigenvalues[:2].isfinite().all()
     assert torch.isfinite(layer(x)).all()
     state = layer.state_dict()
     # They are infinite where there is no further direction.
-    assert not state.pop("readout.eigenvalues").isnan().any()
+    assert not state.pop("output.eigenvalues").isnan().any()
     assert all(torch.isfinite(value).all() for value in state.values())
 
 
@@ -312,12 +312,12 @@ def test_a_reference_that_was_taken_stays_as_it_was(change: Any) -> None:
 def test_degrees_are_learned_anew_on_demand() -> None:
     layer, fresh = ready_layer(laplacian="sym"), make_layer(laplacian="sym")
     moved = three_blobs() * torch.tensor([1.0, 3.0])
-    before = layer.degree.coefficients.clone()
+    before = layer.root_degree.coefficients.clone()
     layer.update_reference(moved)
-    assert torch.equal(layer.degree.coefficients, before)
+    assert torch.equal(layer.root_degree.coefficients, before)
     layer.fit_degree(moved, seed=3)
     fresh.init_reference(moved, reference_size=200, seed=3)
-    assert torch.equal(layer.degree.coefficients, fresh.degree.coefficients)
+    assert torch.equal(layer.root_degree.coefficients, fresh.root_degree.coefficients)
 
 
 def test_updates_go_on_bit_by_bit_from_a_state_dict() -> None:
@@ -345,7 +345,7 @@ def test_without_a_reference() -> None:
 
 
 @pytest.mark.parametrize(
-    "method", ["forward", "loss", "init_reference", "update_reference", "rayleigh_ritz"]
+    "method", ["forward", "loss", "init_reference", "update_reference", "read_out"]
 )
 @pytest.mark.parametrize("shape", [(100, 3), (100,), (4, 100, 2)])
 def test_wrong_width(method: str, shape: tuple[int, ...]) -> None:

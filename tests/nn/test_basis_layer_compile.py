@@ -61,7 +61,7 @@ def test_follows_what_is_fitted_later() -> None:
     before = compiled(x)
     with torch.compiler.set_stance("fail_on_recompile"):
         layer.init_reference(three_blobs(seed=7) + 1, reference_size=150)
-        layer.rayleigh_ritz(three_blobs(seed=7))
+        layer.read_out(three_blobs(seed=7))
         torch.testing.assert_close(compiled(x), layer(x))
         assert not torch.allclose(compiled(x), before, atol=1e-2)
         layer.load_state_dict(fitted_layer().state_dict())

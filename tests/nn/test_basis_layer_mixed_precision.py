@@ -42,9 +42,9 @@ def test_forward_lowers_the_network_alone(device: str, laplacian: Any) -> None:
         hidden = layer.network(layer.standardization(x))
     assert found.dtype == torch.float32 and hidden.dtype == torch.bfloat16
     assert 1e-4 < relative_error(found, layer(x)) < 3e-2
-    rows = layer.readout(kernels, hidden.float())
+    rows = layer.output(kernels, hidden.float())
     if laplacian == "sym":
-        rows = rows * layer.degree(x)[:, None]
+        rows = rows * layer.root_degree(x)[:, None]
     assert torch.equal(found, rows)
 
 
@@ -73,7 +73,7 @@ def test_fits_are_those_of_full_precision(laplacian: Any, alignment: Any) -> Non
             layer.init_reference(three_blobs(), reference_size=200, seed=3)
             layer.update_reference(moved, alignment, momentum=0.5)
             layer.fit_degree(moved)
-            layer.rayleigh_ritz(moved)
+            layer.read_out(moved)
     assert_same_state(found, expected.state_dict())
 
 
@@ -100,7 +100,7 @@ def test_gradients_are_close_to_those_of_full_precision() -> None:
         "forward",
         "targets",
         "loss",
-        "rayleigh_ritz",
+        "read_out",
         "init_reference",
         "update_reference",
         "fit_degree",

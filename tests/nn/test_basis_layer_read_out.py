@@ -1,4 +1,4 @@
-"""``BASiSLayer.rayleigh_ritz``."""
+"""``BASiSLayer.read_out``."""
 
 import copy
 from dataclasses import replace
@@ -33,7 +33,7 @@ FORMS = [
 
 def moments_of(layer: BASiSLayer, x: Tensor) -> tuple[Tensor, Tensor]:
     """The rows' moments with the graph of the nodes, and with its Laplacian."""
-    rows = layer.readout(*layer.hidden_layers(x)).detach().double()
+    rows = layer.output(*layer.hidden_layers(x)).detach().double()
     operator = layer.embedding.operator(x)
     degree = operator.degree
     if operator.kind != "rw":
@@ -47,13 +47,13 @@ def test_rows_are_orthonormal_and_diagonalize_the_laplacian(
     laplacian: Any, extend_degree: bool, kind: Any
 ) -> None:
     layer = ready_layer(3, laplacian=laplacian, extend_degree=extend_degree)
-    layer.rayleigh_ritz(three_blobs())
+    layer.read_out(three_blobs())
     mass, stiffness = moments_of(layer, three_blobs())
     torch.testing.assert_close(mass, torch.eye(3).double(), rtol=0, atol=1e-4)
     ritz = stiffness.diagonal()
     torch.testing.assert_close(stiffness, torch.diag(ritz), rtol=0, atol=1e-4)
     # The eigenvalues are between the exact ones and the Ritz values, in order.
-    values = layer.readout.eigenvalues.double()
+    values = layer.output.eigenvalues.double()
     exact = ExactEmbedding(3, 20, laplacian=kind)(three_blobs()).values
     assert (values[:3] <= ritz + 1e-4).all() and (values[:3] >= exact - 1e-4).all()
     assert (values.diff() >= 0).all() and values.shape == (8,)
@@ -62,7 +62,7 @@ def test_rows_are_orthonormal_and_diagonalize_the_laplacian(
 def test_several_samples_are_read_out_of_their_moments_together() -> None:
     layer = ready_layer()
     samples = [three_blobs(40), three_blobs(300, seed=1) * 1.5]
-    found = layer.rayleigh_ritz(iter(samples))
+    found = layer.read_out(iter(samples))
     assert found is not None
     # The first sample does not limit how many directions the others may add.
     moments = layer.new_moments(samples[0], 10_000)
@@ -74,7 +74,7 @@ def test_several_samples_are_read_out_of_their_moments_together() -> None:
 
 def test_no_more_samples_are_taken_than_settle() -> None:
     samples = iter([three_blobs()] * 10)
-    ready_layer().rayleigh_ritz(samples)
+    ready_layer().read_out(samples)
     assert len(list(samples)) == 8  # the second changes nothing
 
 
@@ -114,13 +114,13 @@ def test_a_given_graph_is_exact_where_the_features_span_it(
         extend_degree=extend_degree,
         drop_first=drop_first,
     )
-    layer.rayleigh_ritz(graph)
+    layer.read_out(graph)
     first = int(drop_first)
     expected, values = graph.y[:, first:], graph.eigenvalues[first:]
     found = layer(graph.x).detach().double()
     signs = (found * expected).sum(dim=0).sign()
     torch.testing.assert_close(found * signs, expected, rtol=0, atol=1e-4)
-    known, further = layer.readout.eigenvalues.double().split([len(values), 5])
+    known, further = layer.output.eigenvalues.double().split([len(values), 5])
     torch.testing.assert_close(known, values, rtol=0, atol=1e-5 * float(values[-1]))
     # The constant is among the features: sym alone has it as a further direction.
     assert further.isinf().tolist() == [kind != "sym", True, True, True, True]
@@ -129,12 +129,12 @@ def test_a_given_graph_is_exact_where_the_features_span_it(
 def test_gives_the_vectors_as_functions_of_hidden_features() -> None:
     layer, x = ready_layer(), three_blobs(30, seed=1)
     before = list(layer.parameters())
-    vectors = layer.rayleigh_ritz(three_blobs())
+    vectors = layer.read_out(three_blobs())
     assert vectors is not None and not vectors.weight.requires_grad
     rows = vectors.rows(layer.hidden(x)).detach()
     assert rows.shape == (30, 7)  # five beyond
     torch.testing.assert_close(rows[:, :2], layer(x).detach(), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(vectors.values.float(), layer.readout.eigenvalues)
+    torch.testing.assert_close(vectors.values.float(), layer.output.eigenvalues)
     # Parameters stay those that an optimizer knows.
     assert all(a is b for a, b in zip(before, layer.parameters(), strict=True))
     assert all(p.requires_grad and p.is_leaf for p in layer.parameters())
@@ -147,7 +147,7 @@ def test_signs_follow_the_reference_rows() -> None:
         turned = rows * torch.tensor(signs)
         layer.keep(replace(layer.reference, rows=turned))
         for sample in (three_blobs(), three_blobs(300, seed=2)):
-            layer.rayleigh_ritz(sample)
+            layer.read_out(sample)
             found = layer(layer.anchors)
             cosine = F.cosine_similarity(found, layer.reference.anchor_rows, dim=0)
             assert (cosine > 0.7).all()
@@ -157,7 +157,7 @@ def test_signs_follow_the_output_of_a_layer_without_a_reference() -> None:
     graph = exact_graph("rw", 4)
     layer = make_layer(3, width=4, network=nn.Sequential())
     before = layer(graph.x)
-    layer.rayleigh_ritz(graph)
+    layer.read_out(graph)
     after = layer(graph.x)
     assert (before * after).sum(dim=0).min() > 0
 
@@ -167,7 +167,7 @@ def test_too_few_directions_change_nothing_and_warn_the_caller() -> None:
     before = copy.deepcopy(layer.state_dict())
     match = "span the num_eigenvectors=2 directions.*wider network"
     with pytest.warns(UserWarning, match=match) as caught:
-        assert layer.rayleigh_ritz(three_blobs()) is None
+        assert layer.read_out(three_blobs()) is None
     assert [warning.filename for warning in caught] == [__file__]
     assert_same_state(layer, before)
 
@@ -177,7 +177,7 @@ def test_a_network_that_died_leaves_the_kernels() -> None:
     nn.init.zeros_(network.weight)
     nn.init.zeros_(network.bias)
     layer, new = ready_layer(network=network), three_blobs(seed=1)
-    layer.rayleigh_ritz(three_blobs())
+    layer.read_out(three_blobs())
     assert grassmann_distance(layer(new), layer.embedding(new).vectors) < 0.1
 
 
@@ -193,8 +193,8 @@ def test_the_order_of_nodes_plays_no_role() -> None:
         edge_index=torch.cat([edges, edges.flip(0)], dim=1),
     )
     layer = make_layer(1, network=nn.Sequential(), laplacian="comb")
-    layer.rayleigh_ritz(graph)
-    assert float(layer.readout.eigenvalues[0]) == pytest.approx(0, abs=1e-10)
+    layer.read_out(graph)
+    assert float(layer.output.eigenvalues[0]) == pytest.approx(0, abs=1e-10)
 
 
 EDGE = torch.tensor([[0, 1], [1, 0]])
@@ -226,5 +226,5 @@ def test_bad_samples_change_nothing(sample: Any, match: str) -> None:
     layer = ready_layer()
     before = copy.deepcopy(layer.state_dict())
     with pytest.raises(ValueError, match=match):
-        layer.rayleigh_ritz(sample)
+        layer.read_out(sample)
     assert_same_state(layer, before)

@@ -111,7 +111,7 @@ def test_copies_are_their_own(copied: Any) -> None:
 def test_reset_parameters_forgets_everything() -> None:
     layer = ready_layer(network=None, laplacian="sym")
     train(layer, three_blobs(), num_steps=2, num_new=100)
-    layer.rayleigh_ritz(three_blobs())
+    layer.read_out(three_blobs())
     trained = copy.deepcopy(layer.state_dict())
     layer.reset_parameters()
     fresh = make_layer(network=None, laplacian="sym").state_dict()
@@ -175,7 +175,7 @@ def test_cuda(laplacian: Any) -> None:
     assert_same(back, layer)
     on_device.init_reference(three_blobs().cuda(), reference_size=200)
     on_device.loss(x.cuda()).backward()
-    on_device.rayleigh_ritz(three_blobs().cuda())
+    on_device.read_out(three_blobs().cuda())
     assert torch.isfinite(on_device(x.cuda())).all()
 
 

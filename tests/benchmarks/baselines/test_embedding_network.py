@@ -31,7 +31,7 @@ def same_up_to_sign(found: Tensor, expected: Tensor, atol: float) -> None:
 
 def test_the_network_is_that_of_the_layer() -> None:
     layer = BASiSLayer(3, 2, num_anchors=10)
-    ours = [*layer.network.parameters(), *layer.readout.parameters()]
+    ours = [*layer.network.parameters(), *layer.output.parameters()]
     theirs = EmbeddingNetwork(3, 2).network.parameters()
     assert [p.shape for p in ours] == [p.shape for p in theirs]
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from pyg_basis.readout import RitzVectors
-from pyg_basis.readout.output_layer import ReadOut
+from pyg_basis.readout.output_layer import OutputLayer
 
 # Two earlier columns, three of the last layer; two columns out of four vectors.
 NUM_EARLIER, NUM_LAST, NUM_COLUMNS, NUM_VALUES = 2, 3, 2, 6
@@ -27,10 +27,10 @@ def layers_of(hidden: Tensor) -> tuple[Tensor, ...]:
     return hidden.split([NUM_EARLIER, NUM_LAST], dim=1)
 
 
-def make_readout() -> ReadOut:
+def make_readout() -> OutputLayer:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return ReadOut([NUM_EARLIER, NUM_LAST], NUM_COLUMNS, NUM_VALUES)
+        return OutputLayer([NUM_EARLIER, NUM_LAST], NUM_COLUMNS, NUM_VALUES)
 
 
 def test_fit_takes_the_first_vectors() -> None:
