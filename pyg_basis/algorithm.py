@@ -7,7 +7,8 @@ Each function is one step. :class:`~pyg_basis.BASiSLayer` and the estimators cal
 2. :func:`batch_targets` joins the anchors with new nodes, takes the eigenvectors of
    their graph, and carries them into the basis of the reference.
 3. :func:`train` regresses the network on such batches, which teaches its hidden layers.
-4. :func:`read_out` finds the eigenvectors in the span of the hidden layers.
+4. :func:`read_out` finds the eigenvectors in the span of the hidden layers
+   (:func:`read_out_known`, where those of the whole graph are known).
 5. :func:`update_reference` keeps the basis while the features are being learned.
 """
 
@@ -27,7 +28,7 @@ from pyg_basis.align.align_to_anchors import align_to_anchors
 from pyg_basis.align.moment_preserving import canonical_correlations
 from pyg_basis.align.within_eigenspaces import within_eigenspaces
 from pyg_basis.graph import Laplacian
-from pyg_basis.readout.rayleigh_ritz import RayleighRitz, RitzVectors
+from pyg_basis.readout import RayleighRitz, RitzVectors, closest_in_span
 from pyg_basis.reference.choose_anchors import choose_anchors
 from pyg_basis.reference.exact_embedding import ExactEmbedding
 from pyg_basis.reference.fixing_anchors import are_fixing, fixing_anchors
@@ -175,8 +176,8 @@ def batch_targets(reference: Reference, x: Tensor) -> Data:
     )
 
 
-class Looks(Protocol):
-    r"""What looks at the layer that is trained, whether more batches would help."""
+class ReadOut(Protocol):
+    r"""What reads the eigenvectors out of the layer that is trained."""
 
     def excess(self) -> float:
         r"""What is missing in the span of the hidden features as they are now."""
@@ -184,13 +185,17 @@ class Looks(Protocol):
     def has_nothing_to_gain(self, excesses: list[float], tol: float) -> bool:
         r"""Whether more batches would help little, by all excesses so far."""
 
+    def finish(self) -> RitzVectors | None:
+        r"""Reads out of the network as it was at the last :meth:`excess`, which is as
+        it is; nothing where the hidden features do not span enough."""
+
 
 def train(
     layer: Any,
     batches: Iterable[Data],
     max_iter: int,
     learning_rate: float,
-    looks: Looks | None = None,
+    reading: ReadOut | None = None,
     tol: float | None = None,
     verbose: bool = False,
 ) -> History:
@@ -206,7 +211,7 @@ def train(
         batches (iterable of Data): What :func:`batch_targets` gives.
         max_iter (int): Batches at most.
         learning_rate (float): Of Adam.
-        looks (optional): Looks at what could be read out. (default: :obj:`None`)
+        reading (optional): What reads out of the layer. (default: :obj:`None`)
         tol (float, optional): See :class:`~pyg_basis.BASiS`. (default: :obj:`None`)
         verbose (bool, optional): Show a progress bar. (default: :obj:`False`)
 
@@ -221,7 +226,7 @@ def train(
     progress = tqdm(desc="BASiS", total=max_iter, disable=not verbose, mininterval=1)
     for done, batch in enumerate(batches, start=1):
         rate = float(learning_rate)  # NumPy's floats are not saved
-        if looks is None:
+        if reading is None:
             rate *= min(1, 2 * (max_iter - done + 1) / max_iter)
         optimizer.param_groups[0]["lr"] = rate
         loss = layer.loss(batch)
@@ -236,10 +241,10 @@ def train(
         progress.set_postfix(loss=f"{history['loss'][-1]:.4f}", refresh=False)
         progress.update()
         is_last = done >= max_iter
-        if looks is not None and (is_last or (done == next_look and tol is not None)):
+        if reading is not None and (is_last or (done == next_look and tol is not None)):
             next_look *= 2
-            history["excess"].append(looks.excess())
-            is_last |= tol is not None and looks.has_nothing_to_gain(
+            history["excess"].append(reading.excess())
+            is_last |= tol is not None and reading.has_nothing_to_gain(
                 history["excess"], tol
             )
         if is_last:
@@ -291,6 +296,48 @@ def read_out(
     rotation = within_eigenspaces(found[:, kept], rows, values[kept])
     coefficients[:, kept] = coefficients[:, kept] @ rotation
     vectors = moments.vectors(values, coefficients)
+    layer.output.fit(vectors)
+    return vectors
+
+
+@torch.no_grad()
+def read_out_known(
+    layer: Any,
+    moments: RayleighRitz,
+    blocks: Iterable[Tensor],
+    eigenvectors: Tensor,
+    weight: Tensor,
+    eigenvalues: Tensor,
+) -> RitzVectors | None:
+    r"""The same for a given graph whose eigenvectors are known at all nodes: the output
+    layer becomes what comes closest to them, by least squares.
+
+    The Rayleigh-Ritz method does not see the eigenvectors, and has to tell them from
+    what the features cannot express: those of small groups of nodes, whose eigenvalues
+    are small and alike, it mixes with others.
+
+    Args:
+        layer (BASiSLayer): The trained layer.
+        moments (RayleighRitz): Those of its hidden features, of no graph.
+        blocks (iterable of Tensor): The graph's nodes, in blocks of rows.
+        eigenvectors (Tensor): Their rows of the eigenvectors, :obj:`[n, K]`.
+        weight (Tensor): What the nodes count, :obj:`[n]`.
+        eigenvalues (Tensor): Those of the eigenvectors, and some beyond.
+
+    Returns:
+        RitzVectors: As of :func:`read_out`.
+    """
+    found = closest_in_span(
+        moments,
+        blocks,
+        eigenvectors,
+        weight,
+        layer.embedding.has_constant,
+        layer.embedding.drop_first,
+    )
+    if found is None:
+        return None
+    vectors = moments.vectors(eigenvalues.to(found[0]), found[0])
     layer.output.fit(vectors)
     return vectors
 

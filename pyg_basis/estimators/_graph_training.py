@@ -2,7 +2,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
-from pyg_basis.algorithm import NUM_BEYOND
+from pyg_basis.algorithm import NUM_BEYOND, ReadOut
 from pyg_basis.data import FeatureSource, GraphLoader
 from pyg_basis.data._open_features import open_mapped
 from pyg_basis.estimators._batch_sizes import BatchSizes
@@ -19,7 +19,7 @@ from pyg_basis.estimators._parameters import least_anchors
 from pyg_basis.estimators._quality import HELD_OUT_SHARE, LEAST_HELD_OUT, HeldOut
 from pyg_basis.estimators._read_out import TrainingReadOut
 from pyg_basis.estimators._source import BLOCK_ROWS, single_precision
-from pyg_basis.estimators._training import ReadOutStep, Training, new_layer
+from pyg_basis.estimators._training import Training, new_layer
 from pyg_basis.estimators._whole_read_out import WholeReadOut
 from pyg_basis.graph import GivenGraph
 from pyg_basis.graph._edges import as_data
@@ -111,11 +111,11 @@ def graph_training(
 
     sample = points(drawn)
     layer.standardization.fit(sample)
-    known = _reference_rows(layer, targets, held_out, sizes, rng)
+    known, rows = _reference_rows(layer, targets, held_out, sizes, rng)
     reference = Reference(
-        points(known.nodes[: layer.num_anchors]),
-        known.rows,
-        torch.from_numpy(nodes[known.nodes]),
+        points(known[: layer.num_anchors]),
+        rows,
+        torch.from_numpy(nodes[known]),
         len(source),
         layer.embedding,
         layer.aligner,
@@ -125,10 +125,11 @@ def graph_training(
         degree = torch.from_numpy(graph.degree[drawn]).to(sample)
         layer.root_degree.fit(sample, degree, torch.Generator().manual_seed(seed))
     blocks = _Blocks(points, len(nodes))
-    read_out: ReadOutStep
+    read_out: ReadOut
     if isinstance(targets, WholeGraph):
-        is_walk = layer.embedding.laplacian == "rw"
-        weight = np.array(graph.degree) if is_walk else np.ones(len(nodes))
+        weight = np.ones(len(nodes))
+        if layer.embedding.laplacian == "rw":
+            weight *= graph.degree
         weight[targets.nodes[held_out]] = 0
         read_out = WholeReadOut(
             layer,
@@ -143,7 +144,7 @@ def graph_training(
     else:
         whole = (blocks, graph.laplacian(layer.embedding.laplacian))
         read_out = TrainingReadOut(
-            layer, sample, whole, (), targets.eigenvalues, seed=seed
+            layer, sample, whole, (), targets.eigenvalues, graph.num_nodes, seed
         )
     took_part = len(held_out) == 0
     measured = np.arange(len(targets.nodes)) if took_part else held_out
@@ -156,18 +157,13 @@ def graph_training(
     return Training(layer, batches, read_out, held, sizes, targets.eigenvalues)
 
 
-class _Known(NamedTuple):
-    nodes: NDArray[np.int64]
-    rows: Tensor
-
-
 def _reference_rows(
     layer: BASiSLayer,
     targets: GraphTargets,
     held_out: NDArray[np.int64],
     sizes: BatchSizes,
     rng: np.random.Generator,
-) -> _Known:
+) -> tuple[NDArray[np.int64], Tensor]:
     """Some of the nodes whose rows are known, anchors first, and these rows: what the
     layer brings batches of points into the basis of, once it is fitted."""
     free = np.setdiff1d(np.arange(len(targets.nodes)), held_out)
@@ -176,7 +172,7 @@ def _reference_rows(
     rows = targets.rows[torch.from_numpy(chosen)]
     mapped = rows[:, layer.embedding.num_constant :]
     order = fixing_anchors(mapped, layer.num_anchors)
-    return _Known(targets.nodes[chosen[order.numpy()]], rows[order].float())
+    return targets.nodes[chosen[order.numpy()]], rows[order].float()
 
 
 class _Blocks:

@@ -1,5 +1,6 @@
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from pyg_basis.algorithm import fix_reference
+from pyg_basis.algorithm import SampleGraph, fix_reference
 from pyg_basis.data import AnchorLoader, FeatureSource
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._quality import (
@@ -16,9 +17,11 @@ from pyg_basis.estimators._quality import (
     HeldOut,
     exact_embedding,
 )
-from pyg_basis.estimators._read_out import Graph, TrainingReadOut
+from pyg_basis.estimators._read_out import TrainingReadOut
 from pyg_basis.estimators._source import class_codes, single_precision
 from pyg_basis.estimators._training import Training, new_layer
+from pyg_basis.graph import Laplacian
+from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE
 from pyg_basis.reference import choose_anchors
 
@@ -28,6 +31,9 @@ MOST_NODES = 60_000
 MOST_NUMBERS = 40_000_000
 # Nodes that degrees are learned from, at most: the noise of single nodes averages out.
 DEGREE_NODES = 2 * DEGREE_SAMPLE
+
+# The points of a sample, and the Laplacian of their graph.
+PointGraph = tuple[Tensor, Laplacian]
 
 
 def point_training(
@@ -79,19 +85,21 @@ def point_training(
     layer.keep(replace(reference, nodes=nodes, num_nodes=len(source)))
     layer.standardization.fit(sample, keep_distances=True)
 
-    def other_graphs() -> Iterator[Graph]:
+    def further_graphs() -> Iterator[PointGraph]:
         for index in _draws(drawn[:num_taken], sizes.reference_size):
             x = points(index)
-            yield [x], layer.embedding.operator(x)
+            yield x, layer.embedding.operator(x)
 
+    further: Iterable[PointGraph] = further_graphs()
+    if layer.extend_degree:
+        further = _fit_degree(layer, sample, graph, further, seed)
     read_out = TrainingReadOut(
         layer,
         sample,
-        ([graph.x], graph.laplacian),
-        other_graphs(),
+        (graph.x, graph.laplacian),
+        further,
         graph.eigenvalues,
         min(num_taken, len(drawn)),
-        DEGREE_NODES,
         seed,
     )
     num_workers = estimator.num_workers
@@ -119,6 +127,32 @@ def _num_held_out(estimator: Any, num_points: int, reference_size: int) -> int:
     num_held_out = max(int(HELD_OUT_SHARE * reference_size), least)
     num_held_out = min(num_held_out, free // 2, reference_size // 2)
     return num_held_out if estimator.readout and num_held_out >= least else 0
+
+
+def _fit_degree(
+    layer: BASiSLayer,
+    sample: Tensor,
+    first: SampleGraph,
+    further: Iterable[PointGraph],
+    seed: int,
+) -> Iterable[PointGraph]:
+    """Learns the degrees of some graphs, the first one among them; the further ones
+    are returned, to be read out of."""
+    # A node's neighbors in a small graph are farther off, and its degree is another
+    # than in the graph of a large set.
+    if 2 * len(first.x) <= len(sample):
+        layer.fit_degree(sample, seed)
+        return further
+    further, made = iter(further), []
+    nodes, degree = first.x, first.laplacian.degree
+    while len(nodes) < DEGREE_NODES and (graph := next(further, None)) is not None:
+        made.append(graph)
+        nodes = torch.cat([nodes, graph[0]])
+        degree = torch.cat([degree, graph[1].degree])
+    generator = torch.Generator().manual_seed(seed)
+    nodes, degree = nodes[:DEGREE_NODES], degree[:DEGREE_NODES]
+    layer.root_degree.fit(nodes, degree.to(nodes), generator)
+    return chain(made, further)
 
 
 def _draws(drawn: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:

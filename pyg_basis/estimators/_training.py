@@ -2,29 +2,17 @@ import copy
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from pyg_basis.algorithm import History, Looks
+from pyg_basis.algorithm import History, ReadOut
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._quality import HeldOut
 from pyg_basis.nn import BASiSLayer
-from pyg_basis.readout import RitzVectors
 from pyg_basis.reference import ExactEmbedding
-
-
-class ReadOutStep(Looks, Protocol):
-    r"""What reads the eigenvectors out of the layer that is trained."""
-
-    def finish(self) -> RitzVectors | None:
-        r"""Reads out of the network as it was at the last :meth:`excess`, which is as
-        it is; nothing where the hidden features do not span enough."""
-
-    def fit_degree(self) -> None:
-        r"""Learns the degrees alone, where there is no read-out to do it."""
 
 
 class Training(NamedTuple):
@@ -34,7 +22,7 @@ class Training(NamedTuple):
 
     layer: BASiSLayer
     batches: Iterable[Data]
-    read_out: ReadOutStep
+    read_out: ReadOut
     held_out: HeldOut
     sizes: BatchSizes
     eigenvalues: Tensor

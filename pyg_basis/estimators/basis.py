@@ -255,11 +255,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 self.tol,
                 self.verbose,
             )
-        vectors = None
-        if self.readout:
-            vectors = read_out.finish()
-        else:
-            read_out.fit_degree()
+        vectors = read_out.finish() if self.readout else None
         self.__dict__.pop("feature_names_in_", None)
         self.__dict__.update(vars(described))
         self.layer_, self.history_, self._sizes = layer, history, sizes

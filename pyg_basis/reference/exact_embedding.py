@@ -95,11 +95,16 @@ class ExactEmbedding:
         return replace(self, num_eigenvectors=self.num_eigenvectors + num_columns)
 
     @property
+    def has_constant(self) -> bool:
+        r"""Whether the trivial eigenvector is constant."""
+        return self.laplacian != "sym"
+
+    @property
     def num_constant(self) -> int:
         r"""Number of columns that are the same in every embedding and need no
         alignment. By itself, the constant column is left to the shift of an affine
         map."""
-        is_constant = self.laplacian != "sym" and not self.drop_first
+        is_constant = self.has_constant and not self.drop_first
         return int(is_constant and self.num_eigenvectors > 1)
 
     def check_num_anchors(self, num_anchors: int, num_nodes: int | None = None) -> None:
