@@ -12,8 +12,9 @@ Each function is one step. :class:`~pyg_basis.BASiSLayer` and the estimators cal
 5. :func:`update_reference` keeps the basis while the features are being learned.
 """
 
-from collections import defaultdict
+import warnings
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
@@ -22,6 +23,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from tqdm import tqdm
 
+from pyg_basis._own_generator import OwnGenerator
 from pyg_basis._precision import without_autocast
 from pyg_basis.align import Aligner, LeastSquares, MomentPreserving
 from pyg_basis.align.align_to_anchors import align_to_anchors
@@ -48,6 +50,7 @@ SETTLED = 1.5e-4
 LOST = 0.1
 # What is recorded of every batch.
 DIAGNOSTICS = ("residual", "rank", "num_components", "converged", "fell_back")
+RECORDED = ("loss", "learning_rate", *DIAGNOSTICS)
 
 History = dict[str, list[float]]
 
@@ -197,6 +200,7 @@ def train(
     learning_rate: float,
     reading: ReadOut | None = None,
     tol: float | None = None,
+    generator: torch.Generator | None = None,
     verbose: bool = False,
 ) -> History:
     r"""Regresses a layer on aligned batches (Algorithm 1, step 5) with Adam.
@@ -204,7 +208,7 @@ def train(
     With a read-out to follow, training ends as soon as it has nothing more to gain,
     which is looked at after 10, 20, 40, ... batches unless :obj:`tol` is :obj:`None`,
     and after the last batch. Without one, the learning rate goes to zero linearly over
-    the second half, which averages the batches.
+    the second half, which averages the batches. An interrupt (Ctrl-C) ends it early.
 
     Args:
         layer (BASiSLayer): The layer, with a reference.
@@ -213,45 +217,68 @@ def train(
         learning_rate (float): Of Adam.
         reading (optional): What reads out of the layer. (default: :obj:`None`)
         tol (float, optional): See :class:`~pyg_basis.BASiS`. (default: :obj:`None`)
+        generator (torch.Generator, optional): Source of dropout, on the layer's device;
+            by default the global one. (default: :obj:`None`)
         verbose (bool, optional): Show a progress bar. (default: :obj:`False`)
 
     Returns:
         dict: Lists with one entry a batch of the loss, the learning rate and the
         diagnostics of the batch, and one a look of the excess.
+
+    Raises:
+        KeyboardInterrupt: If it is interrupted before the first batch is done.
+
+    Warns:
+        UserWarning: If it is interrupted later: the layer is then as it was.
     """
-    history: History = defaultdict(list)
     optimizer = torch.optim.Adam(layer.parameters(), lr=learning_rate)
     layer.train()
-    next_look = FIRST_LOOK
+    records, excesses, next_look = [], [], FIRST_LOOK
     progress = tqdm(desc="BASiS", total=max_iter, disable=not verbose, mininterval=1)
-    for done, batch in enumerate(batches, start=1):
-        rate = float(learning_rate)  # NumPy's floats are not saved
-        if reading is None:
-            rate *= min(1, 2 * (max_iter - done + 1) / max_iter)
-        optimizer.param_groups[0]["lr"] = rate
-        loss = layer.loss(batch)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+    own = nullcontext() if generator is None else OwnGenerator(generator)
+    try:
+        for done, batch in enumerate(batches, start=1):
+            rate = float(learning_rate)  # NumPy's floats are not saved
+            if reading is None:
+                rate *= min(1, 2 * (max_iter - done + 1) / max_iter)
+            optimizer.param_groups[0]["lr"] = rate
+            with own:
+                loss = layer.loss(batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
 
-        history["loss"].append(float(loss.detach()))
-        history["learning_rate"].append(rate)
-        for name in DIAGNOSTICS:
-            history[name].append(batch[name])
-        progress.set_postfix(loss=f"{history['loss'][-1]:.4f}", refresh=False)
-        progress.update()
-        is_last = done >= max_iter
-        if reading is not None and (is_last or (done == next_look and tol is not None)):
-            next_look *= 2
-            history["excess"].append(reading.excess())
-            is_last |= tol is not None and reading.has_nothing_to_gain(
-                history["excess"], tol
-            )
-        if is_last:
-            break
+            diagnostics = [batch[name] for name in DIAGNOSTICS]
+            records.append([float(loss.detach()), rate, *diagnostics])
+            progress.set_postfix(loss=f"{records[-1][0]:.4f}", refresh=False)
+            progress.update()
+            is_last = done >= max_iter
+            if reading and (is_last or (done == next_look and tol is not None)):
+                next_look *= 2
+                excesses.append(reading.excess())
+                is_last |= tol is not None and reading.has_nothing_to_gain(
+                    excesses, tol
+                )
+            if is_last:
+                break
+    except KeyboardInterrupt:
+        if not records:
+            raise
+        warnings.warn(
+            f"the training was interrupted after {len(records)} of max_iter={max_iter} "
+            f"batches: the model is finished as it is (interrupt again to stop that)",
+            UserWarning,
+            stacklevel=3,
+        )
+        if reading:
+            excesses.append(reading.excess())
     progress.close()
     layer.eval()
-    return dict(history)
+    columns = zip(*records, strict=True)
+    history = {
+        name: list(column) for name, column in zip(RECORDED, columns, strict=True)
+    }
+    return history | ({"excess": excesses} if reading else {})
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from pyg_basis.estimators._parameters import least_anchors
 from pyg_basis.estimators._quality import HELD_OUT_SHARE, LEAST_HELD_OUT, HeldOut
 from pyg_basis.estimators._read_out import TrainingReadOut
 from pyg_basis.estimators._source import BLOCK_ROWS, single_precision
-from pyg_basis.estimators._training import Training, new_layer
+from pyg_basis.estimators._training import Training, allowed_workers, new_layer
 from pyg_basis.estimators._whole_read_out import WholeReadOut
 from pyg_basis.graph import GivenGraph
 from pyg_basis.graph._edges import as_data
@@ -100,7 +100,7 @@ def graph_training(
         estimator.max_iter,
         targets.nodes[held_out],
         seed,
-        num_workers=estimator.num_workers,
+        num_workers=allowed_workers(estimator),
     )
     # Held-out nodes take no part in what is learned of degrees either.
     others = np.setdiff1d(np.arange(len(nodes)), targets.nodes[held_out])

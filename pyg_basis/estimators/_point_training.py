@@ -19,7 +19,7 @@ from pyg_basis.estimators._quality import (
 )
 from pyg_basis.estimators._read_out import TrainingReadOut
 from pyg_basis.estimators._source import class_codes, single_precision
-from pyg_basis.estimators._training import Training, new_layer
+from pyg_basis.estimators._training import Training, allowed_workers, new_layer
 from pyg_basis.graph import Laplacian
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE
@@ -102,7 +102,7 @@ def point_training(
         min(num_taken, len(drawn)),
         seed,
     )
-    num_workers = estimator.num_workers
+    num_workers = allowed_workers(estimator)
     anchored = sampled[reference.nodes[: sizes.num_anchors].cpu().numpy()]
     batches = AnchorLoader(
         source,

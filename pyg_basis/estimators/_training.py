@@ -1,7 +1,7 @@
 import copy
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from multiprocessing import current_process
 from typing import Any, NamedTuple
 
 import torch
@@ -32,34 +32,29 @@ def new_layer(
     estimator: Any, num_features: int, sizes: BatchSizes, seed: int
 ) -> BASiSLayer:
     r"""A layer with the settings of a BASiS estimator, on its device."""
-    with seeded_global_generator(seed):
-        layer = BASiSLayer(
-            num_features,
-            estimator.n_components,
-            num_anchors=sizes.num_anchors,
-            network=copy.deepcopy(estimator.network),
-            num_neighbors=sizes.num_neighbors,
-            bandwidth=estimator.bandwidth,
-            laplacian=estimator.laplacian,
-            drop_first=estimator.drop_first,
-            alignment=estimator.alignment,
-            extend_degree=estimator.extend_degree,
-            eigen_solver=estimator.eigen_solver,
-        )
-    return layer.to(estimator.device)
+    layer = BASiSLayer(
+        num_features,
+        estimator.n_components,
+        num_anchors=sizes.num_anchors,
+        network=copy.deepcopy(estimator.network),
+        num_neighbors=sizes.num_neighbors,
+        bandwidth=estimator.bandwidth,
+        laplacian=estimator.laplacian,
+        drop_first=estimator.drop_first,
+        alignment=estimator.alignment,
+        extend_degree=estimator.extend_degree,
+        eigen_solver=estimator.eigen_solver,
+        generator=torch.Generator().manual_seed(seed),
+    )
+    # In single precision also where a caller has another default.
+    return layer.to(estimator.device, torch.float32)
 
 
-@contextmanager
-def seeded_global_generator(seed: int, device: str = "cpu") -> Iterator[None]:
-    r"""Seeds the global generators, which weights and dropout are drawn from,
-    and puts them back as they were."""
-    devices = [torch.device(device)] if "cuda" in str(device) else []
-    with torch.random.fork_rng(devices=devices):
-        torch.default_generator.manual_seed(seed)
-        for cuda in devices:
-            with torch.cuda.device(cuda):
-                torch.cuda.manual_seed(seed)
-        yield
+def allowed_workers(estimator: Any) -> int:
+    r"""The worker processes that a BASiS estimator may start: none in a process that is
+    a worker itself, such as one of a :class:`torch.utils.data.DataLoader`. The result
+    does not depend on it."""
+    return 0 if current_process().daemon else estimator.num_workers
 
 
 def warn_about_batches(

@@ -32,10 +32,7 @@ from pyg_basis.estimators._source import (
     row_blocks,
     single_precision,
 )
-from pyg_basis.estimators._training import (
-    seeded_global_generator,
-    warn_about_batches,
-)
+from pyg_basis.estimators._training import warn_about_batches
 from pyg_basis.estimators._whole_read_out import WholeReadOut
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn.basis_layer import warn_about_span
@@ -231,21 +228,23 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         Warns:
             UserWarning: If there are fewer points than the parameters count
-                on, which are lowered then, or if many batches did not
-                determine their targets.
+                on, which are lowered then, if many batches did not determine
+                their targets, or if an interrupt (Ctrl-C) ended the training early:
+                the model is finished as it is.
         """
         check_parameters(self)
-        # An earlier fit is replaced at the end only.
-        described = copy.copy(self)
-        source = feature_source(described, X, reset=True)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        graph = given_edges(self, X)
-        if graph is None:
-            training = point_training(self, source, y, seed)
-        else:
-            training = graph_training(self, graph, source, seed)
-        layer, batches, read_out, held_out, sizes, eigenvalues = training
-        with seeded_global_generator(seed, self.device):  # for dropout, say
+        # Also where a caller has turned gradients off.
+        with torch.inference_mode(False), torch.enable_grad():
+            # An earlier fit is replaced at the end only.
+            described = copy.copy(self)
+            source = feature_source(described, X, reset=True)
+            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+            graph = given_edges(self, X)
+            if graph is None:
+                training = point_training(self, source, y, seed)
+            else:
+                training = graph_training(self, graph, source, seed)
+            layer, batches, read_out, held_out, sizes, eigenvalues = training
             history = train(
                 layer,
                 batches,
@@ -253,9 +252,10 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 self.learning_rate,
                 read_out if self.readout else None,
                 self.tol,
+                torch.Generator(self.device).manual_seed(seed),
                 self.verbose,
             )
-        vectors = read_out.finish() if self.readout else None
+            vectors = read_out.finish() if self.readout else None
         self.__dict__.pop("feature_names_in_", None)
         self.__dict__.update(vars(described))
         self.layer_, self.history_, self._sizes = layer, history, sizes

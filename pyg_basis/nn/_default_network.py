@@ -1,5 +1,9 @@
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
+
+from pyg_basis._own_generator import draw_weights
 
 # The widths of the authors' published network.
 HIDDEN_CHANNELS = (256, 512, 512, 256)
@@ -10,20 +14,22 @@ class HiddenLayers(nn.Module):
 
     Args:
         in_channels (int): Width of the features :math:`d`.
-        hidden_channels (tuple of int, optional): Widths of the layers.
+        generator (torch.Generator, optional): Source of the weights, by default the
+            global one. (default: :obj:`None`)
 
     Shapes: features :obj:`[n, d]` to a tuple of the layers' outputs :obj:`[n, h_i]`.
     """
 
     def __init__(
-        self, in_channels: int, hidden_channels: tuple[int, ...] = HIDDEN_CHANNELS
+        self, in_channels: int, generator: torch.Generator | None = None
     ) -> None:
         super().__init__()
-        widths = in_channels, *hidden_channels
-        self.layers = nn.ModuleList(
-            nn.Linear(before, after)
-            for before, after in zip(widths, hidden_channels, strict=False)
-        )
+        self.layers = nn.ModuleList()
+        device = torch.get_default_device()
+        for before, after in pairwise([in_channels, *HIDDEN_CHANNELS]):
+            layer = nn.utils.skip_init(nn.Linear, before, after, device=device)
+            draw_weights(layer.weight, layer.bias, generator)
+            self.layers.append(layer)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         r"""The outputs of all layers, the last one last."""

@@ -84,6 +84,8 @@ class BASiSLayer(ReferenceSpace):
         eigen_solver (str, optional): The eigensolver of batches, such as
             :obj:`"lobpcg"`, see :func:`~pyg_basis.eigen.eigenpairs`.
             (default: :obj:`"auto"`)
+        generator (torch.Generator, optional): Source of the initial weights, by default
+            the global one, as for any module. (default: :obj:`None`)
 
     Shapes: features :obj:`[n, d]` of any number of nodes to the embedding
     :obj:`[n, K]`, mean square 1 per column.
@@ -104,6 +106,7 @@ class BASiSLayer(ReferenceSpace):
         alignment: AlignmentMethod | Aligner = "lstsq",
         extend_degree: bool = True,
         eigen_solver: str = "auto",
+        generator: torch.Generator | None = None,
     ) -> None:
         # A batch's own degrees are noise to the network: see DegreeExtension.
         extend_degree = extend_degree and laplacian == "sym"
@@ -120,11 +123,10 @@ class BASiSLayer(ReferenceSpace):
         self.laplacian = laplacian
         self.extend_degree = extend_degree
         self.standardization = Standardization(in_channels)
-        self.network = HiddenLayers(in_channels) if network is None else network
+        self.network = network or HiddenLayers(in_channels, generator)
         widths = [num_anchors, *_hidden_widths(self.network, in_channels)]
-        self.output = OutputLayer(
-            widths, num_eigenvectors, num_eigenvectors + NUM_BEYOND
-        )
+        num_values = num_eigenvectors + NUM_BEYOND
+        self.output = OutputLayer(widths, num_eigenvectors, num_values, generator)
         self.register_buffer("bandwidths", torch.ones(num_anchors))
         self.root_degree = DegreeExtension(in_channels)
 

@@ -4,11 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pyg_basis._own_generator import draw_weights
 from pyg_basis._precision import full_precision
 from pyg_basis.readout.rayleigh_ritz import RitzVectors
 
 
-class OutputLayer(nn.Linear):
+class OutputLayer(nn.Module):
     r"""The output layer: an affine map from hidden features to the embedding.
 
     .. math::
@@ -23,24 +24,32 @@ class OutputLayer(nn.Linear):
         num_columns (int): Columns of the embedding :math:`K`.
         num_values (int): Eigenvalues that are kept, infinite where features have no
             further direction.
+        generator (torch.Generator, optional): Source of the weights, by default the
+            global one. (default: :obj:`None`)
     """
 
     earlier: Tensor
     eigenvalues: Tensor
 
     def __init__(
-        self, widths: Sequence[int], num_columns: int, num_values: int
+        self,
+        widths: Sequence[int],
+        num_columns: int,
+        num_values: int,
+        generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__(widths[-1], num_columns)
+        super().__init__()
         self.widths = list(widths)
+        self.weight = nn.Parameter(torch.empty(num_columns, widths[-1]))
+        self.bias = nn.Parameter(torch.empty(num_columns))
         self.register_buffer("earlier", torch.zeros(num_columns, sum(widths[:-1])))
         self.register_buffer("eigenvalues", torch.zeros(num_values))
+        draw_weights(self.weight, self.bias, generator)
 
     def reset_parameters(self) -> None:
         r"""Draws the weights anew, and forgets what was read out."""
-        super().reset_parameters()
-        if hasattr(self, "earlier"):  # not yet when nn.Linear is made
-            self.forget()
+        draw_weights(self.weight, self.bias, None)
+        self.forget()
 
     def forget(self) -> None:
         r"""Back to the last hidden layer alone, and to no eigenvalues."""
@@ -51,10 +60,11 @@ class OutputLayer(nn.Linear):
     def fit(self, vectors: RitzVectors) -> None:
         r"""Takes the first Ritz vectors as columns, and their eigenvalues with those
         beyond."""
-        weight = vectors.weight[:, : self.out_features].T
+        num_columns = len(self.bias)
+        weight = vectors.weight[:, :num_columns].T
         self.earlier.copy_(weight[:, : self.earlier.size(1)])
         self.weight.copy_(weight[:, self.earlier.size(1) :])
-        self.bias.copy_(vectors.bias[: self.out_features])
+        self.bias.copy_(vectors.bias[:num_columns])
         self.eigenvalues.fill_(torch.inf)
         self.eigenvalues[: len(vectors.values)] = vectors.values
 

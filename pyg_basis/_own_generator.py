@@ -1,0 +1,69 @@
+"""Random numbers of a network's own, so that the global generators are left alone."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+aten = torch.ops.aten
+# Not all versions of torch have an overload of these that takes a generator.
+LIKE = {aten.rand_like.default: torch.rand, aten.randn_like.default: torch.randn}
+
+
+class OwnGenerator(TorchDispatchMode):
+    r"""Draws the random numbers of all operations within from one generator, also those
+    of :class:`torch.nn.Dropout`, which takes none. The global generator, and other
+    threads, are left alone.
+
+    .. code-block:: python
+
+        with OwnGenerator(torch.Generator().manual_seed(0)):
+            loss = layer.loss(batch)
+
+    Args:
+        generator (torch.Generator): The generator. Operations on another device than
+            its own go on as they would.
+    """
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        given = dict(kwargs or {})
+        x = args[0] if args and isinstance(args[0], Tensor) else None
+        device = torch.device(
+            given.get("device") or (x.device if x is not None else "cpu")
+        )
+        if device.type != self.generator.device.type:
+            return func(*args, **given)
+        own: dict[str, Any] = {"generator": self.generator}
+        if x is not None and func in LIKE:
+            dtype = given.get("dtype") or x.dtype
+            return LIKE[func](x.shape, dtype=dtype, device=device, **own)
+        if x is not None and func is aten.native_dropout.default:
+            # The fused kernel of accelerators.
+            kept = torch.rand(x.shape, device=device, **own) >= args[1]
+            return x * kept * (1 / (1 - args[1]) if args[1] < 1 else 0), kept
+        if "generator" in func.overloadpacket.overloads():
+            func = func.overloadpacket.generator
+        if any(argument.name == "generator" for argument in func._schema.arguments):
+            given |= own
+        return func(*args, **given)
+
+
+def draw_weights(weight: Tensor, bias: Tensor, generator: Generator | None) -> None:
+    r"""Draws the weights of a linear layer as :class:`torch.nn.Linear` does, from this
+    generator; by default from the global one, as it does."""
+    nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
+    bound = 1 / math.sqrt(weight.size(1))
+    nn.init.uniform_(bias, -bound, bound, generator=generator)
