@@ -1,6 +1,6 @@
 """Classes of nodes that are not there yet when the model is trained.
 
-    python examples/cold_start.py --graph facebook --data-root DIR
+    python examples/cold_start.py --graph FILE
 
 A tenth of the nodes, and their edges, are taken away; a GCN is trained on the rest, and
 tested on the nodes that were away, once they are back with their edges. Encodings for

@@ -1,6 +1,6 @@
 """A GCN with positional encodings beside the features of the nodes.
 
-    python examples/gcn_with_basis_pe.py --graph cora --data-root DIR
+    python examples/gcn_with_basis_pe.py --graph FILE
 
 Twenty labels a class. The encodings are the graph's first eigenvectors: PyG's, with
 signs drawn at random; ours, the same in every call; and those of a BASiS model, which

@@ -1,6 +1,6 @@
 """A graph transformer (GPS), which knows of the graph's layout by encodings alone.
 
-    python examples/transformer_with_encodings.py --graph cora --data-root DIR
+    python examples/transformer_with_encodings.py --graph FILE
 
 "Recipe for a General, Powerful, Scalable Graph Transformer" (Rampášek et al. 2022,
 https://arxiv.org/abs/2205.12454) gives each node the first Laplacian eigenvectors, as

@@ -5,7 +5,7 @@ them. Nothing is shown, and matplotlib's settings stay as they are.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,9 +16,8 @@ from matplotlib.colors import Normalize, to_rgba_array
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
-from torch import Tensor
 
-ArrayLike: TypeAlias = NDArray[Any] | Tensor | Sequence[Any]
+from pyg_basis._to_numpy import ArrayLike, to_numpy
 
 # Ten hues that stay apart when they are drawn thin and half transparent.
 _TEN_COLORS = (
@@ -52,7 +51,7 @@ def plot_embedding(
         ValueError: If a shape, `columns` or `max_points` is wrong, or labels of more
             than 20 classes are no numbers.
     """
-    points = _to_numpy(embedding)
+    points = to_numpy(embedding)
     if points.ndim != 2 or len(points) == 0 or points.shape[1] < 2:
         raise ValueError(
             f"embedding must have the shape [n, K] with n >= 1 and K >= 2, got "
@@ -70,25 +69,39 @@ def plot_embedding(
     colors, key = _point_colors(labels, len(points))
     # In random order no class is drawn on top of all others.
     drawn = np.random.default_rng(seed).permutation(len(points))[:max_points]
-    x, y = points[drawn][:, list(columns)].T
-    size = float(np.clip(12_000 / len(drawn), 4, 28))
-    alpha = float(np.clip(25 / np.sqrt(len(drawn)), 0.35, 0.85))
     ax = _new_axes((5.4, 4.6)) if ax is None else ax
-    # As pixels in a vector file too: 10,000 circles in one are slow to open.
-    style: dict[str, Any] = {"alpha": alpha, "linewidths": 0, "rasterized": True}
-    ax.scatter(x, y, size, colors[drawn], **style)
+    x, y = points[drawn][:, list(columns)].T
+    ax.scatter(
+        x,
+        y,
+        s=float(np.clip(12_000 / len(drawn), 4, 28)),
+        c=colors[drawn],
+        alpha=float(np.clip(25 / np.sqrt(len(drawn)), 0.35, 0.85)),
+        linewidths=0,
+        # As pixels in a vector file too: 10,000 circles in one are slow to open.
+        rasterized=True,
+    )
     if isinstance(key, ScalarMappable):
         # An inset keeps to the picture, whose box the equal scales change.
         bar = ax.figure.colorbar(key, cax=ax.inset_axes((1.04, 0.1, 0.03, 0.8)))
         bar.outline.set_visible(False)
     elif key:
-        _add_legend(ax, key)
+        # Markers of its own: the points are too small and pale to show their colors.
+        markers = [
+            Line2D([], [], color=color, label=text, ls="", marker="o")
+            for text, color in key.items()
+        ]
+        ax.legend(
+            handles=markers,
+            loc="center left",
+            bbox_to_anchor=(1.0, 0.5),
+            frameon=False,
+            ncols=1 if len(key) <= 10 else 2,
+        )
     ax.set_aspect("equal")
-    xlabel, ylabel = (f"eigenvector {c % width + 1}" for c in columns)
-    ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.locator_params(nbins=5)
-    _clean(ax)
-    return ax
+    xlabel, ylabel = (f"eigenvector {c % width + 1}" for c in columns)
+    return _finish(ax, xlabel, ylabel)
 
 
 def plot_loss(
@@ -109,7 +122,7 @@ def plot_loss(
         if "loss" not in history:
             raise ValueError(f"history must have 'loss', got {sorted(history)}.")
         history = history["loss"]
-    losses = _to_numpy(history).astype(np.float64)
+    losses = to_numpy(history).astype(np.float64)
     losses = np.where(np.isfinite(losses) & (losses > 0), losses, np.nan)
     if losses.ndim != 1 or np.isnan(losses).all():
         raise ValueError(
@@ -120,15 +133,15 @@ def plot_loss(
     marker = "o" if len(losses) == 1 else None  # a line of one point is invisible
     x = np.arange(len(losses)) + 1
     ax.plot(x, losses, color=_GREY, linewidth=0.8, marker=marker, label="loss")
-    half_window = len(losses) // 50
-    if half_window:
-        centers, medians = _running_median(losses, half_window)
+    if half := len(losses) // 50:
+        # Few enough centers for long histories; at the ends the window is cut off.
+        centers = np.linspace(0, len(losses) - 1, min(len(losses), 500)).astype(int)
+        windows = [losses[max(0, c - half) : c + half + 1] for c in centers]
+        medians = [np.median(w[w > 0]) if (w > 0).any() else np.nan for w in windows]
         ax.plot(x[centers], medians, color=_BLUE, linewidth=2, label="running median")
         ax.legend(frameon=False)
     ax.set_yscale("log")
-    ax.set(xlabel="iteration", ylabel="loss")
-    _clean(ax, grid=True)
-    return ax
+    return _finish(ax, "iteration", "loss", grid=True)
 
 
 def plot_eigenvalues(
@@ -145,26 +158,24 @@ def plot_eigenvalues(
     Raises:
         ValueError: If a series is empty, not one row or not finite.
     """
-    series = [("eigenvalues", _check_eigenvalues(values, "values"), _BLUE, "o")]
+    shift = 0.0 if reference is None else 0.13
+    series = [(-shift, "eigenvalues", _one_row(values, "values"), _BLUE, "o")]
     if reference is not None:
-        checked = _check_eigenvalues(reference, "reference")
-        series.append(("reference", checked, _ORANGE, "D"))
+        others = _one_row(reference, "reference")
+        series.append((shift, "reference", others, _ORANGE, "D"))
     ax = _new_axes((5.4, 3.4)) if ax is None else ax
-    shift = 0.13 if len(series) == 2 else 0.0
-    for side, (name, heights, color, marker) in zip((-1, 1), series, strict=False):
-        x = np.arange(1, len(heights) + 1) + side * shift
+    for offset, name, heights, color, marker in series:
+        x = np.arange(1, len(heights) + 1) + offset
         ax.vlines(x, 0, heights, color=color, linewidth=1.6, alpha=0.35)
         ax.plot(x, heights, marker, color=color, markersize=5.5, label=name)
     if reference is not None:
         ax.legend(frameon=False, loc="upper left")
-    ax.set(xlabel="index", ylabel="eigenvalue")
     ax.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True, min_n_ticks=1))
-    _clean(ax, grid=True)
-    return ax
+    return _finish(ax, "index", "eigenvalue", grid=True)
 
 
-def _check_eigenvalues(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    array = _to_numpy(values).astype(np.float64)
+def _one_row(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    array = to_numpy(values).astype(np.float64)
     num_bad = (~np.isfinite(array)).sum()
     if array.ndim != 1 or not len(array) or num_bad:
         raise ValueError(
@@ -174,34 +185,13 @@ def _check_eigenvalues(values: ArrayLike, name: str) -> NDArray[np.float64]:
     return array
 
 
-def _to_numpy(array: ArrayLike) -> NDArray[Any]:
-    if isinstance(array, Tensor):
-        array = array.detach().cpu()
-        # NumPy has no bfloat16, and a picture needs no more than float32.
-        return (array.float() if array.is_floating_point() else array).numpy()
-    return np.asarray(array)
-
-
-def _running_median(
-    losses: NDArray[np.float64], half_window: int
-) -> tuple[NDArray[np.int64], list[float]]:
-    # Few enough centers for long histories; at the ends the window is cut off.
-    centers = np.linspace(0, len(losses) - 1, min(len(losses), 500)).astype(np.int64)
-    medians = []
-    for center in centers:
-        window = losses[max(0, center - half_window) : center + half_window + 1]
-        window = window[~np.isnan(window)]
-        medians.append(float(np.median(window)) if len(window) else float("nan"))
-    return centers, medians
-
-
 def _point_colors(
     labels: ArrayLike | None, num_points: int
 ) -> tuple[NDArray[np.float64], ScalarMappable | dict[str, Any]]:
     r"""Colors `[n, 4]`, and their key: a color scale, or the classes' colors."""
     if labels is None:
         return np.tile(to_rgba_array(_BLUE), (num_points, 1)), {}
-    names = _to_numpy(labels)
+    names = to_numpy(labels)
     if names.shape != (num_points,):
         raise ValueError(
             f"labels must be one a row of embedding, [{num_points}], got the shape "
@@ -223,27 +213,16 @@ def _point_colors(
     return scale.to_rgba(names.astype(np.float64)), scale
 
 
-def _add_legend(ax: Axes, palette: dict[str, Any]) -> None:
-    # Markers of its own: the points are too small and pale to tell their colors.
-    markers = [Line2D([], [], ls="", marker="o", color=c) for c in palette.values()]
-    ax.legend(
-        markers,
-        list(palette),
-        loc="center left",
-        bbox_to_anchor=(1.0, 0.5),
-        frameon=False,
-        ncols=1 if len(palette) <= 10 else 2,
-    )
-
-
 def _new_axes(size: tuple[float, float]) -> Axes:
     return plt.subplots(figsize=size, layout="constrained")[1]
 
 
-def _clean(ax: Axes, grid: bool = False) -> None:
+def _finish(ax: Axes, xlabel: str, ylabel: str, grid: bool = False) -> Axes:
+    ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(_GREY)
     ax.tick_params(color=_GREY)
     if grid:
         ax.set_axisbelow(True)
         ax.grid(axis="y", color="#e6e8ec", linewidth=0.8)
+    return ax

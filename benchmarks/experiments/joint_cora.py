@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
 
+from benchmarks.data.graphs import load_graph
 from benchmarks.lib.record import read_results, save
 from benchmarks.lib.tables import (
     format_mean_std,
@@ -31,7 +32,6 @@ from benchmarks.lib.tables import (
     over_runs,
 )
 from benchmarks.lib.tasks import run_tasks
-from pyg_basis.datasets import load_graph
 from pyg_basis.metrics import normalized_mutual_information
 from pyg_basis.nn import BASiSLayer
 

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from torch_geometric.data import Data
 
+from benchmarks.data.graphs import load_graph
 from benchmarks.experiments.exact_encodings import Figures, exact_change, speed
 from benchmarks.experiments.given_graphs import (
     NUM_SAMPLES,
@@ -34,7 +35,6 @@ from benchmarks.experiments.given_graphs import (
 )
 from benchmarks.lib.record import read_results, save
 from benchmarks.lib.tables import grouped, markdown_table, over_runs
-from pyg_basis.datasets import load_graph
 
 TITLES = {
     "cora": "Cora",

@@ -49,6 +49,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from benchmarks.baselines import EigenvectorRegression, NystroemEmbedding
+from benchmarks.data.graphs import load_graph
 from benchmarks.data.image_features import load_features
 from benchmarks.data.load_images import load_images
 from benchmarks.lib.alone import ROOT, run_alone
@@ -62,7 +63,6 @@ from pyg_basis import BASiS
 from pyg_basis.datasets import (
     circle,
     circle_eigenfunctions,
-    load_graph,
     sphere,
     sphere_eigenfunctions,
 )

@@ -99,7 +99,7 @@ def score(
     kmeans = KMeans(num_clusters, n_init=10, random_state=seed).fit(z_train.numpy())
     scores = measure(z_test, exact, data.y_test, kmeans.predict(z_test.numpy()))
     scores["linear_accuracy"] = linear_probe_accuracy(
-        z_train, data.y_train, z_test, data.y_test, seed=seed
+        z_train, data.y_train, z_test, data.y_test
     )
     return scores
 
@@ -116,7 +116,7 @@ def run_exact(data: FeatureSplit, exact: Tensor, seed: int) -> dict[str, float]:
     order = np.random.default_rng(seed).permutation(len(labels))
     first, second = np.array_split(order, 2)
     scores["linear_accuracy"] = linear_probe_accuracy(
-        exact[first], labels[first], exact[second], labels[second], seed=seed
+        exact[first], labels[first], exact[second], labels[second]
     )
     return scores
 

@@ -34,6 +34,29 @@ class Alignment:
     rank: Tensor
     method: str
 
+    @classmethod
+    def on_all(
+        cls,
+        source: Tensor,
+        target: Tensor,
+        linear: Tensor,
+        shift: Tensor,
+        rank: Tensor,
+        method: str,
+    ) -> "Alignment":
+        r"""A map that was fitted in float64 on all rows :obj:`source [l, K_source]`
+        and :obj:`target [l, K_target]`; it takes the dtype of the target."""
+        dtype = target.dtype
+        source, target = source.double(), target.double()
+        return cls(
+            linear=linear.to(dtype),
+            shift=shift.to(dtype),
+            residual=relative_residual(source @ linear + shift, target).to(dtype),
+            inliers=torch.ones(len(target), dtype=torch.bool, device=target.device),
+            rank=rank,
+            method=method,
+        )
+
     @property
     def inlier_share(self) -> Tensor:
         r"""Share of the anchors that the map was fitted on, in :math:`(0, 1]`,
@@ -68,60 +91,25 @@ class Alignment:
             )
         return phi @ self.linear.to(phi) + self.shift.to(phi)
 
-    def inverse(self) -> "Alignment":
-        r"""The map from the target back to the source.
-
-        Raises:
-            ValueError: If the map is not square or not invertible.
-        """
-        rows, columns = self.linear.shape
-        if rows != columns:
-            raise ValueError(
-                f"an alignment from {rows} to {columns} columns has no inverse: fit "
-                f"one between embeddings of equal width"
-            )
-        condition_number = float(self.condition_number)
-        if not condition_number < 1 / torch.finfo(self.linear.dtype).eps:
-            raise ValueError(
-                f"this alignment is singular (condition number {condition_number:.1e}) "
-                f"and has no inverse: use more anchors, or fewer eigenvectors"
-            )
-        linear = torch.linalg.inv(self.linear)
-        return Alignment(
-            linear=linear,
-            shift=-self.shift @ linear,
-            residual=self.residual,
-            inliers=self.inliers,
-            rank=self.rank,
-            method=self.method,
-        )
-
-    def compose(self, after: "Alignment") -> "Alignment":
-        r"""The map that applies this one first and :obj:`after` second.
-
-        The diagnostics are the worse of the two.
-
-        Raises:
-            ValueError: If the widths do not meet.
-        """
-        if self.linear.size(1) != after.linear.size(0):
-            raise ValueError(
-                f"after takes rows of width {after.linear.size(0)}, but this alignment "
-                f"gives width {self.linear.size(1)}: compose maps that meet"
-            )
-        fewer = min(self, after, key=lambda each: float(each.inlier_share))
-        return Alignment(
-            linear=self.linear @ after.linear,
-            shift=self.shift @ after.linear + after.shift,
-            residual=torch.maximum(self.residual, after.residual),
-            inliers=fewer.inliers,
-            rank=torch.minimum(self.rank, after.rank),
-            method=self.method if self.method == after.method else "composed",
-        )
-
     def __repr__(self) -> str:
         return (
             f"{self.__class__.__name__}({self.linear.size(0)}, {self.linear.size(1)}, "
             f"method={self.method!r}, residual={float(self.residual):.2g}, "
             f"inlier_share={float(self.inlier_share):.2f})"
         )
+
+
+def relative_residual(mapped: Tensor, target: Tensor) -> Tensor:
+    r"""Root mean square error relative to the spread of the target; without
+    spread, 0 for the exact answer and 1 for any other."""
+    error, scale = (mapped - target).norm(), spread(target)
+    # A constant target differs from its mean by rounding.
+    rounding = target.size(0) * torch.finfo(target.dtype).eps * target.norm()
+    return torch.where(
+        scale > rounding, error / scale.clamp(min=1e-300), error > rounding
+    )
+
+
+def spread(target: Tensor) -> Tensor:
+    r"""Frobenius norm of the target about its mean."""
+    return (target - target.mean(dim=0)).norm()

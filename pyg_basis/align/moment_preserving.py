@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 
 from pyg_basis.align.alignment import Alignment
-from pyg_basis.align.least_squares import relative_residual
 
 # Directions below this share of the largest are rounding, and no direction.
 NEGLIGIBLE = 1e-12
@@ -31,21 +30,14 @@ class MomentPreserving:
 
     def fit(self, source: Tensor, target: Tensor) -> Alignment:
         r"""Fits on :obj:`source [l, K]` and :obj:`target [l, K]`."""
-        dtype = target.dtype
-        source, target = source.double(), target.double()
-        whitening, _, rank = _roots(source)
-        target_whitening, coloring, _ = _roots(target)
-        covariance = (source @ whitening).T @ (target @ target_whitening)
+        rows, wanted = source.double(), target.double()
+        whitening, _, rank = _roots(rows)
+        target_whitening, coloring, _ = _roots(wanted)
+        covariance = (rows @ whitening).T @ (wanted @ target_whitening)
         left, _, right = torch.linalg.svd(covariance)
         linear = whitening @ left @ right @ coloring
-        return Alignment(
-            linear=linear.to(dtype),
-            shift=linear.new_zeros(linear.size(1)).to(dtype),
-            residual=relative_residual(source @ linear, target).to(dtype),
-            inliers=torch.ones(len(target), dtype=torch.bool, device=target.device),
-            rank=rank,
-            method="moments",
-        )
+        shift = linear.new_zeros(linear.size(1))
+        return Alignment.on_all(source, target, linear, shift, rank, "moments")
 
 
 def canonical_correlations(source: Tensor, target: Tensor) -> Tensor:

@@ -3,8 +3,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pyg_basis.align.alignment import Alignment
-from pyg_basis.align.least_squares import relative_residual
+from pyg_basis.align.alignment import Alignment, spread
 
 
 @dataclass(frozen=True)
@@ -19,22 +18,15 @@ class Orthogonal:
 
     def fit(self, source: Tensor, target: Tensor) -> Alignment:
         r"""Fits on :obj:`source [l, K]` and :obj:`target [l, K]`."""
-        dtype = target.dtype
-        source, target = source.double(), target.double()
-        source_mean, target_mean = source.mean(dim=0), target.mean(dim=0)
-        covariance = (source - source_mean).T @ (target - target_mean)
+        rows, wanted = source.double(), target.double()
+        mean, target_mean = rows.mean(dim=0), wanted.mean(dim=0)
+        covariance = (rows - mean).T @ (wanted - target_mean)
         left, singular_values, right = torch.linalg.svd(covariance)
         linear = left @ right
-        shift = target_mean - source_mean @ linear
+        shift = target_mean - mean @ linear
         # Constant anchors differ from their mean by rounding, which is no spread.
-        rounding = source.size(0) * torch.finfo(source.dtype).eps
-        floor = rounding * source.abs().max() * (target - target_mean).norm()
+        rounding = rows.size(0) * torch.finfo(rows.dtype).eps
+        floor = rounding * rows.abs().max() * spread(wanted)
         cutoff = torch.maximum(singular_values[0] * rounding, floor)
-        return Alignment(
-            linear=linear.to(dtype),
-            shift=shift.to(dtype),
-            residual=relative_residual(source @ linear + shift, target).to(dtype),
-            inliers=torch.ones(len(target), dtype=torch.bool, device=target.device),
-            rank=(singular_values > cutoff).sum(),
-            method="orthogonal",
-        )
+        rank = (singular_values > cutoff).sum()
+        return Alignment.on_all(source, target, linear, shift, rank, "orthogonal")

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pyg_basis.align.alignment import Alignment
-from pyg_basis.align.least_squares import LeastSquares, spread
+from pyg_basis.align.alignment import Alignment, spread
+from pyg_basis.align.least_squares import LeastSquares
 
 # Each refit moves the border of what is an inlier; the last one changes little.
 NUM_REFITS = 3

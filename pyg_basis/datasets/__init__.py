@@ -1,8 +1,6 @@
-r"""Toy sets, manifolds with known eigenfunctions, image sets and graphs."""
+r"""Toy sets, manifolds with known eigenfunctions, and digits."""
 
-from pyg_basis.datasets.digits import digits
-from pyg_basis.datasets.image_split import ImageSplit
-from pyg_basis.datasets.load_graph import load_graph
+from pyg_basis.datasets.digits import ImageSplit, digits
 from pyg_basis.datasets.manifolds import (
     circle,
     circle_eigenfunctions,
@@ -26,7 +24,6 @@ __all__ = [
     "circle_eigenfunctions",
     "circles",
     "digits",
-    "load_graph",
     "sphere",
     "sphere_eigenfunctions",
     "spirals",

@@ -1,14 +1,8 @@
 r"""One seeded generator for a data set; the global ones are never touched."""
 
+from numbers import Integral
+
 import torch
-
-
-def check_seed(seed: int) -> None:
-    r"""Raise a ValueError unless `seed` is an integer in [0, 2**32)."""
-    if type(seed) is not int or not 0 <= seed < 2**32:
-        raise ValueError(
-            f"seed must be an integer in [0, 2**32), got {seed!r}; pass for example 0."
-        )
 
 
 def seeded_generator(seed: int) -> torch.Generator:
@@ -17,5 +11,8 @@ def seeded_generator(seed: int) -> torch.Generator:
     Raises:
         ValueError: If `seed` is not an integer in [0, 2**32).
     """
-    check_seed(seed)
-    return torch.Generator().manual_seed(seed)
+    if not isinstance(seed, Integral) or not 0 <= seed < 2**32:
+        raise ValueError(
+            f"seed must be an integer in [0, 2**32), got {seed!r}; pass for example 0."
+        )
+    return torch.Generator().manual_seed(int(seed))

@@ -1,11 +1,29 @@
 r"""scikit-learn's handwritten digits, split once and for all."""
 
+from typing import NamedTuple
+
+import numpy as np
 import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+from torch import Tensor
 
-from pyg_basis.datasets._random import check_seed
-from pyg_basis.datasets.image_split import ImageSplit
+
+class ImageSplit(NamedTuple):
+    r"""Images or features with their labels, split for training and testing.
+
+    Attributes:
+        x_train: Training images: `[n, h, w]` grey or `[n, h, w, 3]` RGB in uint8, or
+            flat float32 features `[n, d]`.
+        y_train: Training labels `[n]`, int64, from 0.
+        x_test: Test images or features, shaped like `x_train`.
+        y_test: Test labels, int64, from 0.
+    """
+
+    x_train: Tensor
+    y_train: Tensor
+    x_test: Tensor
+    y_test: Tensor
 
 
 def digits(test_share: float = 0.3, seed: int = 0) -> ImageSplit:
@@ -26,18 +44,13 @@ def digits(test_share: float = 0.3, seed: int = 0) -> ImageSplit:
             f"test_share must lie in [0.02, 0.98], so that both splits hold every "
             f"digit, got {test_share}; 0.3 is the default."
         )
-    check_seed(seed)
     pixels, labels = load_digits(return_X_y=True)
-    x_train, x_test, y_train, y_test = train_test_split(
-        pixels / 16.0,
-        labels,
+    parts = train_test_split(
+        (pixels / 16).astype(np.float32),
+        labels.astype(np.int64),
         test_size=test_share,
         random_state=seed,
         stratify=labels,
     )
-    return ImageSplit(
-        torch.from_numpy(x_train).float(),
-        torch.from_numpy(y_train).long(),
-        torch.from_numpy(x_test).float(),
-        torch.from_numpy(y_test).long(),
-    )
+    x_train, x_test, y_train, y_test = map(torch.from_numpy, parts)
+    return ImageSplit(x_train, y_train, x_test, y_test)

@@ -2,7 +2,9 @@ r"""Manifolds whose Laplacian eigenfunctions are known in closed form."""
 
 import math
 
+import numpy as np
 import torch
+from scipy.special import eval_gegenbauer
 from torch import Tensor
 
 from pyg_basis.datasets._random import seeded_generator
@@ -104,43 +106,20 @@ def sphere_eigenfunctions(x: Tensor, degree: int = 2) -> Tensor:
         raise ValueError(
             f"degree must be at least 0, got {degree}; 2 gives the first 9 functions."
         )
-    z = unit[:, 2]
-    plane = [torch.complex(torch.ones_like(z), torch.zeros_like(z))]
-    for _ in range(degree):
-        plane.append(plane[-1] * torch.complex(unit[:, 0], unit[:, 1]))
-    legendre = _legendre_derivatives(z, degree)
+    x_unit, y_unit, z = unit.detach().cpu().numpy().T
     columns = []
     for ell in range(degree + 1):
         for m in range(-ell, ell + 1):
             order = abs(m)
+            # The derivatives of Legendre's polynomials are Gegenbauer's.
+            legendre = eval_gegenbauer(ell - order, order + 0.5, z)
+            plane = (x_unit + 1j * y_unit) ** order
             # Mean square 1 under the uniform measure (times 4 pi of the usual one).
             square = (2 * ell + 1) * (2 if order else 1)
             ratio = math.factorial(ell - order) / math.factorial(ell + order)
-            wave = plane[order].imag if m < 0 else plane[order].real
-            columns.append(math.sqrt(square * ratio) * legendre[order][ell] * wave)
-    return torch.stack(columns, dim=1).to(x.dtype)
-
-
-def _legendre_derivatives(z: Tensor, degree: int) -> list[list[Tensor]]:
-    r"""The m-th derivatives of the Legendre polynomials, `result[m][l]` at `z [n]`.
-
-    By the stable recurrence upwards in l from
-    :math:`d^m P_m = (2m - 1)!!`.
-    """
-    rows = []
-    double_factorial = 1.0
-    for m in range(degree + 1):
-        if m > 0:
-            double_factorial *= 2 * m - 1
-        row = [torch.zeros_like(z) for _ in range(m)]
-        row.append(torch.full_like(z, double_factorial))
-        for ell in range(m + 1, degree + 1):
-            before = row[ell - 2] if ell >= 2 else torch.zeros_like(z)
-            row.append(
-                ((2 * ell - 1) * z * row[ell - 1] - (ell + m - 1) * before) / (ell - m)
-            )
-        rows.append(row)
-    return rows
+            scale = math.sqrt(square * ratio) * math.prod(range(1, 2 * order, 2))
+            columns.append(scale * legendre * (plane.imag if m < 0 else plane.real))
+    return torch.from_numpy(np.stack(columns, axis=1)).to(x)
 
 
 def _uniform_sphere(num_points: int, dim: int, seed: int) -> Tensor:

@@ -1,9 +1,10 @@
 r"""Clustering accuracy under the best matching of names (Eq. 19)."""
 
-import numpy as np
 from scipy.optimize import linear_sum_assignment
+from sklearn.metrics.cluster import contingency_matrix
 
-from pyg_basis.metrics._validation import ArrayLike, encode_label_pair
+from pyg_basis._to_numpy import ArrayLike
+from pyg_basis.metrics._validation import encode_label_pair
 
 
 def clustering_accuracy(labels_true: ArrayLike, labels_pred: ArrayLike) -> float:
@@ -31,8 +32,6 @@ def clustering_accuracy(labels_true: ArrayLike, labels_pred: ArrayLike) -> float
     Raises:
         ValueError: If a labeling is no vector of labels, or the lengths differ.
     """
-    true, pred = encode_label_pair(labels_true, labels_pred)
-    counts = np.zeros((int(true.max()) + 1, int(pred.max()) + 1), dtype=np.int64)
-    np.add.at(counts, (true, pred), 1)
-    rows, columns = linear_sum_assignment(counts, maximize=True)
-    return float(counts[rows, columns].sum() / true.size)
+    counts = contingency_matrix(*encode_label_pair(labels_true, labels_pred))
+    matching = linear_sum_assignment(counts, maximize=True)
+    return float(counts[matching].sum() / counts.sum())

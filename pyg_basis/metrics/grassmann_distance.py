@@ -3,14 +3,10 @@ r"""Distance between an embedding and the exact eigenspace (Eq. 16)."""
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pyg_basis.metrics._validation import (
-    ArrayLike,
-    FloatMatrix,
-    check_choice,
-    check_matrix,
-    normalize_columns,
-)
+from pyg_basis._to_numpy import ArrayLike
+from pyg_basis.metrics._validation import check_choice, check_matrix, normalize_columns
 
 
 def grassmann_distance(
@@ -71,7 +67,7 @@ def grassmann_distance(
     return max(distance, 0.0) if variant == "paper" else distance
 
 
-def _orthonormal_basis(matrix: FloatMatrix) -> FloatMatrix:
+def _orthonormal_basis(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     r"""Orthonormal basis `[n, rank]` of the column space, numerical rank only.
 
     The SVD tells the rank where a QR would fill the missing directions with

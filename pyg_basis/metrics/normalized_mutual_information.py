@@ -1,10 +1,11 @@
-r"""Normalised mutual information of two labelings (Eq. 18)."""
+r"""Normalized mutual information of two labelings (Eq. 18)."""
 
 from typing import Literal
 
 from sklearn.metrics import normalized_mutual_info_score
 
-from pyg_basis.metrics._validation import ArrayLike, check_choice, encode_label_pair
+from pyg_basis._to_numpy import ArrayLike
+from pyg_basis.metrics._validation import check_choice, encode_label_pair
 
 
 def normalized_mutual_information(
@@ -12,7 +13,7 @@ def normalized_mutual_information(
     labels_pred: ArrayLike,
     average: Literal["max", "arithmetic"] = "max",
 ) -> float:
-    r"""Normalised mutual information between classes and clusters.
+    r"""Normalized mutual information between classes and clusters.
 
     Eq. 18 of `BASiS (Streicher, Cohen, Gilboa, CVPR 2023)
     <https://arxiv.org/abs/2211.16960>`_,

@@ -4,12 +4,8 @@ from typing import Literal
 
 import numpy as np
 
-from pyg_basis.metrics._validation import (
-    ArrayLike,
-    check_choice,
-    check_matrix,
-    normalize_columns,
-)
+from pyg_basis._to_numpy import ArrayLike
+from pyg_basis.metrics._validation import check_choice, check_matrix, normalize_columns
 
 
 def orthogonality(

@@ -44,5 +44,5 @@ def test_bad_input():
     for share in (0.0, 1.0, float("nan")):
         with pytest.raises(ValueError, match=r"test_share must lie .*0.3"):
             digits(test_share=share)
-    with pytest.raises(ValueError, match="seed must be"):
+    with pytest.raises(ValueError, match=r"'random_state' .* Got -1"):
         digits(seed=-1)

@@ -44,7 +44,7 @@ def test_the_matching_is_one_to_one():
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match="same points, got 1 and 2 labels"):
+    with pytest.raises(ValueError, match="labels_true and labels_pred must have"):
         clustering_accuracy([0], [0, 1])
-    with pytest.raises(ValueError, match="labels_true must be a vector"):
+    with pytest.raises(ValueError, match=r"labels_true must be a vector .*argmax"):
         clustering_accuracy(np.eye(3), [0, 1, 2])

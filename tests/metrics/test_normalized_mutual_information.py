@@ -48,7 +48,7 @@ def test_the_denominator_is_the_larger_entropy():
 def test_bad_input():
     with pytest.raises(ValueError, match="average must be one of 'max', 'arithmetic'"):
         normalized_mutual_information([0], [0], average="min")
-    with pytest.raises(ValueError, match="same points, got 2 and 3 labels"):
+    with pytest.raises(ValueError, match="labels_true and labels_pred must have"):
         normalized_mutual_information([0, 1], [0, 1, 1])
     with pytest.raises(ValueError, match=r"labels_pred must be a vector .*argmax"):
         normalized_mutual_information([0, 1], np.eye(2))
@@ -56,5 +56,5 @@ def test_bad_input():
         normalized_mutual_information([], [])
     with pytest.raises(ValueError, match="labels_true must not hold NaN"):
         normalized_mutual_information([0.0, np.nan], [0, 1])
-    with pytest.raises(ValueError, match="labels_pred must hold integers or strings"):
+    with pytest.raises(ValueError, match=r"labels_pred must be .*got object"):
         normalized_mutual_information([0, 1], np.array([None, 1], dtype=object))

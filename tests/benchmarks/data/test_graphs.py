@@ -1,4 +1,3 @@
-import importlib
 import json
 from pathlib import Path
 
@@ -7,10 +6,9 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
-from pyg_basis.datasets import load_graph
+from benchmarks.data import graphs
+from benchmarks.data.graphs import load_graph
 
-# The package's attribute of this name is the function.
-module = importlib.import_module("pyg_basis.datasets.load_graph")
 EDGES = "id_1,id_2\n0,1\n1,2\n2,3\n3,3\n1,0\n"
 
 
@@ -63,7 +61,7 @@ def test_planetoid_is_processed_beside_a_copy(tmp_path, monkeypatch) -> None:
         opened.append((Path(folder), title))
         return [Data(num_nodes=1)]
 
-    monkeypatch.setattr(module, "Planetoid", planetoid)
+    monkeypatch.setattr(graphs, "Planetoid", planetoid)
     load_graph("cora", tmp_path / "data", tmp_path / "cache")
     load_graph("cora", tmp_path / "data", tmp_path / "cache")
     folder = tmp_path / "cache" / "planetoid"
@@ -75,7 +73,7 @@ def test_planetoid_is_processed_beside_a_copy(tmp_path, monkeypatch) -> None:
 def test_without_a_folder_they_are_those_of_pyg(tmp_path, monkeypatch) -> None:
     edges = torch.tensor([[0, 1], [1, 1]])
     graph = Data(x=torch.ones(2, 1), y=torch.tensor([0, 1]), edge_index=edges)
-    monkeypatch.setattr(module, "FacebookPagePage", lambda folder: [graph])
+    monkeypatch.setattr(graphs, "FacebookPagePage", lambda folder: [graph])
     data = load_graph("facebook", cache_dir=tmp_path)
     assert data.edge_index.tolist() == [[0, 1], [1, 0]]
     assert data.x is graph.x

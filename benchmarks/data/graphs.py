@@ -1,6 +1,7 @@
+"""The graphs of the benchmarks, with the features and classes of their nodes."""
+
 import csv
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -28,12 +29,10 @@ NUM_FEATURES = 128
 
 def load_graph(
     name: str,
-    data_root: str | os.PathLike[str] | None = None,
-    cache_dir: str | os.PathLike[str] | None = None,
+    data_root: Path | None = None,
+    cache_dir: Path | None = None,
 ) -> Data:
-    r"""Loads a graph with the features and classes of its nodes.
-
-    Cora and CiteSeer are from `"Revisiting Semi-Supervised Learning with Graph
+    """Cora and CiteSeer are from `"Revisiting Semi-Supervised Learning with Graph
     Embeddings" <https://arxiv.org/abs/1603.08861>`_, Facebook pages and GitHub
     developers from `"Multi-scale Attributed Node Embedding"
     <https://arxiv.org/abs/1909.13021>`_.
@@ -63,11 +62,11 @@ def load_graph(
     # get_data_home also makes the folder and resolves "~".
     folder = Path(get_data_home(None if cache_dir is None else str(cache_dir)))
     if data_root is not None:
-        _check_folder(Path(data_root), name)
+        _check_folder(data_root, name)
     if name in PLANETOID:
         return _planetoid(PLANETOID[name], data_root, folder / "planetoid")
     if data_root is not None:
-        return _musae(name, Path(data_root) / "graphs" / "musae")
+        return _musae(name, data_root / "graphs" / "musae")
     dataset = {"facebook": FacebookPagePage, "github": GitHub}[name]
     data = dataset(str(folder / name))[0]
     return Data(x=data.x, y=data.y, edge_index=_both_directions(data.edge_index))
@@ -83,16 +82,12 @@ def _check_folder(data_root: Path, name: str) -> None:
         )
 
 
-def _planetoid(
-    title: str, data_root: str | os.PathLike[str] | None, folder: Path
-) -> Data:
+def _planetoid(title: str, data_root: Path | None, folder: Path) -> Data:
     if data_root is not None:
         # PyG writes its own files beside these, which may be read-only.
         raw = folder / title / "raw"
         raw.mkdir(parents=True, exist_ok=True)
-        for file in (
-            Path(data_root) / "graphs" / "planetoid" / title / "raw"
-        ).iterdir():
+        for file in (data_root / "graphs" / "planetoid" / title / "raw").iterdir():
             if not (raw / file.name).exists():
                 shutil.copyfile(file, raw / file.name)
     return Planetoid(str(folder), title, transform=NormalizeFeatures())[0]

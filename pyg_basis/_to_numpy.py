@@ -1,0 +1,20 @@
+"""Arrays out of whatever holds numbers or labels."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike as NumpyArrayLike
+from numpy.typing import NDArray
+from torch import Tensor
+
+ArrayLike: TypeAlias = NumpyArrayLike | Tensor
+
+
+def to_numpy(value: ArrayLike) -> NDArray[Any]:
+    r"""An array, a list or a tensor of any device and dtype as a NumPy array."""
+    if isinstance(value, Tensor):
+        value = value.detach().cpu()
+        # NumPy has no bfloat16.
+        low = value.is_floating_point() and value.itemsize < 4
+        return (value.float() if low else value).numpy()
+    return np.asarray(value)
