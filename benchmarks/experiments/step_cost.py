@@ -30,7 +30,7 @@ from benchmarks.data.feature_sets import feature_set
 from benchmarks.lib.record import read_results, save
 from benchmarks.lib.tables import markdown_table
 from pyg_basis import BASiSLayer
-from pyg_basis.eigen import eigenpairs
+from pyg_basis.eigen import LOBPCG, eigenpairs
 from pyg_basis.graph import Laplacian, affinity, knn_graph, laplacian
 
 SETS = ("mnist", "sphere")
@@ -154,7 +154,7 @@ def solvers(operator: Laplacian, start: Tensor) -> dict[str, Callable[[], Any]]:
         "arpack": lambda: scipy.sparse.linalg.eigsh(flipped, k, which="LA", tol=1e-6),
         "lobpcg": lambda: eigenpairs(operator, k, "lobpcg"),
         "lobpcg, from the anchors": lambda: eigenpairs(
-            operator, k, "lobpcg", x0=extended
+            operator, k, LOBPCG(start=extended)
         ),
     }
 

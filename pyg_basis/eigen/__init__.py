@@ -9,8 +9,7 @@ from pyg_basis.eigen.dense import Dense
 from pyg_basis.eigen.eigenpairs import eigenpairs
 from pyg_basis.eigen.lanczos import Lanczos
 from pyg_basis.eigen.lobpcg import LOBPCG
-from pyg_basis.eigen.result import Eigenpairs
-from pyg_basis.eigen.solver import Solver
+from pyg_basis.eigen.result import Eigenpairs, Solver
 from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 
 __all__ = [

@@ -4,60 +4,62 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyg_basis.eigen.symmetric_operator import SymmetricOperator
+from pyg_basis.graph import Laplacian
 
 
 @dataclass(frozen=True)
 class NullSpace:
     r"""The null space of a Laplacian, read off the components of its graph.
 
-    It is spanned by the known null vector restricted to each component, vectors of
+    It is spanned by the trivial vector restricted to each component, vectors of
     disjoint support, so that projecting takes :math:`O(n)` however many they are.
 
     Args:
         labels (np.ndarray): The component of each node, the heaviest (by the squared
-            null vector) first, shape :obj:`[n]`.
+            trivial vector) first, shape :obj:`[n]`.
         weights (np.ndarray): The null vectors, each at the nodes of its own
             component, shape :obj:`[n]`.
+        trivial (np.ndarray): The trivial vector, of unit norm, shape :obj:`[n]`. It is
+            zero at isolated nodes, if there are others.
         dimension (int): The number of components, 0 if nothing is known.
+        residual (float): The largest norm of the products of the matrix and the
+            vectors. The matrix of a single precision Laplacian is rounded, and its
+            null vectors then are those of the exact one to about :obj:`1e-7` only.
     """
 
     labels: np.ndarray
     weights: np.ndarray
-    dimension: int
+    trivial: np.ndarray
+    dimension: int = 0
+    residual: float = 0.0
 
     @classmethod
-    def of(cls, operator: SymmetricOperator, tol: float) -> "NullSpace":
-        r"""The null space where it is known to half of :obj:`tol`, else empty.
+    def unknown(cls, n: int) -> "NullSpace":
+        r"""No null vectors of a matrix of :obj:`n` rows."""
+        return cls(np.zeros(n, dtype=np.int64), *np.zeros((2, n)))
 
-        The matrix of a single precision Laplacian is rounded, and its null vectors
-        then are those of the exact one to about :obj:`1e-7` only.
-        """
-        n = operator.num_nodes
-        nothing = cls(np.zeros(n, dtype=np.int64), np.zeros(n), 0)
-        if operator.null_vector is None or operator.laplacian is None:
-            return nothing
-        matrix = operator.to_scipy()
-        vector = operator.null_vector.cpu().numpy()
+    @classmethod
+    def of(cls, laplacian: Laplacian, matrix: np.ndarray) -> "NullSpace":
+        r"""The null space of the symmetric form of a Laplacian, in host memory."""
+        vector = laplacian.trivial().detach().double()
+        trivial = (vector / vector.norm()).cpu().numpy()
         # The square root of the degree vanishes at isolated nodes, each of which is
         # a component with a constant null vector.
-        vector = np.where(vector == 0, np.finfo(np.float64).eps, vector)
-        labels = operator.laplacian.components
+        vector = np.where(trivial == 0, np.finfo(np.float64).eps, trivial)
+        labels = laplacian.components
         dimension = int(labels.max()) + 1
         norms = np.sqrt(np.bincount(labels, vector**2, dimension))
         weights = vector / norms[labels]
         # Supports are disjoint: one product holds the residuals of all vectors.
         squares = np.bincount(labels, (matrix @ weights) ** 2, dimension)
-        if np.sqrt(squares.max()) > 0.5 * tol * operator.norm_bound:
-            return nothing
         rank = np.empty(dimension, dtype=np.int64)
         rank[np.argsort(-norms, kind="stable")] = np.arange(dimension)
-        return cls(rank[labels], weights, dimension)
+        residual = float(np.sqrt(squares.max()))
+        return cls(rank[labels], weights, trivial, dimension, residual)
 
     def basis(self, k: int) -> np.ndarray:
         r"""The vectors of the heaviest components, :obj:`k` of them at most."""
-        columns = min(k, self.dimension)
-        chosen = self.labels[:, None] == np.arange(columns)
+        chosen = self.labels[:, None] == np.arange(min(k, self.dimension))
         return np.where(chosen, self.weights[:, None], 0.0)
 
     def project_out(self, x: np.ndarray) -> np.ndarray:

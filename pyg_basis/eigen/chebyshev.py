@@ -1,13 +1,13 @@
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import acosh, ceil, inf, log
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from pyg_basis.eigen._null_space import NullSpace
-from pyg_basis.eigen.dense import Dense
-from pyg_basis.eigen.rayleigh_ritz import Ritz, ritz_pairs
-from pyg_basis.eigen.result import Eigenpairs
+from pyg_basis.eigen.iterative_solver import IterativeSolver
+from pyg_basis.eigen.rayleigh_ritz import ritz_pairs
 from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 
 # Blocks of a multiple of this many columns take the least time a column.
@@ -28,7 +28,7 @@ ROUNDOFF = {torch.float32: 4e-6, torch.float64: 1e-13}
 
 
 @dataclass(frozen=True)
-class ChebyshevSubspace:
+class ChebyshevSubspace(IterativeSolver):
     r"""Subspace iteration with Chebyshev filters, from Zhou, Saad, Tiago and
     Chelikowsky, "Self-consistent-field calculations using Chebyshev-filtered subspace
     iteration", J. Comput. Phys. 219 (2006), in single precision as far as it carries.
@@ -40,7 +40,6 @@ class ChebyshevSubspace:
     where the next one may cut and how long it must be. Residuals below
     :obj:`4e-6` need double precision, which goes on where single precision ends.
 
-    The null space of a Laplacian is written down from the components of its graph.
     Copies of an eigenvalue are found together, as many as the block has room for.
 
     Args:
@@ -50,116 +49,54 @@ class ChebyshevSubspace:
     """
 
     max_products: int = 2000
+    name: ClassVar[str] = "chebyshev"
 
     def __post_init__(self) -> None:
-        if self.max_products < 1:
-            raise ValueError(
-                f"max_products={self.max_products} must be at least 1: leave it out "
-                f"for the default"
-            )
+        self._check_at_least_one("max_products")
 
-    def solve(
-        self,
-        operator: SymmetricOperator,
-        k: int,
-        x0: Tensor | None = None,
-        tol: float = 1e-6,
-        seed: int = 0,
-    ) -> Eigenpairs:
-        r"""See :meth:`Solver.solve`; :obj:`x0` plays no role.
-
-        Hands over to :class:`Dense` where the block would be much of the whole space.
-        """
-        n = operator.num_nodes
+    def _search(
+        self, operator: SymmetricOperator, k: int, tol: float, seed: int
+    ) -> Iterator[tuple[Tensor, int]]:
+        # Scaled to norm one: single precision holds no other magnitudes.
+        scaled = operator.matrix * (1 / operator.norm_bound)
         size = COLUMNS * ceil((k + max(LEAST_GUARDS, GUARDS * k)) / COLUMNS)
-        if n < 5 * size:
-            return Dense().solve(operator, k, x0, tol, seed)
-        null_space = NullSpace.of(operator, tol)
-        known = torch.from_numpy(null_space.basis(k)).to(operator.matrix.device)
-        if known.size(1) == k:
-            return operator.rayleigh_ritz(known, k, tol, 0, "chebyshev")
-        search = _Search(operator, null_space, k - known.size(1), size, seed)
+        null_space = operator.null_space
+        k -= null_space.dimension
+        generator = torch.Generator().manual_seed(seed)
+        block = torch.rand(operator.num_nodes, size, generator=generator).sub_(0.5)
+        block = block.to(scaled.device)
+        first, cut, degree, products = 0.0, FIRST_CUT, FIRST_DEGREE, 0
         for dtype, floor in ROUNDOFF.items():
-            if dtype == torch.float32 and _is_coarse(operator.matrix):
+            if dtype == torch.float32 and _is_coarse(scaled):
                 continue
-            block = search.refine(dtype, max(0.8 * tol, floor), self.max_products)
-            basis = torch.cat([known, block.double()], dim=1)
-            pairs = operator.rayleigh_ritz(basis, k, tol, search.products, "chebyshev")
-            if pairs.converged or search.is_stuck:
-                break
-        return pairs
+            goal, residual, matrix = max(0.8 * tol, floor), inf, scaled.to(dtype)
+            block = null_space.project_out_(block.to(dtype))
+            spare = torch.empty_like(block)
+            while residual > goal:
+                filtered, spare = chebyshev_filter(
+                    matrix, block, first, cut, 1.0, degree, spare
+                )
+                products += degree + 1
+                # The filter favors the null space over all that is looked for.
+                ritz = ritz_pairs(matrix, null_space.project_out_(filtered), spare)
+                block, spare, values = ritz
+                residual = float(ritz.residuals()[:k].max())
+                first, last, end = (float(values[i]) for i in (0, k - 1, -1))
+                cut = min(end, 0.5)
+                rate = log_growth(last, cut, 1.0)
+                missing = log(max(residual / goal, 1.0)) + MARGIN
+                needed = missing / rate if rate > 0 else inf
+                if residual > goal and products + needed > self.max_products:
+                    yield block[:, :k], products
+                    return
+                degree = ceil(min(needed, GROWTH * degree, MOST_DEGREE))
+                degree = max(LEAST_DEGREE, degree)
+            yield block[:, :k], products
 
 
 def _is_coarse(matrix: Tensor) -> bool:
     """Whether products in single precision have fewer digits, as those of TF32."""
     return matrix.is_cuda and torch.get_float32_matmul_precision() != "highest"
-
-
-class _Search:
-    r"""Brings a random block to the first eigenvectors off a null space."""
-
-    def __init__(
-        self,
-        operator: SymmetricOperator,
-        null_space: NullSpace,
-        k: int,
-        size: int,
-        seed: int,
-    ) -> None:
-        # Scaled to norm one: single precision holds no other magnitudes.
-        self.matrix = operator.matrix * (1 / operator.norm_bound)
-        self.null_space = null_space
-        self.k = k
-        generator = torch.Generator().manual_seed(seed)
-        block = torch.rand(operator.num_nodes, size, generator=generator).sub_(0.5)
-        self.block = block.to(self.matrix.device)
-        self.first, self.cut = 0.0, FIRST_CUT
-        self.degree = FIRST_DEGREE
-        self.products = 0
-        self.is_stuck = False
-
-    def refine(self, dtype: torch.dtype, goal: float, max_products: int) -> Tensor:
-        r"""Filters in this precision until the relative residuals of the first
-        :obj:`k` columns, which are returned, are below the goal."""
-        matrix = self.matrix.to(dtype)
-        self.block = self.null_space.project_out_(self.block.to(dtype))
-        spare = torch.empty_like(self.block)
-        while True:
-            filtered, spare = chebyshev_filter(
-                matrix,
-                self.block,
-                self.first,
-                self.cut,
-                1.0,
-                self.degree,
-                spare,
-            )
-            # The filter favors the null space over all that is looked for.
-            filtered = self.null_space.project_out_(filtered)
-            ritz = ritz_pairs(matrix, filtered, spare)
-            self.block, spare = ritz.x, ritz.image
-            self.products += self.degree + 1
-            residual = self._residual(ritz)
-            still_needed = self._plan(ritz, residual / goal)
-            if residual <= goal or self.products + still_needed > max_products:
-                self.is_stuck = residual > goal
-                return self.block[:, : self.k]
-
-    def _residual(self, ritz: Ritz) -> float:
-        # In the place of the image, which is not needed any more.
-        residual = ritz.image.addcmul_(ritz.x, ritz.values, value=-1)[:, : self.k]
-        return float(residual.norm(dim=0).max())
-
-    def _plan(self, ritz: Ritz, excess: float) -> float:
-        r"""Sets the next filter; the number of products that are still needed."""
-        self.first, last, end = (float(ritz.values[i]) for i in (0, self.k - 1, -1))
-        self.cut = min(end, 0.5)
-        rate = log_growth(last, self.cut, 1.0)
-        missing = log(max(excess, 1.0)) + MARGIN
-        needed = missing / rate if rate > 0 else inf
-        degree = min(needed, GROWTH * self.degree, MOST_DEGREE)
-        self.degree = max(LEAST_DEGREE, ceil(degree))
-        return needed
 
 
 def chebyshev_filter(

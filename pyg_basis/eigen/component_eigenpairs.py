@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from pyg_basis.eigen._normalize_signs import normalize_signs
-from pyg_basis.eigen._validation import check_tol
-from pyg_basis.eigen.eigenpairs import eigenpairs
+from pyg_basis.eigen.eigenpairs import check_tol, eigenpairs
 from pyg_basis.eigen.result import Eigenpairs
 from pyg_basis.graph import Laplacian
 from pyg_basis.graph._sparse import csr_tensor, to_scipy_csr
@@ -68,27 +67,21 @@ def component_eigenpairs(
     if k < 1:
         raise ValueError(f"k={k} must be at least 1: the number of eigenpairs")
     check_tol(tol)
-    degree, n = laplacian.degree, laplacian.num_nodes
-    if k <= n and n > DENSE_UP_TO and not laplacian.components.any():
-        # One component: nothing to be cut out, nothing to be put together.
-        pairs = _of_one_component(laplacian, k, tol, seed)
-        size = torch.full((n,), n, device=degree.device)
-        return ComponentEigenpairs(pairs.values.repeat(n, 1), pairs.vectors, size)
     groups = _Components(laplacian)
-    values, vectors = degree.new_zeros(2, n, k).unbind()
+    values, vectors = laplacian.degree.new_zeros(2, laplacian.num_nodes, k).unbind()
     for nodes in groups.nodes_by_size():
         width = min(k, nodes.shape[1])
         if nodes.shape[1] <= DENSE_UP_TO:
             found_values, found = groups.dense_eigenpairs(nodes)
-            values[nodes, :width] = found_values[:, None, :width].to(degree)
-            vectors[nodes, :width] = found[:, :, :width].to(degree)
+            values[nodes, :width] = found_values[:, None, :width].to(values)
+            vectors[nodes, :width] = found[:, :, :width].to(vectors)
             continue
         for part in nodes:
             pairs = _of_one_component(groups.laplacian_of(part), width, tol, seed)
             values[part, :width] = pairs.values
             vectors[part, :width] = pairs.vectors
     size = torch.from_numpy(groups.sizes[groups.component])
-    return ComponentEigenpairs(values, vectors, size.to(degree.device))
+    return ComponentEigenpairs(values, vectors, size.to(values.device))
 
 
 def _of_one_component(
@@ -134,6 +127,8 @@ class _Components:
     def laplacian_of(self, nodes: Tensor) -> Laplacian:
         r"""The Laplacian of one component; none of its nodes has neighbors outside."""
         whole = self.laplacian
+        if len(nodes) == whole.num_nodes:
+            return whole
         part = self.matrix[nodes.numpy()][:, nodes.numpy()]
         part.sort_indices()
         crow, column = torch.from_numpy(part.indptr), torch.from_numpy(part.indices)

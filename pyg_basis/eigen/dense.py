@@ -3,7 +3,6 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 import torch
-from torch import Tensor
 
 from pyg_basis.eigen.result import Eigenpairs
 from pyg_basis.eigen.symmetric_operator import SymmetricOperator
@@ -18,15 +17,10 @@ class Dense:
     """
 
     def solve(
-        self,
-        operator: SymmetricOperator,
-        k: int,
-        x0: Tensor | None = None,
-        tol: float = 1e-6,
-        seed: int = 0,
+        self, operator: SymmetricOperator, k: int, tol: float = 1e-6, seed: int = 0
     ) -> Eigenpairs:
-        r"""See :meth:`Solver.solve`; :obj:`x0` and :obj:`seed` play no role."""
-        dense = operator.to_dense()
+        r"""See :meth:`Solver.solve`; :obj:`seed` plays no role."""
+        dense = operator.matrix.to_dense()
         if dense.is_cuda:
             vectors = torch.linalg.eigh(dense).eigenvectors[:, :k]
         else:

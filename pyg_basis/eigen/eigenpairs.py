@@ -1,26 +1,19 @@
 import warnings
 from dataclasses import replace
 from math import inf
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
 
 from pyg_basis._precision import without_autocast
 from pyg_basis.eigen._normalize_signs import normalize_signs
-from pyg_basis.eigen._trivial_first import trivial_first
-from pyg_basis.eigen._validation import (
-    check_k,
-    check_solver,
-    check_start,
-    check_tol,
-    checked_matrix,
-)
 from pyg_basis.eigen.chebyshev import ChebyshevSubspace
 from pyg_basis.eigen.dense import Dense
 from pyg_basis.eigen.lanczos import Lanczos
 from pyg_basis.eigen.lobpcg import LOBPCG
-from pyg_basis.eigen.result import Eigenpairs
-from pyg_basis.eigen.solver import Solver
+from pyg_basis.eigen.rayleigh_ritz import Ritz
+from pyg_basis.eigen.result import Eigenpairs, Solver
 from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 from pyg_basis.graph import Laplacian
 
@@ -44,7 +37,6 @@ def eigenpairs(
     operator: Laplacian | Tensor,
     k: int,
     solver: str | Solver = "auto",
-    x0: Tensor | None = None,
     tol: float = 1e-6,
     seed: int = 0,
 ) -> Eigenpairs:
@@ -68,10 +60,6 @@ def eigenpairs(
         solver (str or Solver): :obj:`"chebyshev"`, :obj:`"dense"`, :obj:`"lanczos"`,
             :obj:`"lobpcg"`, a solver object with settings of its own, or
             :obj:`"auto"`, which chooses by size and device. (default: :obj:`"auto"`)
-        x0 (Tensor, optional): A guess of the vectors, in the form they are returned
-            in, shape :obj:`[n, p]`. Unusable columns (not finite, dependent) are
-            replaced by random ones. Only LOBPCG gains from it.
-            (default: :obj:`None`)
         tol (float): Bound of the residuals relative to the operator's norm. The
             subspace is off by about the residual over the relative gap between the
             last eigenvalue and the next. (default: :obj:`1e-6`)
@@ -82,32 +70,22 @@ def eigenpairs(
 
     Raises:
         ValueError: If :obj:`operator` is not a square, symmetric, finite matrix,
-            :obj:`k` is not in 1 to :math:`n`, :obj:`solver` is unknown, :obj:`x0`
-            does not have :math:`n` rows, or :obj:`tol` is not positive.
+            :obj:`k` is not in 1 to :math:`n`, :obj:`solver` is unknown, or
+            :obj:`tol` is not positive.
 
     Warns:
         RuntimeWarning: If no solver reached :obj:`tol`. The best result is returned,
             with :obj:`converged=False`.
     """
-    matrix = checked_matrix(operator)
-    check_k(k, matrix.size(0))
-    check_solver(solver, ["auto", *SOLVERS])
-    check_start(x0, matrix.size(0))
+    symmetric = SymmetricOperator.of(operator)
+    check_k(k, symmetric.num_nodes)
     check_tol(tol)
-    scale = None
-    if isinstance(operator, Laplacian):
-        symmetric = SymmetricOperator.from_laplacian(operator)
-        if operator.kind == "rw":
-            degree = operator.degree.to(torch.float64)
-            scale = torch.where(degree > 0, degree, 1.0).rsqrt().unsqueeze(1)
-            x0 = x0 if x0 is None else x0.to(scale) / scale
-    else:
-        symmetric = SymmetricOperator.from_tensor(operator)
-
-    dtype = matrix.dtype if matrix.is_floating_point() else torch.get_default_dtype()
-    with without_autocast(matrix.device):
-        best = _solve(symmetric, int(k), solver, x0, tol, seed)
-        best = trivial_first(best, symmetric, torch.finfo(dtype).eps, tol)
+    solvers = _solver_chain(solver, symmetric, k)
+    given = operator.matrix if isinstance(operator, Laplacian) else operator
+    dtype = given.dtype if given.is_floating_point() else torch.get_default_dtype()
+    with without_autocast(given.device):
+        best = _solve(symmetric, int(k), solvers, tol, seed)
+        best = _trivial_first(best, symmetric, torch.finfo(dtype).eps, tol)
     if not best.converged:
         warnings.warn(
             f"eigenpairs: residual {float(best.residuals.max()):.2e} of solver "
@@ -120,9 +98,11 @@ def eigenpairs(
     values, vectors = best.values, best.vectors
     if isinstance(operator, Laplacian):
         values = values.clamp(min=0)  # Roundoff may leave -1e-16.
-    if scale is not None:
-        vectors = vectors * scale
-        vectors = vectors / vectors.norm(dim=0)
+        if operator.kind == "rw":
+            degree = operator.degree.to(torch.float64)
+            scale = torch.where(degree > 0, degree, 1.0).rsqrt()
+            vectors = vectors * scale.unsqueeze(1)
+            vectors = vectors / vectors.norm(dim=0)
     return replace(
         best,
         values=values.to(dtype),
@@ -131,18 +111,28 @@ def eigenpairs(
     )
 
 
+def check_k(k: object, n: int) -> None:
+    r"""Raises unless :obj:`k` eigenpairs of :obj:`n` can be had."""
+    if isinstance(k, bool) or not isinstance(k, Integral) or not 1 <= int(k) <= n:
+        raise ValueError(
+            f"k={k!r} eigenpairs asked of an operator with n={n} rows: k must be an "
+            f"integer from 1 to n, so ask for fewer or use a graph of more nodes"
+        )
+
+
+def check_tol(tol: object) -> None:
+    r"""Raises unless :obj:`tol` is a bound that a residual can meet."""
+    if not isinstance(tol, Real) or not 0 < float(tol) < inf:
+        raise ValueError(f"tol={tol!r} must be a positive finite number: pass 1e-6")
+
+
 def _solve(
-    operator: SymmetricOperator,
-    k: int,
-    solver: str | Solver,
-    x0: Tensor | None,
-    tol: float,
-    seed: int,
+    operator: SymmetricOperator, k: int, solvers: list[Solver], tol: float, seed: int
 ) -> Eigenpairs:
-    r"""The first converged result of the chain of solvers, or else the best one."""
+    r"""The first converged result of a chain of solvers, or else the best one."""
     results = []
-    for candidate in _solver_chain(solver, operator, k):
-        results.append(candidate.solve(operator, k, x0, tol, seed))
+    for solver in solvers:
+        results.append(solver.solve(operator, k, tol, seed))
         if results[-1].converged:
             return replace(results[-1], fell_back=len(results) > 1)
     # A residual of NaN never counts as the best.
@@ -153,16 +143,18 @@ def _solve(
 def _solver_chain(
     solver: str | Solver, operator: SymmetricOperator, k: int
 ) -> list[Solver]:
-    r"""The solver asked for, and those to be tried after it if it does not converge.
-
-    Args:
-        solver (str or Solver): A name, :obj:`"auto"` among them, or an object.
-        operator (SymmetricOperator): The operator.
-        k (int): The number of eigenpairs.
-    """
+    r"""The solver asked for, and those to be tried after it if it does not converge."""
     n = operator.num_nodes
-    if solver != "auto":
-        first = SOLVERS[solver] if isinstance(solver, str) else solver
+    if isinstance(solver, str) and solver in SOLVERS:
+        first = SOLVERS[solver]
+    elif not isinstance(solver, (str, type)) and hasattr(solver, "solve"):
+        first = solver
+    elif solver != "auto":
+        raise ValueError(
+            f"solver={solver!r} is neither a name nor an object with a method solve: "
+            f"pass 'auto', {', '.join(map(repr, SOLVERS))}, or an object such as "
+            f"LOBPCG()"
+        )
     elif n <= DENSE_FIRST_UP_TO:
         first = SOLVERS["dense"]
     elif n >= max(FILTERS_FROM, FILTERS_FROM_EACH * k) or operator.matrix.is_cuda:
@@ -175,3 +167,38 @@ def _solver_chain(
     if not isinstance(first, Dense) and n <= DENSE_UP_TO:
         chain.append(SOLVERS["dense"])
     return chain
+
+
+def _trivial_first(
+    pairs: Eigenpairs, operator: SymmetricOperator, precision: float, tol: float
+) -> Eigenpairs:
+    r"""Turns the basis of a multiple null space so that the trivial vector leads it.
+
+    In a graph of several components any basis of the null space will do, and
+    solvers return a random one. With the known vector in the first column, dropping
+    that column drops the trivial vector and nothing else.
+
+    Eigenvalues within :obj:`precision`, relative to the norm bound, are zero as far as
+    the operator's own rounding allows to say.
+    """
+    null = pairs.values.abs() <= min(precision, tol / 10) * operator.norm_bound
+    size = int(null.sum())
+    # A single null vector is the trivial one, unless others were not asked for.
+    is_alone = size < 2 and size < pairs.vectors.size(1)
+    if operator.null_space.dimension == 0 or size == 0 or is_alone:
+        return pairs
+    trivial = torch.from_numpy(operator.null_space.trivial).to(pairs.vectors)
+    trivial = trivial.unsqueeze(1)
+    block = pairs.vectors[:, :size]
+    rest = torch.linalg.svd(block - trivial @ (trivial.t() @ block), False).U
+    rest = rest[:, : size - 1]
+    if size > 1:
+        rest = operator.rayleigh_ritz(rest, size - 1, tol, 0, "").vectors
+    vectors = torch.cat([trivial, rest, pairs.vectors[:, size:]], dim=1)
+    image = operator.matrix @ vectors
+    # Quotients of one eigenspace differ by roundoff, in any order.
+    values = (vectors * image).sum(dim=0).sort().values
+    turned = operator.measured(
+        Ritz(vectors, image, values), tol, pairs.iterations, pairs.solver
+    )
+    return replace(turned, fell_back=pairs.fell_back)

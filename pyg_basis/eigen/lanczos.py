@@ -1,9 +1,11 @@
 import inspect
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import (
     ArpackError,
     ArpackNoConvergence,
@@ -13,8 +15,7 @@ from scipy.sparse.linalg import (
 from torch import Tensor
 
 from pyg_basis.eigen._null_space import NullSpace
-from pyg_basis.eigen.dense import Dense
-from pyg_basis.eigen.result import Eigenpairs
+from pyg_basis.eigen.iterative_solver import IterativeSolver
 from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 
 # ARPACK restarts from a vector of its own after a breakdown; only newer versions of
@@ -27,7 +28,7 @@ SHIFT = 2.0
 
 
 @dataclass(frozen=True)
-class Lanczos:
+class Lanczos(IterativeSolver):
     r"""Implicitly restarted Lanczos (ARPACK) on the flipped operator
     :math:`c I - L`, whose largest eigenvalues are the wanted ones.
 
@@ -35,11 +36,9 @@ class Lanczos:
     :math:`I + D^{-1/2} W D^{-1/2}`: no system is solved, only products are taken.
 
     A single vector's Krylov space holds one copy of every multiple eigenvalue, so
-    what a plain call returns can lack copies. Two measures mend that. The null space
-    of a Laplacian, multiple when the graph falls apart, is written down exactly from
-    its connected components and kept out of the iteration. For the rest, the found
-    vectors are deflated and the iteration runs again: as long as it finds anything
-    below the largest value found, that is merged and the search repeated.
+    what a plain call returns can lack copies. So the found vectors are deflated and
+    the iteration runs again: as long as it finds anything below the largest value
+    found, that is merged and the search repeated.
 
     Args:
         max_iter (int): Restarts at most, for each run of ARPACK.
@@ -47,58 +46,31 @@ class Lanczos:
     """
 
     max_iter: int = 1000
+    name: ClassVar[str] = "lanczos"
 
     def __post_init__(self) -> None:
-        if self.max_iter < 1:
-            raise ValueError(
-                f"max_iter={self.max_iter} must be at least 1: leave it out for the "
-                f"default"
-            )
+        self._check_at_least_one("max_iter")
 
-    def solve(
-        self,
-        operator: SymmetricOperator,
-        k: int,
-        x0: Tensor | None = None,
-        tol: float = 1e-6,
-        seed: int = 0,
-    ) -> Eigenpairs:
-        r"""See :meth:`Solver.solve`; :obj:`x0` plays no role.
-
-        Hands over to :class:`Dense` where the Krylov space would be most of the
-        whole space.
-        """
-        n = operator.num_nodes
-        if n < max(20, 3 * k):
-            return Dense().solve(operator, k, x0, tol, seed)
-        null_space = NullSpace.of(operator, tol)
-        known = null_space.basis(k)
-        if known.shape[1] < k:
-            search = _Search(operator, null_space, self.max_iter, seed)
-            found = search.leading(k - known.shape[1], tol)
-            basis, products = np.hstack([known, found]), search.products
-        else:
-            basis, products = known, 0
-        vectors = torch.from_numpy(basis).to(operator.matrix.device)
-        return operator.rayleigh_ritz(vectors, k, tol, products, "lanczos")
+    def _search(
+        self, operator: SymmetricOperator, k: int, tol: float, seed: int
+    ) -> Iterator[tuple[Tensor, int]]:
+        # Scaled to norm one: ARPACK's test of convergence has an absolute floor.
+        matrix = operator.to_scipy() / operator.norm_bound
+        generator = np.random.default_rng(seed)
+        search = _Search(matrix, operator.null_space, self.max_iter, generator)
+        found = search.leading(k - operator.null_space.dimension, tol)
+        yield torch.from_numpy(found), search.products
 
 
+@dataclass
 class _Search:
     r"""Searches the leading eigenvectors of the flipped operator off a null space."""
 
-    def __init__(
-        self,
-        operator: SymmetricOperator,
-        null_space: NullSpace,
-        max_iter: int,
-        seed: int,
-    ) -> None:
-        # Scaled to norm one: ARPACK's test of convergence has an absolute floor.
-        self.matrix = operator.to_scipy() / operator.norm_bound
-        self.null_space = null_space
-        self.max_iter = max_iter
-        self.generator = np.random.default_rng(seed)
-        self.products = 0
+    matrix: np.ndarray | csr_matrix
+    null_space: NullSpace
+    max_iter: int
+    generator: np.random.Generator
+    products: int = 0
 
     def leading(self, k: int, tol: float) -> np.ndarray:
         n = self.matrix.shape[0]

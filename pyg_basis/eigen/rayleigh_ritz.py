@@ -15,6 +15,11 @@ class Ritz(NamedTuple):
     image: Tensor
     values: Tensor
 
+    def residuals(self) -> Tensor:
+        r"""The norms of the residuals. The image is overwritten: new memory takes
+        about as long as a product."""
+        return self.image.addcmul_(self.x, self.values, value=-1).norm(dim=0)
+
 
 def ritz_pairs(matrix: Tensor, block: Tensor, spare: Tensor | None = None) -> Ritz:
     r"""The Ritz vectors of the span of a block's independent columns.

@@ -1,6 +1,10 @@
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 
 
 @dataclass(frozen=True)
@@ -37,3 +41,24 @@ class Eigenpairs:
             f"{self.__class__.__name__}(n={n}, k={k}, solver='{self.solver}', "
             f"converged={self.converged}, iterations={self.iterations})"
         )
+
+
+class Solver(Protocol):
+    r"""What :meth:`~pyg_basis.eigen.eigenpairs` asks of a solver object.
+
+    A solver holds its own settings and has no state: the same call gives the same
+    result. It reports that it failed in :obj:`Eigenpairs.converged`.
+    """
+
+    def solve(
+        self, operator: "SymmetricOperator", k: int, tol: float = 1e-6, seed: int = 0
+    ) -> Eigenpairs:
+        r"""Returns the :obj:`k` smallest eigenpairs of :obj:`operator`.
+
+        Args:
+            operator (SymmetricOperator): The operator, in double precision.
+            k (int): The number of eigenpairs, from 1 to :math:`n`.
+            tol (float): Bound of the relative residuals. (default: :obj:`1e-6`)
+            seed (int): Seed of the random start. (default: :obj:`0`)
+        """
+        ...

@@ -5,7 +5,8 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
-from pyg_basis.eigen.rayleigh_ritz import ritz_pairs
+from pyg_basis.eigen._null_space import NullSpace
+from pyg_basis.eigen.rayleigh_ritz import Ritz, ritz_pairs
 from pyg_basis.eigen.result import Eigenpairs
 from pyg_basis.graph import Laplacian
 from pyg_basis.graph._sparse import csr_tensor, to_scipy_csr
@@ -24,42 +25,30 @@ class SymmetricOperator:
         matrix (Tensor): Sparse CSR or dense matrix, float64, shape :obj:`[n, n]`.
         norm_bound (float): An upper bound of the spectral norm. Residuals are
             relative to it.
-        null_vector (Tensor, optional): For Laplacians, the known null vector, of
-            unit norm, shape :obj:`[n]`. It is zero at isolated nodes only.
-        laplacian (Laplacian, optional): The Laplacian it is made of, if it is.
+        null_space (NullSpace): What is known of it, which is all for Laplacians and
+            nothing for others.
     """
 
     matrix: Tensor
     norm_bound: float
-    null_vector: Tensor | None = None
-    laplacian: Laplacian | None = None
+    null_space: NullSpace
 
     @classmethod
-    def from_laplacian(cls, laplacian: Laplacian) -> "SymmetricOperator":
-        r"""The symmetric form of a Laplacian. Its symmetry is taken for granted."""
-        matrix, norm_bound = laplacian.symmetric(), laplacian.norm_bound
-        null_vector = laplacian.trivial().detach().to(torch.float64)
-        null_vector = null_vector / null_vector.norm()  # to double precision
-        return cls(_double(matrix), norm_bound or 1.0, null_vector, laplacian)
-
-    @classmethod
-    def from_tensor(cls, matrix: Tensor) -> "SymmetricOperator":
-        r"""Any symmetric matrix, dense or sparse; its symmetry is checked.
+    def of(cls, operator: Laplacian | Tensor) -> "SymmetricOperator":
+        r"""The symmetric form of a Laplacian, or any symmetric matrix.
 
         Raises:
-            ValueError: If :obj:`matrix` is not symmetric.
+            ValueError: If :obj:`operator` is not a square, real, finite matrix, or
+                not symmetric.
         """
+        matrix = _checked_matrix(operator)
+        if isinstance(operator, Laplacian):
+            double, norm_bound = _double(operator.symmetric()), operator.norm_bound
+            null_space = NullSpace.of(operator, _to_scipy(double))
+            return cls(double, norm_bound or 1.0, null_space)
         double = _double(matrix)
-        magnitude = double.abs() if matrix.layout == torch.strided else None
-        if magnitude is not None:
-            largest = float(magnitude.max())
-            norm_bound = float(magnitude.sum(dim=1).max())
-            asymmetry = float((double - double.t()).abs().max())
-        else:
-            array = to_scipy_csr(double)
-            largest = float(abs(array).max())
-            norm_bound = float(abs(array).sum(axis=1).max())
-            asymmetry = float(abs(array - array.T).max())
+        array = _to_scipy(double)
+        largest, asymmetry = (float(abs(a).max()) for a in (array, array - array.T))
         dtype = matrix.dtype if matrix.is_floating_point() else torch.float64
         if asymmetry > SYMMETRY_TOLERANCE * torch.finfo(dtype).eps * largest:
             raise ValueError(
@@ -67,23 +56,17 @@ class SymmetricOperator:
                 f"where the largest entry is {largest:.3g}: pass (A + A^T) / 2, or a "
                 f"Laplacian of kind 'rw' for the random walk operator"
             )
-        return cls(double, norm_bound or 1.0)
+        norm_bound = float(abs(array).sum(axis=1).max())
+        return cls(double, norm_bound or 1.0, NullSpace.unknown(len(double)))
 
     @property
     def num_nodes(self) -> int:
         r"""The number of rows, :math:`n`."""
         return self.matrix.shape[0]
 
-    def to_dense(self) -> Tensor:
-        r"""The matrix as a dense tensor, shape :obj:`[n, n]`."""
-        dense = self.matrix.to_dense()
-        return dense.clone() if dense is self.matrix else dense
-
     def to_scipy(self) -> "np.ndarray | scipy.sparse.csr_matrix":
         r"""The matrix in host memory, sparse if it is so here; shares memory."""
-        if self.matrix.layout == torch.strided:
-            return self.matrix.detach().cpu().numpy()
-        return to_scipy_csr(self.matrix)
+        return _to_scipy(self.matrix)
 
     def rayleigh_ritz(
         self, basis: Tensor, k: int, tol: float, iterations: int, solver: str
@@ -97,11 +80,48 @@ class SymmetricOperator:
             iterations (int): Passed on to the result.
             solver (str): Passed on to the result.
         """
-        vectors, image, values = ritz_pairs(self.matrix, basis.clone())
-        vectors, image, values = vectors[:, :k], image[:, :k], values[:k]
-        residuals = (image - vectors * values).norm(dim=0) / self.norm_bound
+        ritz = ritz_pairs(self.matrix, basis.clone())
+        first = Ritz(ritz.x[:, :k], ritz.image[:, :k], ritz.values[:k])
+        return self.measured(first, tol, iterations, solver)
+
+    def measured(
+        self, ritz: Ritz, tol: float, iterations: int, solver: str
+    ) -> Eigenpairs:
+        r"""The pairs with their residuals; the images of the vectors are
+        overwritten."""
+        residuals = ritz.residuals() / self.norm_bound
         converged = bool((residuals <= tol).all())
-        return Eigenpairs(values, vectors, residuals, iterations, converged, solver)
+        return Eigenpairs(ritz.values, ritz.x, residuals, iterations, converged, solver)
+
+
+def _checked_matrix(operator: object) -> Tensor:
+    r"""The matrix of an operator, once it is known to be square, real and finite."""
+    matrix = operator.matrix if isinstance(operator, Laplacian) else operator
+    if not isinstance(matrix, Tensor):
+        raise ValueError(
+            f"operator must be a Laplacian or a tensor of shape [n, n], got "
+            f"{type(operator).__name__}: build one with laplacian(graph)"
+        )
+    if matrix.dim() != 2 or matrix.size(0) != matrix.size(1) or matrix.size(0) == 0:
+        raise ValueError(
+            f"operator has shape {list(matrix.shape)}, but it must be a square "
+            f"matrix of at least one row: pass a tensor of shape [n, n]"
+        )
+    if matrix.is_complex():
+        raise ValueError(
+            f"operator has dtype {matrix.dtype}, but it must be real: pass its real "
+            f"part if the rest is zero"
+        )
+    if matrix.layout == torch.sparse_coo:
+        matrix = matrix.coalesce()
+    entries = matrix if matrix.layout == torch.strided else matrix.values()
+    # NaN carries through the extremes, which one pass finds.
+    if entries.numel() and not bool(torch.stack(entries.aminmax()).isfinite().all()):
+        raise ValueError(
+            "operator has NaN or infinite entries: look for them in the features or "
+            "edge weights it was made of"
+        )
+    return matrix
 
 
 def _double(matrix: Tensor) -> Tensor:
@@ -113,3 +133,8 @@ def _double(matrix: Tensor) -> Tensor:
     values = matrix.values().to(torch.float64)
     indices = matrix.crow_indices(), matrix.col_indices()
     return csr_tensor(*indices, values, matrix.shape[0])
+
+
+def _to_scipy(matrix: Tensor) -> np.ndarray | scipy.sparse.csr_matrix:
+    is_dense = matrix.layout == torch.strided
+    return matrix.cpu().numpy() if is_dense else to_scipy_csr(matrix)

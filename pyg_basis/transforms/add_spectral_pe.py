@@ -5,7 +5,7 @@ from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
 from pyg_basis.eigen import component_eigenpairs
-from pyg_basis.eigen._validation import check_tol
+from pyg_basis.eigen.eigenpairs import check_tol
 from pyg_basis.graph import laplacian
 from pyg_basis.transforms._node_attribute import (
     add_node_attribute,

@@ -59,7 +59,7 @@ GRAPHS: dict[str, tuple[Callable[[], Data | nx.Graph], int]] = {
 
 
 def operator_of(graph: Data | nx.Graph) -> SymmetricOperator:
-    return SymmetricOperator.from_laplacian(laplacian(graph))
+    return SymmetricOperator.of(laplacian(graph))
 
 
 def reference(

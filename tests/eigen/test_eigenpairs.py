@@ -151,14 +151,14 @@ def test_the_seed_alone_decides(solver: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_signs_agree_across_solvers_seeds_and_starts(kind: Any) -> None:
+def test_signs_agree_across_solvers_and_seeds(kind: Any) -> None:
     operator = laplacian(neighbors(300), kind)
     expected = eigenpairs(operator, 5, "dense").vectors
     largest = expected.gather(0, expected.abs().argmax(dim=0, keepdim=True))
     assert (largest > 0).all()
     for solver in SOLVERS:
         for seed in (0, 1):
-            pairs = eigenpairs(operator, 5, solver, -expected, tol=1e-9, seed=seed)
+            pairs = eigenpairs(operator, 5, solver, tol=1e-9, seed=seed)
             assert torch.allclose(pairs.vectors, expected, atol=1e-5)
 
 
@@ -258,7 +258,7 @@ class Own:
         self.knows = knows
 
     def solve(
-        self, operator: Any, k: int, x0: Any = None, tol: float = 1e-6, seed: int = 0
+        self, operator: Any, k: int, tol: float = 1e-6, seed: int = 0
     ) -> Eigenpairs:
         if self.knows:
             basis = torch.eye(operator.num_nodes, dtype=torch.float64)[:, :k]
@@ -268,7 +268,7 @@ class Own:
 
 
 def test_an_object_with_solve_is_a_solver() -> None:
-    matrix = torch.arange(40.0).diag()
+    matrix = torch.arange(80.0).diag()
     pairs = eigenpairs(matrix, 2, Own(knows=True))
     assert (pairs.solver, pairs.iterations, pairs.fell_back) == ("own", 7, False)
     assert pairs.values.tolist() == [0, 1]
@@ -310,12 +310,9 @@ def test_bad_operator(operator: Any, text: str) -> None:
         ({"k": 0}, r"k=0.*integer from 1 to n"),
         ({"k": 2.0}, r"k=2.0.*integer from 1 to n"),
         ({"k": True}, r"k=True.*integer from 1 to n"),
-        ({"solver": "qr"}, r"solver='qr' is unknown.*'lanczos'"),
+        ({"solver": "qr"}, r"solver='qr' is neither a name.*'lanczos'"),
         ({"solver": None}, r"solver=None.*method solve.*'auto'"),
         ({"solver": LOBPCG}, r"solver=.*method solve.*'auto'"),
-        ({"x0": torch.zeros(9, 2)}, r"x0 must be .*n=10.*\[9, 2\].*columns"),
-        ({"x0": torch.zeros(10)}, r"x0 must be .*n=10.*columns"),
-        ({"x0": np.eye(10)}, r"x0 must be .*n=10.*ndarray.*columns"),
         ({"tol": 0.0}, r"tol=0.0.*positive"),
         ({"tol": torch.nan}, r"tol=nan.*positive"),
         ({"tol": torch.inf}, r"tol=inf.*positive"),

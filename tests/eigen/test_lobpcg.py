@@ -1,4 +1,5 @@
 import networkx as nx
+import numpy as np
 import pytest
 import torch
 
@@ -24,7 +25,7 @@ def test_start_close_to_the_answer_saves_iterations(operator, answer, noise) -> 
     generator = torch.Generator().manual_seed(0)
     start = answer.vectors[:, : K + 6]
     start = start + noise * torch.randn(start.shape, generator=generator)
-    cold, warm = (LOBPCG().solve(operator, K, x0) for x0 in (None, start))
+    cold, warm = (LOBPCG(start=x0).solve(operator, K) for x0 in (None, start))
     assert cold.converged and warm.converged
     assert warm.iterations <= cold.iterations / 4
     assert torch.allclose(warm.values, answer.values[:K], atol=1e-9)
@@ -48,14 +49,16 @@ def test_start_close_to_the_answer_saves_iterations(operator, answer, noise) -> 
     ],
 )
 def test_any_start_gives_the_answer(operator, answer, spoil) -> None:
-    pairs = LOBPCG().solve(operator, K, spoil(answer.vectors[:, :K]), tol=1e-8)
+    solver = LOBPCG(start=spoil(answer.vectors[:, :K]))
+    pairs = solver.solve(operator, K, tol=1e-8)
     assert pairs.converged
     assert pairs.solver == "lobpcg"
     assert torch.allclose(pairs.values, answer.values[:K], atol=1e-10)
 
 
 def test_start_orthogonal_to_the_answer(operator, answer) -> None:
-    pairs = LOBPCG().solve(operator, K, answer.vectors[:, 20 : 20 + K], tol=1e-8)
+    solver = LOBPCG(start=answer.vectors[:, 20 : 20 + K])
+    pairs = solver.solve(operator, K, tol=1e-8)
     assert torch.allclose(pairs.values, answer.values[:K], atol=1e-10)
 
 
@@ -63,7 +66,8 @@ def test_start_that_lacks_the_second_eigenvector_of_a_path() -> None:
     # The gaps are so small that a guard takes long to find what is missing.
     operator = operator_of(nx.path_graph(300))
     exact = Dense().solve(operator, K + 1)
-    pairs = LOBPCG().solve(operator, K, exact.vectors[:, [0, *range(2, K + 1)]])
+    solver = LOBPCG(start=exact.vectors[:, [0, *range(2, K + 1)]])
+    pairs = solver.solve(operator, K)
     assert pairs.converged
     assert torch.allclose(pairs.values, exact.values[:K], atol=1e-8)
 
@@ -73,3 +77,14 @@ def test_number_of_guards(operator, answer, num_guards) -> None:
     pairs = LOBPCG(num_guards=num_guards).solve(operator, K, tol=1e-8)
     assert pairs.solver == "lobpcg"
     assert torch.allclose(pairs.values, answer.values[:K], atol=1e-10)
+
+
+@pytest.mark.parametrize("start", [torch.zeros(10), np.eye(10), "x"])
+def test_start_that_is_no_block_of_columns(start) -> None:
+    with pytest.raises(ValueError, match=r"start must be a tensor.*\[n, p\].*columns"):
+        LOBPCG(start=start)
+
+
+def test_start_of_another_operator(operator) -> None:
+    with pytest.raises(ValueError, match=r"n=400, got \[399, 2\]"):
+        LOBPCG(start=torch.zeros(399, 2)).solve(operator, K)

@@ -1,0 +1,68 @@
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import replace
+from numbers import Integral
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from pyg_basis.eigen._null_space import NullSpace
+from pyg_basis.eigen.dense import Dense
+from pyg_basis.eigen.result import Eigenpairs
+from pyg_basis.eigen.symmetric_operator import SymmetricOperator
+
+# The bases of the solvers hold up to five times the wanted vectors and some more.
+# Where that is the whole space, the dense solver is quicker.
+BASES, GUARDS = 5, 10
+
+
+class IterativeSolver(ABC):
+    r"""What the iterative solvers have in common.
+
+    The null space of a Laplacian is written down from the components of its graph,
+    and the other eigenvectors are searched off it. :class:`Dense` takes the operators
+    that are too small for a search.
+    """
+
+    name: ClassVar[str]
+
+    def solve(
+        self, operator: SymmetricOperator, k: int, tol: float = 1e-6, seed: int = 0
+    ) -> Eigenpairs:
+        r"""See :meth:`Solver.solve`."""
+        n = operator.num_nodes
+        if n < BASES * (k + GUARDS):
+            return Dense().solve(operator, k, tol, seed)
+        if operator.null_space.residual > tol / 2 * operator.norm_bound:
+            operator = replace(operator, null_space=NullSpace.unknown(n))
+        known = torch.from_numpy(operator.null_space.basis(k))
+        known = known.to(operator.matrix.device)
+        if known.size(1) == k:
+            return operator.rayleigh_ritz(known, k, tol, 0, self.name)
+        for found, iterations in self._search(operator, k, tol, seed):
+            basis = torch.cat([known, found.to(known)], dim=1)
+            pairs = operator.rayleigh_ritz(basis, k, tol, iterations, self.name)
+            if pairs.converged:
+                break
+        return pairs
+
+    @abstractmethod
+    def _search(
+        self, operator: SymmetricOperator, k: int, tol: float, seed: int
+    ) -> Iterator[tuple[Tensor, int]]:
+        r"""Bases of the first :obj:`k` eigenvectors without those of the null space,
+        each better than the one before, and the iterations up to there."""
+
+    def _check_at_least_one(self, *names: str) -> None:
+        for name in names:
+            value = getattr(self, name)
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, Integral)
+                or int(value) < 1
+            ):
+                raise ValueError(
+                    f"{name}={value!r} must be an integer, at least 1: leave it out "
+                    f"for the default"
+                )
