@@ -35,18 +35,16 @@ def open_features(path: str | Path) -> NDArray[Any] | Tensor:
 
 def open_mapped(path: str | Path) -> Any:
     r"""What is in a file that :func:`open_features` takes, mapped into memory."""
-    openers: dict[str, Callable[[str | Path], Any]] = {
-        ".npy": partial(np.lib.format.open_memmap, mode="r"),
-        ".pt": _load_mapped,
-    }
     suffix = Path(path).suffix.lower()
-    if suffix not in openers:
+    if suffix not in (".npy", ".pt"):
         raise ValueError(
             f"data={str(path)!r} has the suffix {suffix!r}, only .npy and .pt can be "
             f"mapped into memory: write the matrix with numpy.save or torch.save"
         )
     try:
-        return openers[suffix](path)
+        if suffix == ".npy":
+            return np.lib.format.open_memmap(path, mode="r")
+        return _load_mapped(path)
     except OSError:
         raise
     except Exception as error:
@@ -77,33 +75,27 @@ def feature_matrix(data: Any, name: str) -> NDArray[Any] | Tensor:
             numbers.
     """
     x = data.x if isinstance(data, Data) else data
+    if isinstance(x, Tensor):
+        x, is_real = x.detach(), not x.is_complex()
+    else:
+        is_real = isinstance(x, np.ndarray) and np.can_cast(x.dtype, np.float64)
+    expected = "a matrix [points, features]"
     if not isinstance(x, (Tensor, np.ndarray)):
-        kind = data if isinstance(data, BaseData) else type(data).__name__
-        raise ValueError(
-            f"{name} must be a matrix [points, features] or a Data with one as x, got "
-            f"{kind}: set x of the Data, or pass the tensor itself"
-        )
-    if isinstance(x, Tensor) and x.layout != torch.strided:
-        raise ValueError(
-            f"{name} must be a dense matrix, got one of layout {x.layout}: make it "
-            f"dense with to_dense()"
-        )
-    is_real = (
-        not x.is_complex()
-        if isinstance(x, Tensor)
-        else np.can_cast(x.dtype, np.float64)
-    )
-    if not is_real:
-        raise ValueError(
-            f"{name} must be a matrix of real numbers, got dtype {x.dtype}: convert it "
-            f"to float32 or float64"
-        )
-    if x.ndim != 2:
-        raise ValueError(
-            f"{name} must be a matrix [points, features], got shape "
-            f"{tuple(x.shape)}: reshape it with data.reshape(len(data), -1)"
-        )
-    return x.detach() if isinstance(x, Tensor) else x
+        expected = f"{expected} or a Data with one as x"
+        got = data if isinstance(data, BaseData) else type(data).__name__
+        remedy = "set x of the Data, or pass the tensor itself"
+    elif isinstance(x, Tensor) and x.layout != torch.strided:
+        expected, got = "a dense matrix", f"one of layout {x.layout}"
+        remedy = "make it dense with to_dense()"
+    elif not is_real:
+        expected, got = "a matrix of real numbers", f"dtype {x.dtype}"
+        remedy = "convert it to float32 or float64"
+    elif x.ndim != 2:
+        got = f"shape {tuple(x.shape)}"
+        remedy = "reshape it with data.reshape(len(data), -1)"
+    else:
+        return x
+    raise ValueError(f"{name} must be {expected}, got {got}: {remedy}")
 
 
 def reopening(rows: NDArray[Any]) -> Callable[[], NDArray[Any]] | None:
@@ -116,16 +108,15 @@ def reopening(rows: NDArray[Any]) -> Callable[[], NDArray[Any]] | None:
     if not isinstance(root, np.memmap) or root.filename is None or root.mode == "c":
         return None
     offset = root.offset + rows.ctypes.data - root.ctypes.data
-    return partial(
-        _map_again, root.filename, offset, rows.dtype, rows.shape, rows.strides
-    )
+    layout = rows.shape, rows.dtype, offset, rows.strides
+    return partial(_map_again, root.filename, *layout)
 
 
 def _map_again(
-    filename: str | Path,
-    offset: int,
-    dtype: np.dtype[Any],
+    filename: str,
     shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    offset: int,
     strides: tuple[int, ...],
 ) -> NDArray[Any]:
     file = np.memmap(filename, np.uint8, mode="r")

@@ -103,34 +103,27 @@ def _fetch(dataset: Any, indices: list[int]) -> Sequence[Any]:
 
 
 def _features(item: Any) -> Tensor:
-    if isinstance(item, (tuple, list)):
-        item = item[0]
-    if isinstance(item, BaseData):
-        return _features_of_node(item)
-    row = _to_tensor(item) if isinstance(item, np.ndarray) else torch.as_tensor(item)
+    item = item[0] if isinstance(item, (tuple, list)) else item
+    is_node = isinstance(item, BaseData)
+    row = _to_tensor(getattr(item, "x", None) if is_node else item)
+    row = row[0] if is_node and row.shape[:-1] == (1,) else row
     if row.dim() != 1:
+        got = item if is_node else f"shape {tuple(row.shape)}"
         raise ValueError(
-            f"the items of data must be feature vectors [d], got shape "
-            f"{tuple(row.shape)}: flatten them in the dataset"
+            f"the items of data must be feature vectors [d], or Data with the features "
+            f"of one point as x, [1, d] or [d], got {got}: flatten them in the "
+            f"dataset; to take the nodes of one graph as points, pass its Data by "
+            f"itself"
         )
     return row
 
 
-def _features_of_node(item: BaseData) -> Tensor:
-    x = getattr(item, "x", None)
-    if not isinstance(x, Tensor) or x.dim() not in (1, 2) or x.shape[:-1].numel() != 1:
-        raise ValueError(
-            f"the items of data must each have the features of one point as x, of "
-            f"shape [1, d] or [d], got {item}: to take the nodes of one graph as "
-            f"points, pass that Data by itself"
-        )
-    return x.flatten()
-
-
-def _to_tensor(rows: np.ndarray) -> Tensor:
-    # Copied: rows of a memory map are read-only, and files may have the byte order
-    # of another machine; tensors have neither.
-    return torch.from_numpy(rows.astype(rows.dtype.newbyteorder("=")))
+def _to_tensor(rows: Any) -> Tensor:
+    if isinstance(rows, np.ndarray):
+        # Copied: rows of a memory map are read-only, and files may have the byte order
+        # of another machine; tensors have neither.
+        return torch.from_numpy(rows.astype(rows.dtype.newbyteorder("=")))
+    return torch.empty(()) if rows is None else torch.as_tensor(rows)
 
 
 def _as_float(rows: Tensor) -> Tensor:

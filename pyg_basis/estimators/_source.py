@@ -6,7 +6,6 @@ import networkx as nx
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -29,68 +28,32 @@ def feature_source(estimator: Any, X: Any, reset: bool) -> FeatureSource:
 
     Raises:
         FileNotFoundError: If there is no file of that path.
-        ValueError: scikit-learn's own, or that of :class:`FeatureSource`; or
-            for a dataset that is too small or of another width.
+        ValueError: scikit-learn's own, or that of :class:`FeatureSource`.
     """
-    if isinstance(X, nx.Graph):
-        X = as_data(X)
-    if isinstance(X, (Tensor, str, Path, BaseData)) or _is_mapped(X):
-        return _checked_source(estimator, X, reset)
-    if isinstance(X, Dataset):
-        return _dataset_source(estimator, X, reset)
-    rows = validate_data(
-        estimator,
-        X,
-        reset=reset,
-        dtype=[np.float64, np.float32],
-        ensure_min_samples=2 if reset else 1,
-    )
-    return FeatureSource(rows)
-
-
-def _is_mapped(X: Any) -> bool:
-    # Of other shapes and dtypes scikit-learn says what is wrong.
-    return isinstance(X, np.memmap) and X.ndim == 2 and np.can_cast(X.dtype, np.float64)
-
-
-def _checked_source(estimator: Any, X: Any, reset: bool) -> FeatureSource:
-    """Checks as scikit-learn does, which would first convert all rows to floats."""
-    source = FeatureSource(X)
-    validate_data(
-        estimator,
-        np.broadcast_to(np.float32(0), source.data.shape),
-        reset=reset,
-        ensure_min_samples=2 if reset else 1,
-    )
-    if _holds_floats(source.data):
-        for _, rows in _blocks(source):
-            assert_all_finite(
-                rows.cpu().numpy(),
-                estimator_name=type(estimator).__name__,
-                input_name="X",
+    X = as_data(X) if isinstance(X, nx.Graph) else X
+    least = 2 if reset else 1
+    if not isinstance(X, (Tensor, np.memmap, str, Path, BaseData, Dataset)):
+        floats = [np.float64, np.float32]
+        return FeatureSource(
+            validate_data(
+                estimator, X, reset=reset, dtype=floats, ensure_min_samples=least
             )
+        )
+    source = FeatureSource(X)
+    # scikit-learn would first convert all rows to floats: it is shown their shape.
+    shape = len(source), source.num_features
+    zeros = np.broadcast_to(np.float32(0), shape)
+    validate_data(estimator, zeros, reset=reset, ensure_min_samples=least)
+    if _holds_floats(source.data):
+        for _ in row_blocks(source):
+            pass
     return source
 
 
-def _holds_floats(data: Tensor | NDArray[Any]) -> bool:
+def _holds_floats(data: Any) -> bool:
     if isinstance(data, Tensor):
         return data.is_floating_point()
-    return data.dtype.kind == "f"
-
-
-def _dataset_source(estimator: Any, X: Dataset[Any], reset: bool) -> FeatureSource:
-    source = FeatureSource(X)
-    if len(source) < 2 and reset:
-        raise ValueError(f"X has n_samples = {len(source)}: at least 2 are needed")
-    if reset:
-        estimator.n_features_in_ = source.num_features
-    elif source.num_features != estimator.n_features_in_:
-        raise ValueError(
-            f"X has {source.num_features} features, but {type(estimator).__name__} is "
-            f"expecting {estimator.n_features_in_} features as input: transform points "
-            f"described as those it was fitted on"
-        )
-    return source
+    return isinstance(data, np.ndarray) and data.dtype.kind == "f"
 
 
 def row_blocks(source: FeatureSource) -> Iterator[tuple[slice, Tensor]]:
@@ -98,17 +61,13 @@ def row_blocks(source: FeatureSource) -> Iterator[tuple[slice, Tensor]]:
     all they stand.
 
     Raises:
-        ValueError: If rows of a dataset, which are read only now, are not finite.
+        ValueError: If rows are not finite. Those of a dataset are read only now.
     """
-    for where, rows in _blocks(source):
-        _check_finite(rows, f"among points {where.start} to {where.stop - 1}")
-        yield where, rows
-
-
-def _blocks(source: FeatureSource) -> Iterator[tuple[slice, Tensor]]:
     for start in range(0, len(source), BLOCK_ROWS):
         where = slice(start, min(start + BLOCK_ROWS, len(source)))
-        yield where, source.__getitems__(np.arange(where.start, where.stop))
+        rows = source.__getitems__(np.arange(where.start, where.stop))
+        _check_finite(rows, f"among points {where.start} to {where.stop - 1}")
+        yield where, rows
 
 
 def _check_finite(rows: Tensor, where: str) -> None:
