@@ -1,11 +1,15 @@
 r"""The toy sets of Fig. 1: planar components that no straight line tells apart.
 
-All share one signature, `name(num_points=9000, noise=..., seed=0)`, and geometry made
-for kNN graphs of random batches of 256 points. Random points on a thin curve leave
-gaps wider than their neighborhoods surprisingly often, so the bands are as thick as
-the gaps between them allow. Of 200 such batches, with k = 10, at most 1.5 % join two
-components and at most 2.5 % split one; with k = 8 it is 0.5 % and up to 13 %, with
-k = 12 up to 7.5 % and 0.5 %.
+All share one signature, `name(num_points=9000, noise=..., seed=0)`: the number of
+points, at least one a component; the standard deviation of Gaussian noise; the seed of
+every random choice. All return points `[n, 2]` (float32) and component numbers `[n]`
+(int64), shuffled, and raise a ValueError if an argument is out of range.
+
+Their geometry is made for kNN graphs of random batches of 256 points. Random points on
+a thin curve leave gaps wider than their neighborhoods surprisingly often, so the bands
+are as thick as the gaps between them allow. Of 200 such batches, with k = 10, at most
+1.5 % join two components and at most 2.5 % split one; with k = 8 it is 0.5 % and up to
+13 %, with k = 12 up to 7.5 % and 0.5 %.
 """
 
 import math
@@ -22,19 +26,8 @@ ToySet = Callable[..., tuple[Tensor, Tensor]]
 def three_moons(
     num_points: int = 9000, noise: float = 0.07, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
-    r"""Three half circles, each reaching into the opening of the next.
-
-    Args:
-        num_points: Number of points n, at least 3.
-        noise: Standard deviation of the Gaussian noise; the radius of a moon is 1.
-        seed: Seed of every random choice.
-
-    Returns:
-        Points `[n, 2]` (float32) and component numbers `[n]` (int64), shuffled.
-
-    Raises:
-        ValueError: If `num_points`, `noise` or `seed` is out of range.
-    """
+    r"""Three half circles, each reaching into the opening of the next,
+    of radius 1."""
 
     def moon(index: int, t: Tensor) -> Tensor:
         # A pinwheel: centers on a circle of radius 0.8, every moon turned by 120
@@ -49,19 +42,8 @@ def three_moons(
 def two_moons(
     num_points: int = 9000, noise: float = 0.07, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
-    r"""Two half circles, each reaching into the opening of the other.
-
-    Args:
-        num_points: Number of points n, at least 2.
-        noise: Standard deviation of the Gaussian noise; the radius of a moon is 1.
-        seed: Seed of every random choice.
-
-    Returns:
-        Points `[n, 2]` (float32) and component numbers `[n]` (int64), shuffled.
-
-    Raises:
-        ValueError: If `num_points`, `noise` or `seed` is out of range.
-    """
+    r"""Two half circles, each reaching into the opening of the other,
+    of radius 1."""
 
     def moon(index: int, t: Tensor) -> Tensor:
         sign = 1 - 2 * index
@@ -74,20 +56,7 @@ def two_moons(
 def circles(
     num_points: int = 9000, noise: float = 0.04, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
-    r"""Two circles with one center, of radius 0.3 and 1.
-
-    Args:
-        num_points: Number of points n, at least 2.
-        noise: Standard deviation of the Gaussian noise; the outer radius is 1.
-        seed: Seed of every random choice.
-
-    Returns:
-        Points `[n, 2]` (float32) and component numbers `[n]` (int64; the inner
-        circle is 0), shuffled.
-
-    Raises:
-        ValueError: If `num_points`, `noise` or `seed` is out of range.
-    """
+    r"""Two circles with one center, of radius 0.3 and 1."""
 
     def ring(index: int, t: Tensor) -> Tensor:
         return (0.3, 1.0)[index] * _on_circle(2.0 * math.pi * t)
@@ -98,19 +67,7 @@ def circles(
 def spirals(
     num_points: int = 9000, noise: float = 0.05, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
-    r"""Two interleaved Archimedean spirals of 0.6 of a turn.
-
-    Args:
-        num_points: Number of points n, at least 2.
-        noise: Standard deviation of the Gaussian noise; the outer radius is 1.
-        seed: Seed of every random choice.
-
-    Returns:
-        Points `[n, 2]` (float32) and component numbers `[n]` (int64), shuffled.
-
-    Raises:
-        ValueError: If `num_points`, `noise` or `seed` is out of range.
-    """
+    r"""Two interleaved Archimedean spirals of 0.6 of a turn, of outer radius 1."""
     # Points by arc length, denser near both ends: there all neighbors lie on one
     # side, so a neighborhood reaches twice as far and could jump to the other arm.
     grid = torch.linspace(0.0, 1.0, 4001, dtype=torch.float64)
@@ -137,19 +94,8 @@ def spirals(
 def blobs(
     num_points: int = 9000, noise: float = 0.12, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
-    r"""Five Gaussian blobs: four on the corners of a square and one in its middle.
-
-    Args:
-        num_points: Number of points n, at least 5.
-        noise: Standard deviation of a blob; the half side of the square is 1.
-        seed: Seed of every random choice.
-
-    Returns:
-        Points `[n, 2]` (float32) and component numbers `[n]` (int64), shuffled.
-
-    Raises:
-        ValueError: If `num_points`, `noise` or `seed` is out of range.
-    """
+    r"""Five Gaussian blobs: four on the corners of a square and one in its middle;
+    half a side is 1."""
 
     def center(index: int, t: Tensor) -> Tensor:
         corners = ((0.0, 0.0), (1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0))

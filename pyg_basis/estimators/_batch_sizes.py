@@ -5,7 +5,7 @@ from pyg_basis.estimators._parameters import least_anchors
 
 
 class BatchSizes(NamedTuple):
-    """The sizes of a batch and of the reference set, fitted to the number of points
+    """The sizes of a batch and of the reference set, fitted to the number of nodes
     there are."""
 
     batch_size: int
@@ -14,16 +14,17 @@ class BatchSizes(NamedTuple):
     reference_size: int
 
     @classmethod
-    def asked_for(cls, estimator: Any, num_points: int) -> "BatchSizes":
-        """The estimator's sizes as they are, but for a reference set of no more points
-        than there are, or a batch has."""
-        batch_size = estimator.batch_size
-        reference_size = min(estimator.reference_size or batch_size, num_points)
+    def for_graph(cls, estimator: Any, num_nodes: int) -> "BatchSizes":
+        """Those for a graph that is given: the anchors need not be in its batches, and
+        the neighbors are those of points that the layer is given later."""
+        least = least_anchors(estimator)
+        num_anchors = min(estimator.n_anchors, max(num_nodes // 2, least))
+        reference_size = estimator.reference_size or estimator.batch_size
         return cls(
-            batch_size,
-            estimator.n_anchors,
-            estimator.n_neighbors,
-            reference_size=max(reference_size, batch_size),
+            min(estimator.batch_size, num_nodes),
+            num_anchors,
+            min(estimator.n_neighbors, num_anchors),
+            min(max(reference_size, estimator.batch_size), num_nodes),
         )
 
     @classmethod
@@ -35,27 +36,26 @@ class BatchSizes(NamedTuple):
         Raises:
             ValueError: If the points are too few for the components.
         """
+        batch_size, num_anchors = estimator.batch_size, estimator.n_anchors
+        num_neighbors = estimator.n_neighbors
+        if num_points >= batch_size:
+            reference_size = min(estimator.reference_size or batch_size, num_points)
+            reference_size = max(reference_size, batch_size)
+            return cls(batch_size, num_anchors, num_neighbors, reference_size)
+        num_anchors = min(num_anchors, num_points // 2)
+        num_neighbors = min(num_neighbors, max(num_points // 4, 1))
         least = least_anchors(estimator)
-        asked = cls.asked_for(estimator, num_points)
-        if num_points >= asked.batch_size:
-            return asked
-        sizes = cls(
-            batch_size=num_points,
-            num_anchors=min(asked.num_anchors, num_points // 2),
-            num_neighbors=min(asked.num_neighbors, max(num_points // 4, 1)),
-            reference_size=num_points,
-        )
-        if sizes.num_anchors < least:
+        if num_anchors < least:
             raise ValueError(
                 f"n_components={estimator.n_components} is above what n_samples = "
                 f"{num_points} can give: use at least {2 * least} points, or fewer "
                 f"components"
             )
         warnings.warn(
-            f"n_samples = {num_points} is below batch_size={asked.batch_size}: batches "
-            f"of {num_points} points with n_anchors={sizes.num_anchors} and "
-            f"n_neighbors={sizes.num_neighbors} are used",
+            f"n_samples = {num_points} is below batch_size={batch_size}: batches of "
+            f"{num_points} points with n_anchors={num_anchors} and "
+            f"n_neighbors={num_neighbors} are used",
             UserWarning,
             stacklevel=4,
         )
-        return sizes
+        return cls(num_points, num_anchors, num_neighbors, num_points)

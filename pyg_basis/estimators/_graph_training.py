@@ -15,7 +15,6 @@ from pyg_basis.algorithm import NUM_BEYOND, ReadOut
 from pyg_basis.data import FeatureSource, GraphLoader
 from pyg_basis.data._open_features import open_mapped
 from pyg_basis.estimators._batch_sizes import BatchSizes
-from pyg_basis.estimators._parameters import least_anchors
 from pyg_basis.estimators._quality import HELD_OUT_SHARE, LEAST_HELD_OUT, HeldOut
 from pyg_basis.estimators._read_out import TrainingReadOut
 from pyg_basis.estimators._source import BLOCK_ROWS, single_precision
@@ -87,7 +86,7 @@ def graph_training(
     nodes = _learned_nodes(graph, estimator.n_components + int(estimator.drop_first))
     if len(nodes) < graph.num_nodes:
         graph = graph.subgraph(nodes)
-    sizes = _sizes(estimator, graph.num_nodes)
+    sizes = BatchSizes.for_graph(estimator, graph.num_nodes)
     layer = new_layer(estimator, source.num_features, sizes, seed)
     targets = _targets(estimator, graph, layer, sizes, seed)
     rng = np.random.default_rng(seed)
@@ -234,19 +233,6 @@ def _learned_nodes(graph: GivenGraph, most: int) -> NDArray[np.int64]:
     elif left_out > 0:
         logger.info(told)
     return nodes
-
-
-def _sizes(estimator: Any, num_nodes: int) -> BatchSizes:
-    sizes = BatchSizes.asked_for(estimator, num_nodes)
-    least = least_anchors(estimator)
-    num_anchors = min(sizes.num_anchors, max(num_nodes // 2, least))
-    return sizes._replace(
-        batch_size=min(sizes.batch_size, num_nodes),
-        num_anchors=num_anchors,
-        # Of points that the layer is given later, with the anchors.
-        num_neighbors=min(sizes.num_neighbors, num_anchors),
-        reference_size=min(sizes.reference_size, num_nodes),
-    )
 
 
 def _targets(
