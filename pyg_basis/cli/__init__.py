@@ -6,6 +6,7 @@ import warnings
 from argparse import ArgumentError
 from collections.abc import Sequence
 
+from pyg_basis.cli._files import check_files
 from pyg_basis.cli._parser import new_parser
 
 INTERRUPTED = 130  # what shells give a command that Ctrl-C ended
@@ -19,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser = new_parser(*given[:1])
         arguments = parser.parse_args(given)
         _set_up_reports(arguments.quiet)
+        check_files(arguments)
         from pyg_basis.cli import _commands
 
         getattr(_commands, arguments.command)(arguments)
@@ -53,8 +55,6 @@ def _report(message: str) -> None:
 
 
 def _message(error: Exception) -> str:
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{str(error.filename)!r}: {error.strerror}"
     # Later lines of scikit-learn's messages are advice on its own estimators.
     text = " ".join([line.strip() for line in str(error).splitlines() if line][:2])
     if isinstance(error, (ImportError, OSError, ValueError)):

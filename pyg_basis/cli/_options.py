@@ -2,9 +2,10 @@
 
 import argparse
 import re
+from contextlib import suppress
 from inspect import cleandoc, signature
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 from pyg_basis import BASiS, BASiSClustering
 from pyg_basis.estimators.basis_clustering import default_basis
@@ -12,7 +13,7 @@ from pyg_basis.estimators.basis_clustering import default_basis
 # Text cannot give the first two, and --quiet stands for the last.
 LEFT_OUT = {"basis", "network", "verbose"}
 ALIASES = {"random_state": ["--seed"]}
-SHOWN = {int: "INT", float: "FLOAT", str: "TEXT", NoneType: "none"}
+SHOWN = {int: ["INT"], float: ["FLOAT"], str: ["TEXT"], NoneType: ["none"]}
 
 
 def add_to_fit(parser: argparse.ArgumentParser) -> None:
@@ -42,44 +43,34 @@ def _add(group: Any, estimator: Any, left_out: set[str]) -> None:
             default = str(getattr(estimator, name)).lower()
             text = f"{texts.get(name, '')} [default: {default}]".replace("%", "%%")
             flags = [f"--{name.replace('_', '-')}", *ALIASES.get(name, [])]
-            option = group.add_argument(*flags, help=text, **_kind(hints[name]))
-            option.default = argparse.SUPPRESS  # so that what is there was given
+            settings = {"type": _value, "metavar": "|".join(_values(hints[name]))}
+            if hints[name] is bool:
+                settings = {"action": argparse.BooleanOptionalAction}
+            # Without a default what is there was given.
+            group.add_argument(*flags, help=text, default=argparse.SUPPRESS, **settings)
 
 
-def _kind(hint: Any) -> dict[str, Any]:
-    """How an option reads values of this type."""
-    if hint is bool:
-        return {"action": argparse.BooleanOptionalAction}
-    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    words = [w for kind in kinds if get_origin(kind) is Literal for w in get_args(kind)]
-    shown = "|".join(words + [SHOWN[kind] for kind in kinds if kind in SHOWN])
+def _values(hint: Any) -> list[str]:
+    """What can be given for a type, in words."""
+    if parts := get_args(hint):
+        return [word for part in parts for word in _values(part)]
+    return [hint] if isinstance(hint, str) else SHOWN.get(hint, [])
 
-    def value(text: str) -> Any:
-        if NoneType in kinds and text.lower() == "none":
-            return None
-        for number in (int, float):
-            try:
-                if number in kinds:
-                    return number(text)
-            except ValueError:
-                pass
-        # Which words are allowed is checked with all other parameters.
-        if words or str in kinds:
-            return text
-        raise argparse.ArgumentTypeError(f"{text!r} cannot be used: give {shown}")
 
-    return {"type": value, "metavar": shown}
+def _value(text: str) -> int | float | str | None:
+    """What a text stands for. What a parameter allows is checked with all others."""
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(text)
+    return None if text.lower() == "none" else text
 
 
 def _texts(estimator: type) -> dict[str, str]:
     """The beginning of what the docstring says on each parameter, as plain text."""
     section = cleandoc(estimator.__doc__ or "").partition("\nArgs:\n")[2]
-    texts = {}
-    for name, text in re.findall(
-        r"^ {4}(\w+) \(.*?\): (.*(?:\n {8}.*)*)", section, re.M
-    ):
-        # Roles: :obj:`None` is None, :func:`~package.module.name` is name.
-        text = re.sub(r":\w+:`(?:~[\w.]*\.)?([^`]*)`", r"\1", " ".join(text.split()))
-        # A sentence ends before a space that no lowercase letter follows.
-        texts[name] = re.split(r"(?<=\.)\s(?=[^a-z.])|; ", text)[0]
-    return texts
+    # Roles: :obj:`None` is None, :func:`~package.module.name` is name.
+    section = re.sub(r":\w+:`(?:~[\w.]*\.)?([^`]*)`", r"\1", section)
+    texts = re.findall(r"^ {4}(\w+) \(.*?\): (.*(?:\n {8}.*)*)", section, re.M)
+    # A sentence ends before a space that no lowercase letter follows.
+    end = re.compile(r"(?<=\.)\s(?=[^a-z.])|; ")
+    return {name: end.split(" ".join(text.split()))[0] for name, text in texts}

@@ -1,6 +1,6 @@
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from pyg_basis import __version__
 
@@ -37,7 +37,7 @@ Options that are given beside --preset come first.
 Examples:
   pyg-basis fit table.csv --columns x,y,z --output model.pt --seed 0
   pyg-basis fit table.csv --labels kind --preset paper --output model.pt
-  pyg-basis fit graph.pt --graph neighbors --output model.pt""",
+  pyg-basis fit graph.pt --graph edges --output model.pt""",
     ),
     "transform": (
         "model points --output --key --columns --force",
@@ -59,7 +59,7 @@ Examples:
   pyg-basis cluster new.npy --model clusters.pt --output new_labels.csv""",
     ),
     "info": (
-        "file --json --key --columns",
+        "points --json --key --columns",
         """Report how a model was fitted, or the shape and the range of points.
 
 Examples:
@@ -67,7 +67,7 @@ Examples:
   pyg-basis info points.npy --json""",
     ),
     "plot": (
-        "file --output --labels --axes --key --columns --force",
+        "points --output --labels --axes --key --columns --force",
         """Draw an embedding as a scatter, or the loss and the eigenvalues of a model.
 
 Examples:
@@ -80,16 +80,12 @@ FILE: dict[str, Any] = {"type": Path, "metavar": "FILE"}
 FLAG: dict[str, Any] = {"action": "store_true"}
 AXES: dict[str, Any] = {"type": int, "nargs": 2, "metavar": ("I", "J")}
 ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
-    "points": (PATH, "points, a row each"),
+    "points": (PATH, "points, a row each, or an embedding; to info and plot, a model"),
     "model": (PATH, "file of pyg-basis fit, cluster or BASiS.save"),
-    "file": (PATH, "a model, or points or an embedding"),
     "--output": (FILE | {"required": True}, "file to write"),
     "--key": ({"metavar": "NAME"}, "array to take from an .npz file of several"),
     "--columns": ({"metavar": "A,B,..."}, "columns to take from .csv or .parquet"),
-    "--labels": (
-        {"metavar": "COLUMN|FILE"},
-        "classes, for colors or to choose anchors",
-    ),
+    "--labels": ({"metavar": "COLUMN|FILE"}, "classes, for colors or anchors"),
     "--preset": ({"metavar": "paper|official"}, "published settings; need --labels"),
     "--n-clusters": ({"type": int, "metavar": "INT"}, "unless --model has some"),
     "--model": (FILE, "take its embedding, and its clusters if it has some"),
@@ -102,21 +98,13 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-class Parser(ArgumentParser):
-    """A parser that reports wrong usage in one line, as other errors."""
-
-    def error(self, message: str) -> NoReturn:
-        """Ends the process with status 2."""
-        self.exit(2, f"pyg-basis: error: {message} (see {self.prog} --help)\n")
-
-
-def new_parser(command: str = "") -> Parser:
+def new_parser(command: str = "") -> ArgumentParser:
     """The parser of a command line that starts with this command. Only that command
     has its options: the signatures of the estimators are slow to import."""
     style: Any = {"formatter_class": RawDescriptionHelpFormatter, "allow_abbrev": False}
     text = "Spectral embeddings, learned once and applied to any new point."
     epilog, version = f"{EXAMPLES}\n{NOTES}", f"pyg-basis {__version__}"
-    parser = Parser(prog="pyg-basis", description=text, epilog=epilog, **style)
+    parser = ArgumentParser(prog="pyg-basis", description=text, epilog=epilog, **style)
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (arguments, text) in COMMANDS.items():

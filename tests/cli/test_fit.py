@@ -85,7 +85,7 @@ def test_a_new_parameter_needs_no_change(
     assert told in text and "--width wide|FLOAT|none Size [default: none]" in text
     for options, expected in {
         "": "True None",
-        "--no-take-all --width 2": "False 2.0",
+        "--no-take-all --width 2.5": "False 2.5",
         "--width wide": "True 'wide'",
         "--width none": "True None",
     }.items():
@@ -145,10 +145,10 @@ def test_edges_of_a_file_are_learned(run: Run, ring: Data, blobs: np.ndarray) ->
     ("options", "message"),
     [
         ("--n-components 0", "n_components=0 cannot be used: it must be an integer"),
-        ("--laplacian none", "laplacian='none' cannot be used: it must be one of"),
+        ("--laplacian a", "laplacian='a' cannot be used: it must be one of"),
         ("--graph edges", "graph='edges' needs edges, and X has none"),
         ("--preset none", "name='none' cannot be used: it must be one of 'paper'"),
-        ("--key a", "--key='a' is for .npz files, not for 'points.npy'"),
+        ("--key a", "--key is for .npz: leave"),
         ("--labels none", "--labels='none' is neither a column of 'points.npy' nor"),
         ("--preset paper", "anchor_method='per_class' needs one label a point"),
         ("", "'points.npy', row 250, column 2, both counted from 0, is inf: leave"),
@@ -172,5 +172,6 @@ def test_errors_before_training(
 
 
 def test_parameters_are_checked_before_the_points_are_read(run: Run) -> None:
-    result = run("fit", "none.npy", "--output", "model.pt", "--n-neighbors", 0)
+    Path("bad.npy").write_text("no array")
+    result = run("fit", "bad.npy", "--output", "model.pt", "--n-neighbors", 0)
     assert result.status == 1 and "n_neighbors=0" in result.err

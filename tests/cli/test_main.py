@@ -71,13 +71,12 @@ def test_nothing_slow_is_imported(option: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["none"], ["fit"], ["fit", "a.npy", "-o", "b.pt", "--n-anchors", "2.5"]],
+    [[], ["none"], ["fit"], ["info", "a.npy", "--none"]],
 )
 def test_wrong_usage(run: Run, arguments: list[str]) -> None:
     result = run(*arguments)
     assert result.status == 2 and result.out == ""
-    assert result.err.startswith("pyg-basis: error: ")
-    assert result.err.endswith("--help)\n") and result.err.count("\n") == 1
+    assert result.err.startswith("usage: pyg-basis") and ": error: " in result.err
 
 
 def test_an_error_is_one_line(run: Run) -> None:
@@ -91,7 +90,7 @@ def test_an_error_is_one_line(run: Run) -> None:
     ("error", "message"),
     [
         (ValueError("first\n\n  second\nthird"), "first second"),
-        (OSError(28, "No space left", "a.npy"), "'a.npy': No space left"),
+        (OSError(28, "No space", "a.npy"), "[Errno 28] No space: 'a.npy'"),
         (KeyError("x"), "KeyError: 'x' (--traceback shows where)"),
     ],
 )
@@ -111,14 +110,15 @@ def test_exit_status_of_the_process(folder: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_ctrl_c_leaves_nothing(folder: Path) -> None:
-    np.save("points.npy", np.random.default_rng(0).normal(size=(500, 3)))
-    options = ["--output", "model.pt", "--max-iter", "100000", "--tol", "none"]
-    command = [*SCRIPT, "fit", "points.npy", *options]
+def test_ctrl_c_leaves_nothing(folder: Path, fitted: BASiS) -> None:
+    fitted.save("model.pt")
+    rows = np.lib.format.open_memmap("points.npy", "w+", np.float32, (10**7, 3))
+    del rows
+    command = [*SCRIPT, "transform", "model.pt", "points.npy", "-o", "new.npy"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             deadline = time.monotonic() + 300
-            while not any(folder.glob(".model.pt-*")):
+            while not any(folder.glob(".new.npy-*")):
                 assert time.monotonic() < deadline and process.poll() is None
                 time.sleep(0.05)
             process.send_signal(signal.SIGINT)
@@ -126,5 +126,5 @@ def test_ctrl_c_leaves_nothing(folder: Path) -> None:
         finally:
             process.kill()
     assert process.returncode == 130
-    assert error.endswith("pyg-basis: interrupted\n") and "Traceback" not in error
-    assert os.listdir(folder) == ["points.npy"]
+    assert "pyg-basis: interrupted\n" in error and "Traceback" not in error
+    assert sorted(os.listdir(folder)) == ["model.pt", "points.npy"]

@@ -85,7 +85,7 @@ def test_a_header_line_is_needed(run: Run) -> None:
     result = run("info", "points.csv")
     assert result.status == 1 and "add a header line" in result.err
     pd.DataFrame(np.eye(3)).to_csv("counted.csv", index=False)  # 0,1,2
-    assert "shape     3, 3\n" in run("info", "counted.csv").out
+    assert "shape: [3, 3]\n" in run("info", "counted.csv").out
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".csv", ".parquet", "column"])
@@ -130,19 +130,19 @@ def test_bad_labels(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("a.txt", "'a.txt' has the suffix '.txt': use .npy or .pt or .npz or .csv"),
+        ("a.txt", "'a.txt' has the suffix '.txt': use .pt or .npy or .npz or .csv"),
         ("vector.npy", "must be a matrix [points, features], got shape (3,)"),
         ("empty.npy", "'empty.npy' has the shape [0, 3]"),
         ("text.npy", "must be a matrix of real numbers, got dtype <U1"),
         ("bad.npy", "'bad.npy' cannot be mapped into memory: .npy must be"),
         ("bad.pt", "'bad.pt' cannot be mapped into memory: .pt must be"),
-        ("bad.npz", "'bad.npz' is no .npz file"),
-        ("bad.csv", "'bad.csv' cannot be read as a table"),
-        ("wide.csv", "'wide.csv' cannot be read as a table: lines have more cells"),
-        ("bad.parquet", "'bad.parquet' cannot be read as a table"),
-        ("two.npz", "--key=None is none of the arrays in 'two.npz': choose one of a"),
-        ("points.npy --key a", "--key='a' is for .npz files, not for 'points.npy'"),
-        ("points.npy --columns a", "--columns='a' is for .csv and .parquet files"),
+        ("bad.npz", "'bad.npz' cannot be read: File is not a zip file"),
+        ("bad.csv", "'bad.csv' cannot be read"),
+        ("wide.csv", "'wide.csv' cannot be read: lines have more cells"),
+        ("bad.parquet", "'bad.parquet' cannot be read"),
+        ("two.npz", "--key=None is none of its arrays, use one of a, b"),
+        ("points.npy --key a", "--key is for .npz: leave"),
+        ("points.npy --columns a", "--columns is for .csv and .parquet: leave"),
     ],
 )
 def test_what_holds_no_points(

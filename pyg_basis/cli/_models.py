@@ -1,0 +1,18 @@
+from pathlib import Path
+
+from pyg_basis import BASiS, BASiSClustering
+from pyg_basis.data._open_features import open_mapped
+from pyg_basis.estimators._checkpoint import read_clusters
+
+
+def is_model(path: Path) -> bool:
+    """Whether a file holds a model and not points."""
+    return path.suffix.lower() == ".pt" and isinstance(open_mapped(path), dict)
+
+
+def read_model(path: Path) -> tuple[BASiS, BASiSClustering | None]:
+    """The embedding in a file, and the clusters in it, where some were saved."""
+    if read_clusters(path) is None:
+        return BASiS.load(path), None
+    clustering = BASiSClustering.load(path)
+    return clustering.basis_, clustering

@@ -1,0 +1,31 @@
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def write_rows(
+    path: Path, name: str, blocks: Iterable[Any], num_rows: int, columns: Sequence[str]
+) -> None:
+    """Writes blocks of rows, ``[m, K]`` or ``[m]``. An .npy file grows block by block,
+    the other kinds are written from memory."""
+    suffix = path.suffix.lower()
+    with open(path, "wb") as file:
+        if suffix == ".npy":
+            for block in blocks:
+                if file.tell() == 0:
+                    header = np.lib.format.header_data_from_array_1_0(block)
+                    header["shape"] = (num_rows, *block.shape[1:])
+                    np.lib.format.write_array_header_1_0(file, header)
+                block.tofile(file)
+            return
+        rows = np.concatenate(list(blocks))
+        if suffix == ".npz":
+            arrays: dict[str, Any] = {name: rows}
+            np.savez(file, **arrays)
+            return
+        import pandas as pd
+
+        table = pd.DataFrame(rows, columns=list(columns))
+        (table.to_csv if suffix == ".csv" else table.to_parquet)(file, index=False)
