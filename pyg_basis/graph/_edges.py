@@ -24,15 +24,11 @@ def as_data(graph: object, features: bool = True) -> Data:
     """
     if isinstance(graph, Data):
         return graph
-    if not isinstance(graph, nx.Graph):
+    if not isinstance(graph, nx.Graph) or graph.is_directed():
         raise ValueError(
-            f"graph must be a torch_geometric.data.Data or a networkx.Graph, got "
-            f"{type(graph).__name__}: build one with knn_graph(x, k) or "
-            f"Data(edge_index=..., num_nodes=...)"
-        )
-    if graph.is_directed():
-        raise ValueError(
-            f"graph must be undirected, got a networkx.{type(graph).__name__}: pass "
+            f"graph must be a torch_geometric.data.Data or an undirected "
+            f"networkx.Graph, got {type(graph).__name__}: build one with "
+            f"knn_graph(x, k) or Data(edge_index=..., num_nodes=...), or pass "
             f"graph.to_undirected()"
         )
     num_nodes = graph.number_of_nodes()
@@ -63,26 +59,18 @@ def as_data(graph: object, features: bool = True) -> Data:
 def checked_edge_index(graph: Data) -> tuple[Tensor, int]:
     r"""The edges :obj:`[2, E]` of a graph and its number of nodes, both valid."""
     edge_index = graph.edge_index
-    if edge_index is None:
+    if not isinstance(edge_index, Tensor):
         raise ValueError(
             "graph has no edge_index: build it with knn_graph(x, k), or set "
             "graph.edge_index to an int64 tensor of shape [2, E]"
         )
-    if (
-        edge_index.dtype != torch.long
-        or edge_index.dim() != 2
-        or edge_index.size(0) != 2
-    ):
+    if edge_index.dtype != torch.long or edge_index.shape[:-1] != (2,):
         raise ValueError(
             "graph.edge_index must be an int64 tensor of shape [2, E], got "
             f"{edge_index.dtype} of shape {tuple(edge_index.shape)}: pass one column "
             "an edge, converted with edge_index.long()"
         )
-    num_nodes = graph.num_nodes
-    if num_nodes is None:
-        raise ValueError(
-            "graph does not say its number of nodes: set graph.x or graph.num_nodes"
-        )
+    num_nodes = int(graph.num_nodes or 0)
     if edge_index.numel() > 0:
         low, high = (int(bound) for bound in edge_index.aminmax())
         if low < 0 or high >= num_nodes:
@@ -96,15 +84,11 @@ def checked_edge_index(graph: Data) -> tuple[Tensor, int]:
 
 def checked_edge_values(values: Tensor, name: str, num_edges: int) -> Tensor:
     r"""Finite, nonnegative, floating point values :obj:`[E]` of the edges."""
-    if not values.is_floating_point():
+    if not values.is_floating_point() or values.shape != (num_edges,):
         raise ValueError(
-            f"graph.{name} must be floating point, got {values.dtype}: convert it "
-            f"with graph.{name}.float()"
-        )
-    if tuple(values.shape) != (num_edges,):
-        raise ValueError(
-            f"graph.{name} must have shape [{num_edges}], one value an edge, got "
-            f"{tuple(values.shape)}: set it beside edge_index, flattened"
+            f"graph.{name} must be a floating point tensor of shape [{num_edges}], one "
+            f"value an edge, got {values.dtype} of shape {tuple(values.shape)}: "
+            f"convert it with graph.{name}.float().flatten()"
         )
     # One comparison finds negative values and NaN, one more infinity.
     is_valid = (values >= 0) & (values < torch.inf)

@@ -1,7 +1,10 @@
 import warnings
 
+import numpy as np
 import scipy.sparse
 import torch
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import breadth_first_order, connected_components
 from torch import Tensor
 
 
@@ -24,3 +27,13 @@ def to_scipy_csr(matrix: Tensor) -> scipy.sparse.csr_matrix:
     return scipy.sparse.csr_matrix(
         tuple(array.cpu().numpy() for array in arrays), shape=tuple(matrix.shape)
     )
+
+
+def component_labels(matrix: scipy.sparse.csr_matrix) -> NDArray[np.int32]:
+    r"""The connected component of each node of a symmetric matrix, :obj:`[n]`."""
+    # Most graphs are connected, which one search shows in a third of the time.
+    reached = breadth_first_order(matrix, 0, return_predecessors=False)
+    if len(reached) == matrix.shape[0]:
+        return np.zeros(len(reached), dtype=np.int32)
+    labels: NDArray[np.int32] = connected_components(matrix, directed=False)[1]
+    return labels

@@ -1,4 +1,5 @@
 import math
+from numbers import Real
 from typing import Literal
 
 import numpy as np
@@ -6,6 +7,7 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch_geometric.data import Data
+from torch_geometric.utils import coalesce, remove_self_loops
 
 from pyg_basis.graph._edges import as_data, checked_edge_index, checked_edge_values
 
@@ -56,7 +58,7 @@ def affinity(graph: Data, bandwidth: Bandwidth = "self_tuning") -> Data:
         ValueError: If ``edge_distance`` is missing, negative or not finite,
             ``edge_index`` is out of range, or ``bandwidth`` is none of the above.
     """
-    sigma = check_bandwidth(bandwidth)
+    check_bandwidth(bandwidth)
     graph = as_data(graph)
     edge_index, num_nodes = checked_edge_index(graph)
     distance = graph.get("edge_distance")
@@ -71,39 +73,28 @@ def affinity(graph: Data, bandwidth: Bandwidth = "self_tuning") -> Data:
     if bandwidth == "self_tuning":
         ratio = _self_tuned_square(edge_index, distance, num_nodes)
     else:
-        if sigma is None:
-            sigma = median_distance(distance)
+        sigma = _median(distance) if bandwidth == "global" else float(bandwidth)
         ratio = (distance / sigma).square() / 2
     weight = torch.exp(-ratio).clamp(min=torch.finfo(distance.dtype).tiny)
 
-    edge_index, weight = _symmetrize(edge_index, weight, num_nodes)
+    edge_index, weight = _symmetrize(edge_index, weight.detach(), num_nodes)
     result = Data(edge_index=edge_index, edge_weight=weight, num_nodes=num_nodes)
     if graph.x is not None:
         result.x = graph.x
     return result
 
 
-def check_bandwidth(bandwidth: str | float) -> float | None:
-    r"""The global bandwidth if it is given as a number.
-
-    Raises:
-        ValueError: If it is neither a name nor a positive number.
-    """
-    if isinstance(bandwidth, str):
-        if bandwidth in ("self_tuning", "global"):
-            return None
-    elif not isinstance(bandwidth, bool):
-        try:
-            sigma = float(bandwidth)
-        except (TypeError, ValueError):
-            sigma = math.nan
-        if 0 < sigma < math.inf:
-            return sigma
-    raise ValueError(
-        "bandwidth must be 'self_tuning', 'global' or a positive finite number (the "
-        f"sigma of the Gaussian, in the units of the distances), got {bandwidth!r}: "
-        "pass bandwidth='self_tuning' if in doubt"
-    )
+def check_bandwidth(bandwidth: Bandwidth) -> None:
+    r"""Raises a :class:`ValueError` unless it is a name or a positive finite number."""
+    if isinstance(bandwidth, str) and bandwidth in ("self_tuning", "global"):
+        return
+    is_number = isinstance(bandwidth, Real) and not isinstance(bandwidth, bool)
+    if not is_number or not 0 < float(bandwidth) < math.inf:
+        raise ValueError(
+            "bandwidth must be 'self_tuning', 'global' or a positive finite number "
+            "(the sigma of the Gaussian, in the units of the distances), got "
+            f"{bandwidth!r}: pass bandwidth='self_tuning' if in doubt"
+        )
 
 
 def _self_tuned_square(edge_index: Tensor, distance: Tensor, num_nodes: int) -> Tensor:
@@ -117,38 +108,29 @@ def _self_tuned_square(edge_index: Tensor, distance: Tensor, num_nodes: int) -> 
     return torch.where(distance > 0, ratio, 0.0)
 
 
-def median_distance(distance: Tensor) -> float:
-    r"""The bandwidth ``"global"`` of edges of these lengths :math:`[E]`."""
-    if distance.numel() == 0:
-        return 1.0
-    median = float(distance.median())
-    if median == 0:
-        positive = distance[distance > 0]
-        # Duplicates only: every weight is 1 under any sigma.
-        median = float(positive.median()) if positive.numel() > 0 else 1.0
-    return median
+def _median(distance: Tensor) -> float:
+    # Of the positive distances where it is 0.
+    for some in (distance, distance[distance > 0]):
+        if some.numel() > 0 and some.median() > 0:
+            return float(some.median())
+    return 1.0  # Duplicates only: every weight is 1 under any sigma.
 
 
 def _symmetrize(
     edge_index: Tensor, weight: Tensor, num_nodes: int
 ) -> tuple[Tensor, Tensor]:
+    edge_index, weight = remove_self_loops(edge_index, weight)
     row, column = edge_index.cpu().numpy()
-    values = weight.detach().cpu().double().numpy()
-    is_loop = row == column
-    if is_loop.any():
-        row, column, values = row[~is_loop], column[~is_loop], values[~is_loop]
     shape = num_nodes, num_nodes
     # Node by neighbor, as neighbor graphs come; the counting sorts of two transposes
     # put all in order.
-    reverse = csr_matrix((values, (column, row)), shape)
-    if reverse.nnz < len(values):
+    reverse = csr_matrix((weight.cpu().double().numpy(), (column, row)), shape)
+    if reverse.nnz < len(row):
         # Of repeated edges, which were added up, the largest counts.
-        order = np.lexsort((values, row, column))
-        row, column, values = row[order], column[order], values[order]
-        last = np.append((np.diff(row) != 0) | (np.diff(column) != 0), True)
-        reverse = csr_matrix((values[last], (column[last], row[last])), shape)
+        edge_index, weight = coalesce(edge_index, weight, num_nodes, reduce="max")
+        return _symmetrize(edge_index, weight, num_nodes)
     matrix = reverse.maximum(reverse.T.tocsr())
     first = np.repeat(np.arange(num_nodes), np.diff(matrix.indptr))
     edges = np.stack([first, matrix.indices]).astype(np.int64)
-    symmetric = torch.from_numpy(matrix.data).to(weight.detach())
+    symmetric = torch.from_numpy(matrix.data).to(weight)
     return torch.from_numpy(edges).to(weight.device), symmetric

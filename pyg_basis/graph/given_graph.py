@@ -5,10 +5,10 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
 from torch_geometric.data import Data
 
 from pyg_basis.graph._edges import as_data, weight_matrix
+from pyg_basis.graph._sparse import component_labels
 from pyg_basis.graph.laplacian import Laplacian, LaplacianKind
 
 
@@ -47,8 +47,7 @@ class GivenGraph:
     @cached_property
     def components(self) -> NDArray[np.int32]:
         r"""The connected component of each node, :obj:`[n]`."""
-        labels: NDArray[np.int32] = connected_components(self.weight, directed=False)[1]
-        return labels
+        return component_labels(self.weight)
 
     @property
     def num_components(self) -> int:

@@ -1,12 +1,11 @@
 import math
+from numbers import Integral
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from pyg_basis.graph._candidates import check_backend, choose_backend
-from pyg_basis.graph._exact_neighbors import EXTRA_CANDIDATES, exact_neighbors
-from pyg_basis.graph._knn_validation import checked_neighbors
+from pyg_basis.graph._exact_neighbors import exact_neighbors
 
 
 def knn_graph(x: Tensor, k: int, backend: str = "auto") -> Data:
@@ -40,10 +39,7 @@ def knn_graph(x: Tensor, k: int, backend: str = "auto") -> Data:
             unknown.
         ImportError: If the backend named is not installed.
     """
-    k = checked_neighbors(x, k)
-    backend = choose_backend(x) if backend == "auto" else backend
-    check_backend(backend, x, k + EXTRA_CANDIDATES + 1)
-
+    _check(x, k)
     with torch.no_grad():
         # A power of two: dividing by it is exact, so ties stay ties, while squares
         # can neither overflow nor vanish. Kernels with a fixed largest distance
@@ -51,9 +47,9 @@ def knn_graph(x: Tensor, k: int, backend: str = "auto") -> Data:
         points = x.detach().to(torch.float64)
         largest = float(points.abs().max())
         scale = 2.0 ** min(math.frexp(largest)[1], 1023) if largest > 0 else 1.0
-        index, distance = exact_neighbors(points / scale, k, backend)
+        index, distance = exact_neighbors(points / scale, int(k), backend)
 
-        node = torch.arange(x.size(0), device=x.device).repeat_interleave(k)
+        node = torch.arange(x.size(0), device=x.device).repeat_interleave(int(k))
         edge_index = torch.stack([index.reshape(-1), node])
         # Between two ends of the range of x lies more than its dtype can hold.
         edge_distance = (distance.reshape(-1) * scale).clamp(
@@ -61,3 +57,34 @@ def knn_graph(x: Tensor, k: int, backend: str = "auto") -> Data:
         )
         edge_distance = edge_distance.to(x.dtype)
     return Data(x=x, edge_index=edge_index, edge_distance=edge_distance)
+
+
+def _check(x: Tensor, k: int) -> None:
+    is_tensor = isinstance(x, Tensor)
+    if not is_tensor or not x.is_floating_point() or x.dim() != 2 or x.size(1) == 0:
+        given = (
+            f"{x.dtype} of shape {tuple(x.shape)}" if is_tensor else type(x).__name__
+        )
+        raise ValueError(
+            "x must have shape [n, d], one row of d >= 1 floating point numbers a "
+            f"node, got {given}: convert it with torch.as_tensor(x).float(), flatten "
+            "each node's features with x.flatten(1), or add a column axis with "
+            "x.unsqueeze(1)"
+        )
+    if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
+        raise ValueError(
+            f"k={k!r} must be an integer of at least 1: pass the number of neighbors "
+            "of a node, for example k=50"
+        )
+    if k >= len(x):
+        raise ValueError(
+            f"fewer nodes than neighbors: k={k} needs at least {k + 1} nodes (a "
+            f"node is not its own neighbor), but x has {len(x)} rows: pass "
+            f"k <= {max(len(x) - 1, 0)} or more nodes"
+        )
+    if num_bad := int((~torch.isfinite(x)).any(dim=1).sum()):
+        raise ValueError(
+            f"x must be finite, got NaN or infinite features in {num_bad} of {len(x)} "
+            "rows: drop those rows or replace the values, for example with "
+            "torch.nan_to_num(x)"
+        )

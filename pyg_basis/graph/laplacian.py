@@ -1,18 +1,17 @@
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 import networkx as nx
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import breadth_first_order, connected_components
+from scipy.sparse import csr_matrix, diags
 from torch import Tensor
 from torch_geometric.data import Data
 
 from pyg_basis.graph._edges import as_data, weight_matrix
-from pyg_basis.graph._sparse import csr_tensor, to_scipy_csr
+from pyg_basis.graph._sparse import component_labels, csr_tensor, to_scipy_csr
 
 LaplacianKind = Literal["sym", "rw", "comb"]
 
@@ -48,16 +47,19 @@ def laplacian(graph: Data | nx.Graph, kind: LaplacianKind = "sym") -> "Laplacian
         ValueError: If ``kind`` is unknown, ``edge_index`` is out of range, a weight
             is negative or not finite, or the weights are not symmetric.
     """
-    if kind not in ("sym", "rw", "comb"):
-        raise ValueError(
-            f"kind={kind!r} is unknown: pass 'sym' (normalized), 'rw' (random walk) "
-            "or 'comb' (combinatorial)"
-        )
+    check_kind(kind)
     data = as_data(graph, features=False)
     found = Laplacian.of_weights(weight_matrix(data), kind)
     weight = data.edge_weight
     like = torch.zeros(0, device=data.edge_index.device) if weight is None else weight
     return found.to(like)
+
+
+def check_kind(kind: str, name: str = "kind") -> None:
+    r"""Raises a :class:`ValueError` unless a parameter of this name is a kind of
+    Laplacian."""
+    if kind not in get_args(LaplacianKind):
+        raise ValueError(f"{name}={kind!r} is unknown: use 'sym', 'rw' or 'comb'")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -86,9 +88,7 @@ class Laplacian:
         degree = np.asarray(weight.sum(axis=1)).ravel()
         own = weight.diagonal()
         if own.any():
-            weight = weight.copy()
-            weight.setdiag(0)
-            weight.eliminate_zeros()
+            weight = weight - diags(own, format="csr")
         row = np.repeat(np.arange(len(degree)), np.diff(weight.indptr))
         # Isolated nodes have no edge, so their factor is never used.
         safe = np.where(degree > 0, degree, 1.0)
@@ -113,14 +113,7 @@ class Laplacian:
 
     def to(self, like: Tensor) -> "Laplacian":
         r"""The same in the dtype and on the device of a tensor."""
-        matrix = self.matrix.to(like.device)
-        indices = matrix.crow_indices(), matrix.col_indices()
-        values = matrix.values().to(like.dtype)
-        return Laplacian(
-            csr_tensor(*indices, values, self.num_nodes),
-            self.kind,
-            self.degree.to(like),
-        )
+        return Laplacian(self.matrix.to(like), self.kind, self.degree.to(like))
 
     @property
     def num_nodes(self) -> int:
@@ -138,18 +131,18 @@ class Laplacian:
     @cached_property
     def components(self) -> NDArray[np.int32]:
         r"""The connected component of each node, :math:`[n]`."""
-        matrix = to_scipy_csr(self.matrix)
-        # Most graphs are connected, which one search shows in a third of the time.
-        reached = breadth_first_order(matrix, 0, return_predecessors=False)
-        if len(reached) == self.num_nodes:
-            return np.zeros(self.num_nodes, dtype=np.int32)
-        labels: NDArray[np.int32] = connected_components(matrix, directed=False)[1]
-        return labels
+        return component_labels(to_scipy_csr(self.matrix))
 
     @property
     def num_components(self) -> int:
         r"""The number of connected components."""
         return int(self.components.max()) + 1
+
+    @property
+    def root_degree(self) -> Tensor:
+        r"""The square roots of the degrees :math:`[n]`, 1 for isolated nodes, whose
+        rows are zero whatever they are divided by."""
+        return torch.where(self.degree > 0, self.degree, 1.0).sqrt()
 
     def symmetric(self) -> Tensor:
         r"""The symmetric sparse CSR matrix :math:`[n, n]` that is decomposed.
@@ -163,8 +156,7 @@ class Laplacian:
             return self.matrix
         crow, column = self.matrix.crow_indices(), self.matrix.col_indices()
         row = torch.repeat_interleave(crow.diff())
-        # An isolated node has a zero row whatever its factor is.
-        root = torch.where(self.degree > 0, self.degree, 1.0).sqrt()
+        root = self.root_degree
         scaled = self.matrix.values() * (root[row] / root[column])
         return csr_tensor(crow, column, scaled, self.num_nodes)
 

@@ -5,7 +5,7 @@ from torch import Tensor
 from pyg_basis.eigen import eigenpairs
 from pyg_basis.graph import Laplacian, affinity, knn_graph, laplacian
 from pyg_basis.graph.affinity import Bandwidth, check_bandwidth
-from pyg_basis.graph.laplacian import LaplacianKind
+from pyg_basis.graph.laplacian import LaplacianKind, check_kind
 
 # Eigenvalues below, relative to the bound of the norm, count as zero: parts of a graph
 # that are joined by nothing more count as components.
@@ -80,10 +80,7 @@ class ExactEmbedding:
                 f"is 50"
             )
         check_bandwidth(self.bandwidth)
-        if self.laplacian not in ("sym", "rw", "comb"):
-            raise ValueError(
-                f"laplacian={self.laplacian!r} is unknown: use 'sym', 'rw' or 'comb'"
-            )
+        check_kind(self.laplacian, "laplacian")
 
     @property
     def num_pairs(self) -> int:
