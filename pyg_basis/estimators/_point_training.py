@@ -11,12 +11,8 @@ from torch import Tensor
 from pyg_basis.algorithm import SampleGraph, fix_reference
 from pyg_basis.data import AnchorLoader, FeatureSource
 from pyg_basis.estimators._batch_sizes import BatchSizes
-from pyg_basis.estimators._quality import (
-    HELD_OUT_SHARE,
-    LEAST_HELD_OUT,
-    HeldOut,
-    exact_embedding,
-)
+from pyg_basis.estimators._parameters import exact_embedding
+from pyg_basis.estimators._quality import HELD_OUT_SHARE, LEAST_HELD_OUT, HeldOut
 from pyg_basis.estimators._read_out import TrainingReadOut
 from pyg_basis.estimators._source import class_codes, single_precision
 from pyg_basis.estimators._training import Training, allowed_workers, new_layer

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.readout import RitzVectors
-from pyg_basis.reference import ExactEmbedding
 
 # Below this share of the exact eigenvectors that the embedding holds a fit is poor.
 POOR = 0.9
@@ -48,17 +47,6 @@ def captured_shares(rows: Tensor, exact: Tensor) -> Tensor:
     span, values, _ = torch.linalg.svd(rows.double().cpu(), full_matrices=False)
     span = span[:, values > values[0] * 1e-10]
     return (span.T @ basis).square().sum(dim=0)
-
-
-def exact_embedding(estimator: Any, num_neighbors: int) -> ExactEmbedding:
-    """What a BASiS estimator approximates, for a set of points by itself."""
-    return ExactEmbedding(
-        estimator.n_components,
-        num_neighbors,
-        estimator.bandwidth,
-        estimator.laplacian,
-        estimator.drop_first,
-    )
 
 
 @torch.no_grad()

@@ -19,14 +19,13 @@ from pyg_basis.align import AlignmentMethod
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
 from pyg_basis.estimators._graph_training import given_edges, graph_training
-from pyg_basis.estimators._parameters import check_parameters
-from pyg_basis.estimators._point_training import point_training
-from pyg_basis.estimators._quality import (
-    captured_shares,
+from pyg_basis.estimators._parameters import (
+    CONSTRAINTS,
+    check_parameters,
     exact_embedding,
-    quality,
-    warn_if_poor,
 )
+from pyg_basis.estimators._point_training import point_training
+from pyg_basis.estimators._quality import captured_shares, quality, warn_if_poor
 from pyg_basis.estimators._source import (
     feature_source,
     row_blocks,
@@ -165,6 +164,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     quality_: dict[str, Any] | None
     n_iter_: int
     _sizes: BatchSizes
+    _parameter_constraints = CONSTRAINTS
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from pyg_basis.estimators._checkpoint import read_clusters, write_checkpoint
-from pyg_basis.estimators._parameters import count
+from pyg_basis.estimators._parameters import at_least
 from pyg_basis.estimators.basis import BASiS
 
 
@@ -44,6 +44,12 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
     basis_: BASiS
     kmeans_: KMeans
     labels_: NDArray[np.int32]
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012
+        "n_clusters": [at_least(1)],
+        "basis": [BASiS, None],
+        "n_init": [at_least(1)],
+        "random_state": ["random_state"],
+    }
 
     def __init__(
         self,
@@ -64,18 +70,8 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         Raises:
             ValueError: If a parameter or the points cannot be used.
         """
+        self._validate_params()
         random_state = check_random_state(self.random_state)
-        is_count, allowed = count(1)
-        for name in ("n_clusters", "n_init"):
-            value = getattr(self, name)
-            if not is_count(value):
-                raise ValueError(
-                    f"{name}={value!r} cannot be used: it must be {allowed}"
-                )
-        if not isinstance(self.basis, BASiS | None):
-            raise ValueError(
-                f"basis={self.basis!r} cannot be used: it must be a BASiS or None"
-            )
         own = default_basis(self.n_clusters)
         basis = own if self.basis is None else clone(self.basis)
         if basis.random_state is None:

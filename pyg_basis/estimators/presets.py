@@ -1,7 +1,5 @@
 from typing import Any, Literal
 
-from pyg_basis.estimators._parameters import one_of
-
 # What both publications have in common.
 PUBLISHED = {
     "batch_size": 512,
@@ -62,9 +60,10 @@ def preset(name: Literal["paper", "official"], n_components: int) -> dict[str, A
         ValueError: If there is no preset of that name, or the anchors of so many
             clusters leave no room in a batch.
     """
-    is_known, known = one_of(*PRESETS)
-    if not is_known(name):
-        raise ValueError(f"name={name!r} cannot be used: it must be {known}")
+    if name not in PRESETS:
+        raise ValueError(
+            f"name={name!r} cannot be used: it must be one of {[*PRESETS]}"
+        )
     most = (PRESETS[name]["batch_size"] - 1) // ANCHORS_OF_A_CLUSTER
     if n_components > most:
         raise ValueError(
