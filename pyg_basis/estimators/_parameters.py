@@ -75,8 +75,9 @@ def check_parameters(estimator: Any) -> None:
     if estimator.n_anchors < least:
         raise ValueError(
             f"n_anchors={estimator.n_anchors} cannot fix an affine map of "
-            f"n_components={estimator.n_components} columns: use at least {least}, "
-            f"better ten times as many"
+            f"n_components={estimator.n_components} columns: use fewer components, or "
+            f"at least {least} anchors, better ten times as many, of at least "
+            f"{2 * least} points"
         )
 
 

@@ -547,9 +547,9 @@ BAD_PARAMETERS = [
     ("random_state", "none", "'numpy.random.mtrand.RandomState'"),
     # Those that do not fit together.
     ("n_anchors", 80, "batch_size=80: use fewer anchors or larger batches"),
-    ("n_anchors", 2, "use at least 3"),
+    ("n_anchors", 2, "at least 3 anchors"),
     ("n_neighbors", 80, "batch_size=80 nodes has: use at most 79"),
-    ("n_components", 30, "30 columns: use at least 31"),
+    ("n_components", 30, "30 columns: use fewer.*31 anchors.*62 points"),
 ]
 
 
