@@ -1,4 +1,5 @@
 # make demo | test | test-slow | examples | notebooks | notebooks-update
+# make faults: 100 kills at random moments
 # make lint | format | clean
 #
 # Each target first makes the virtual environment it runs in, when that is missing or
@@ -27,7 +28,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # loadfile keeps a file's tests in one process: its shared fixtures are made once.
 PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: demo test test-slow examples notebooks notebooks-update lint format clean
+.PHONY: demo test test-slow examples notebooks notebooks-update faults lint format clean
 .DEFAULT_GOAL := test
 
 demo: $(STAMP)
@@ -54,6 +55,9 @@ notebooks-update: $(STAMP)
 	$(BIN)/jupytext --quiet --update --to ipynb notebooks/*.py
 	$(ONE_THREAD) $(BIN)/python -m nbconvert --to notebook --execute --inplace \
 	    --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+
+faults: $(STAMP)
+	$(BIN)/python -m benchmarks run faults
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -208,6 +208,13 @@ LIST = (
         quick=("--rounds", "2"),
     ),
     Experiment(
+        "faults",
+        "what is left when a command is killed, or finds the disk full",
+        "15 minutes on two cores",
+        is_parallel=True,
+        quick=("--kills", "8"),
+    ),
+    Experiment(
         "gpu",
         "steps, fits and transforms on a GPU and on the CPU of its machine",
         "5 minutes",
