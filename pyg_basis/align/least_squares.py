@@ -26,9 +26,8 @@ class LeastSquares:
         # Four times the norm of what rounding did to the source in its own
         # dtype: keeps the rounding of constant anchors, and of single precision
         # ones that lie in a subspace, from counting as spread.
-        epsilon = torch.finfo(source.dtype).eps
-        floor = 4 * epsilon * source.abs().max().double() * source.numel() ** 0.5
-        rows = source.double()
+        rows, epsilon = source.double(), torch.finfo(source.dtype).eps
+        floor = 4 * epsilon * rows.abs().max() * rows.numel() ** 0.5
         source_mean, target_mean = rows.mean(dim=0), target.double().mean(dim=0)
         left, singular_values, right = torch.linalg.svd(
             rows - source_mean, full_matrices=False
