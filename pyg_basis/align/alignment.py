@@ -51,7 +51,7 @@ class Alignment:
         r"""A map that was fitted in float64 on all rows :obj:`source [l, K_source]`
         and :obj:`target [l, K_target]`; it takes the dtype of the target, but for
         half precision, in which maps overflow."""
-        dtype = torch.promote_types(target.dtype, torch.float32)
+        dtype = full_dtype(target)
         source, target = source.double(), target.double()
         return cls(
             linear=linear.to(dtype),
@@ -95,7 +95,7 @@ class Alignment:
                 f"phi has shape {tuple(phi.shape)}, but this alignment maps rows of "
                 f"width {self.linear.size(0)}: pass [m, {self.linear.size(0)}]"
             )
-        rows = phi.to(torch.promote_types(phi.dtype, torch.float32))
+        rows = phi.to(full_dtype(phi))
         return (rows @ self.linear.to(rows) + self.shift.to(rows)).to(phi.dtype)
 
     def __repr__(self) -> str:
@@ -104,6 +104,12 @@ class Alignment:
             f"method={self.method!r}, residual={float(self.residual):.2g}, "
             f"inlier_share={float(self.inlier_share):.2f})"
         )
+
+
+def full_dtype(rows: Tensor) -> torch.dtype:
+    r"""The dtype that maps of rows are kept and applied in: theirs, but for those of
+    half precision and less."""
+    return torch.float64 if rows.dtype == torch.float64 else torch.float32
 
 
 def relative_residual(mapped: Tensor, target: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from pyg_basis._random import seeded_generator
-from pyg_basis.align.alignment import Alignment, spread
+from pyg_basis.align.alignment import Alignment, full_dtype, spread
 from pyg_basis.align.least_squares import LeastSquares
 
 # Each refit moves the border of what is an inlier; the last one changes little.
@@ -68,7 +68,7 @@ class RANSAC:
         radius = self.tolerance * spread(target.double()) / num_anchors**0.5
         # Below are distances of single precision, which tell nothing apart.
         rounding = 1e-5 * radius
-        rows = source.to(torch.promote_types(source.dtype, torch.float32))
+        rows = source.to(full_dtype(source))
         inliers = self._consensus(source.double(), target.double(), radius)
         for _ in range(NUM_REFITS):
             if int(inliers.sum()) <= num_sampled:
