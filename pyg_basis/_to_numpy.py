@@ -10,11 +10,18 @@ from torch import Tensor
 ArrayLike: TypeAlias = NumpyArrayLike | Tensor
 
 
-def to_numpy(value: ArrayLike) -> NDArray[Any]:
-    r"""An array, a list or a tensor of any device and dtype as a NumPy array."""
-    if isinstance(value, Tensor):
-        value = value.detach().cpu()
-        # NumPy has no bfloat16.
-        low = value.is_floating_point() and value.itemsize < 4
-        return (value.float() if low else value).numpy()
-    return np.asarray(value)
+def to_numpy(value: ArrayLike, name: str) -> NDArray[Any]:
+    r"""An array, a list or a tensor of any device and dtype as a NumPy array.
+
+    Raises:
+        ValueError: If it cannot be read, with the parameter's name.
+    """
+    try:
+        if isinstance(value, Tensor):
+            value = value.detach().cpu()
+            # NumPy has no bfloat16.
+            low = value.is_floating_point() and value.itemsize < 4
+            return (value.float() if low else value).numpy()
+        return np.asarray(value)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"{name} cannot be read as an array: {error}") from error

@@ -49,7 +49,14 @@ SETTLED = 1.5e-4
 # there is nothing left to follow.
 LOST = 0.1
 # What is recorded of every batch.
-DIAGNOSTICS = ("residual", "rank", "num_components", "converged", "fell_back")
+DIAGNOSTICS = (
+    "residual",
+    "rank",
+    "consensus",
+    "num_components",
+    "converged",
+    "fell_back",
+)
 RECORDED = ("loss", "learning_rate", *DIAGNOSTICS)
 
 History = dict[str, list[float]]
@@ -133,9 +140,9 @@ def batch_targets(reference: Reference, x: Tensor) -> Data:
     Returns:
         Data: With features :obj:`x [m, d]` (anchors first), targets :obj:`y [m, K]`,
         :obj:`eigenvalues [K]`, :obj:`degree [m]`, :obj:`anchor_mask [m]`, and the
-        batch's diagnostics: :obj:`residual` and :obj:`rank` of the alignment,
-        :obj:`num_components` of the graph, :obj:`converged` and :obj:`fell_back` of
-        the eigensolver.
+        batch's diagnostics: :obj:`residual`, :obj:`rank` and :obj:`consensus` of the
+        alignment, :obj:`num_components` of the graph, :obj:`converged` and
+        :obj:`fell_back` of the eigensolver.
 
     Raises:
         ValueError: If :obj:`x` is no matrix of the anchors' width.
@@ -173,6 +180,7 @@ def batch_targets(reference: Reference, x: Tensor) -> Data:
         anchor_mask=is_anchor,
         residual=float(alignment.residual),
         rank=int(alignment.rank),
+        consensus=alignment.consensus,
         num_components=found.num_components,
         converged=found.converged,
         fell_back=found.fell_back,

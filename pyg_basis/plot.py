@@ -5,6 +5,7 @@ them. Nothing is shown, and matplotlib's settings stay as they are.
 """
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -51,26 +52,29 @@ def plot_embedding(
         ValueError: If a shape, `columns` or `max_points` is wrong, or labels of more
             than 20 classes are no numbers.
     """
-    points = to_numpy(embedding)
+    points = _numbers(embedding, "embedding")
     if points.ndim != 2 or len(points) == 0 or points.shape[1] < 2:
         raise ValueError(
             f"embedding must have the shape [n, K] with n >= 1 and K >= 2, got "
             f"{list(points.shape)}; plot_embedding draws two of its columns."
         )
     width = points.shape[1]
-    if len(columns) != 2 or not all(-width <= c < width for c in columns):
+    drawn_columns = [int(c) for c in np.ravel(columns) if c in range(-width, width)]
+    if np.size(columns) != 2 or len(drawn_columns) != 2:
         raise ValueError(
             f"columns must be two of the {width} columns of embedding, got {columns}; "
             f"pass for example (0, 1)."
         )
-    if max_points < 1:
-        raise ValueError(f"max_points must be at least 1, got {max_points}.")
+    if not isinstance(max_points, Integral) or max_points < 1:
+        raise ValueError(
+            f"max_points must be an integer of at least 1, got {max_points!r}."
+        )
     # Colors come from all labels: they do not depend on which points are drawn.
     colors, key = _point_colors(labels, len(points))
     # In random order no class is drawn on top of all others.
     drawn = np.random.default_rng(seed).permutation(len(points))[:max_points]
     ax = _new_axes((5.4, 4.6)) if ax is None else ax
-    x, y = points[drawn][:, list(columns)].T
+    x, y = points[drawn][:, drawn_columns].T
     ax.scatter(
         x,
         y,
@@ -100,7 +104,7 @@ def plot_embedding(
         )
     ax.set_aspect("equal")
     ax.locator_params(nbins=5)
-    xlabel, ylabel = (f"eigenvector {c % width + 1}" for c in columns)
+    xlabel, ylabel = (f"eigenvector {c % width + 1}" for c in drawn_columns)
     return _finish(ax, xlabel, ylabel)
 
 
@@ -120,9 +124,9 @@ def plot_loss(
     """
     if isinstance(history, Mapping):
         if "loss" not in history:
-            raise ValueError(f"history must have 'loss', got {sorted(history)}.")
+            raise ValueError(f"history must have 'loss', got {list(history)}.")
         history = history["loss"]
-    losses = to_numpy(history).astype(np.float64)
+    losses = _numbers(history, "history").astype(np.float64)
     losses = np.where(np.isfinite(losses) & (losses > 0), losses, np.nan)
     if losses.ndim != 1 or np.isnan(losses).all():
         raise ValueError(
@@ -174,8 +178,15 @@ def plot_eigenvalues(
     return _finish(ax, "index", "eigenvalue", grid=True)
 
 
+def _numbers(values: ArrayLike, name: str) -> NDArray[Any]:
+    array = to_numpy(values, name)
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{name} must hold real numbers, got {array.dtype}.")
+    return array
+
+
 def _one_row(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    array = to_numpy(values).astype(np.float64)
+    array = _numbers(values, name).astype(np.float64)
     num_bad = (~np.isfinite(array)).sum()
     if array.ndim != 1 or not len(array) or num_bad:
         raise ValueError(
@@ -191,7 +202,9 @@ def _point_colors(
     r"""Colors `[n, 4]`, and their key: a color scale, or the classes' colors."""
     if labels is None:
         return np.tile(to_rgba_array(_BLUE), (num_points, 1)), {}
-    names = to_numpy(labels)
+    names = to_numpy(labels, "labels")
+    if names.dtype == object:
+        names = names.astype(str)
     if names.shape != (num_points,):
         raise ValueError(
             f"labels must be one a row of embedding, [{num_points}], got the shape "
@@ -204,12 +217,13 @@ def _point_colors(
         # Labels that came as floats still read 0, 1, 2 and not 0.0, 1.0, 2.0.
         texts = [str(label).removesuffix(".0") for label in classes]
         return palette[codes], dict(zip(texts, palette, strict=False))
-    if not np.issubdtype(names.dtype, np.number):
+    if names.dtype.kind not in "fiu":
         raise ValueError(
             f"labels must be of at most {_MAX_CLASSES} classes, or numbers, got "
             f"{len(classes)} classes of type {names.dtype}; merge some classes."
         )
-    scale = ScalarMappable(Normalize(classes[0], classes[-1]), "viridis")
+    finite = classes[np.isfinite(classes)]
+    scale = ScalarMappable(Normalize(finite[0], finite[-1]), "viridis")
     return scale.to_rgba(names.astype(np.float64)), scale
 
 

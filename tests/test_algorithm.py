@@ -336,6 +336,7 @@ def same_batches() -> Iterator[Data]:
             y=y,
             residual=0.25,
             rank=2,
+            consensus=True,
             num_components=1,
             converged=True,
             fell_back=False,
@@ -367,6 +368,7 @@ def test_training_solves_the_regression() -> None:
     assert {name: history[name][-1] for name in DIAGNOSTICS} == {
         "residual": 0.25,
         "rank": 2,
+        "consensus": True,
         "num_components": 1,
         "converged": True,
         "fell_back": False,

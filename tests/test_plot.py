@@ -105,6 +105,21 @@ def test_embedding_shows_many_numbers_on_a_scale(embedding):
     np.testing.assert_allclose(lowest[:3], mpl.colormaps["viridis"](0.0)[:3])
 
 
+def test_embedding_leaves_out_what_has_no_place_on_the_scale(embedding):
+    quantity = np.linspace(2.0, 5.0, 60)
+    quantity[3:5] = np.nan, np.inf
+    ax = plot_embedding(embedding, quantity)
+    (scale,) = ax.child_axes
+    assert scale.get_ylim() == (2.0, 5.0)
+    colors = ax.collections[0].get_facecolors()
+    assert len(colors) == 60 and sum(not color[:3].any() for color in colors) == 1
+
+
+def test_embedding_names_labels_of_mixed_types(embedding):
+    labels = np.array([None, "a", 3] * 20, dtype=object)
+    assert legend_texts(plot_embedding(embedding, labels)) == ["3", "None", "a"]
+
+
 def test_pictures_go_into_the_given_axes(embedding):
     _, axes = plt.subplots(1, 3, sharex=True, sharey=True)
     open_figures = plt.get_fignums()
@@ -191,6 +206,18 @@ def test_eigenvalues_alone_stand_at_their_index():
             "labels must be of at most 20 classes.*got 30",
         ),
         (lambda: plot_embedding(np.ones((5, 2)), max_points=0), "max_points must"),
+        (lambda: plot_embedding(np.ones((5, 2)), max_points=2.5), "max_points .*2.5"),
+        (lambda: plot_embedding(np.ones((5, 2)), columns=1), "columns must .*got 1"),
+        (lambda: plot_embedding(np.ones((5, 2)), columns=(0, 0.5)), "columns must"),
+        (lambda: plot_embedding([["a", "b"]]), "embedding must hold real numbers"),
+        (lambda: plot_embedding(np.ones((5, 2), complex)), "embedding .*complex128"),
+        (
+            lambda: plot_embedding(torch.ones(5, 2, device="meta")),
+            "embedding cannot be read",
+        ),
+        (lambda: plot_loss(["low"]), "history must hold real numbers"),
+        (lambda: plot_loss({3: [1.0], "x": [1.0]}), "'loss'.*3, 'x'"),
+        (lambda: plot_eigenvalues([[1.0], [1.0, 2.0]]), "values cannot be read"),
         (lambda: plot_loss([]), "history must"),
         (lambda: plot_loss([0.0, -1.0]), "history must .*0 positive"),
         (lambda: plot_loss(np.ones((3, 2))), r"history must .*\[3, 2\]"),

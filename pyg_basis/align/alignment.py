@@ -23,6 +23,9 @@ class Alignment:
             :obj:`K_source` they do not determine the map, and the part of
             least norm was taken, :obj:`[]`.
         method (str): The method that gave the map.
+        consensus (bool, optional): Whether enough anchors agree on a map. Where they
+            do not, :class:`RANSAC` gives that of least squares over all of them.
+            (default: :obj:`True`)
 
     The diagnostics are tensors: reading them is what costs a copy from a GPU.
     """
@@ -33,6 +36,7 @@ class Alignment:
     inliers: Tensor
     rank: Tensor
     method: str
+    consensus: bool = True
 
     @classmethod
     def on_all(
@@ -45,8 +49,9 @@ class Alignment:
         method: str,
     ) -> "Alignment":
         r"""A map that was fitted in float64 on all rows :obj:`source [l, K_source]`
-        and :obj:`target [l, K_target]`; it takes the dtype of the target."""
-        dtype = target.dtype
+        and :obj:`target [l, K_target]`; it takes the dtype of the target, but for
+        half precision, in which maps overflow."""
+        dtype = full_dtype(target)
         source, target = source.double(), target.double()
         return cls(
             linear=linear.to(dtype),
@@ -77,19 +82,21 @@ class Alignment:
 
         Raises:
             ValueError: If the rows have another width than the map's source,
-                or are not floating-point.
+                or are no floating-point tensor.
         """
+        dtype = getattr(phi, "dtype", type(phi))
+        if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+            raise ValueError(
+                f"phi must be a floating-point tensor, got {dtype}: convert it with "
+                f"torch.as_tensor(phi).float()"
+            )
         if phi.dim() != 2 or phi.size(1) != self.linear.size(0):
             raise ValueError(
                 f"phi has shape {tuple(phi.shape)}, but this alignment maps rows of "
                 f"width {self.linear.size(0)}: pass [m, {self.linear.size(0)}]"
             )
-        if not phi.is_floating_point():
-            raise ValueError(
-                f"phi must be floating-point, got {phi.dtype}: convert it with "
-                f"phi.float()"
-            )
-        return phi @ self.linear.to(phi) + self.shift.to(phi)
+        rows = phi.to(full_dtype(phi))
+        return (rows @ self.linear.to(rows) + self.shift.to(rows)).to(phi.dtype)
 
     def __repr__(self) -> str:
         return (
@@ -97,6 +104,12 @@ class Alignment:
             f"method={self.method!r}, residual={float(self.residual):.2g}, "
             f"inlier_share={float(self.inlier_share):.2f})"
         )
+
+
+def full_dtype(rows: Tensor) -> torch.dtype:
+    r"""The dtype that maps of rows are kept and applied in: theirs, but for those of
+    half precision and less."""
+    return torch.float64 if rows.dtype == torch.float64 else torch.float32
 
 
 def relative_residual(mapped: Tensor, target: Tensor) -> Tensor:

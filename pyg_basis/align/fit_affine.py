@@ -1,5 +1,5 @@
 import warnings
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -11,6 +11,8 @@ from pyg_basis.align.orthogonal import Orthogonal
 from pyg_basis.align.ransac import RANSAC
 
 AlignmentMethod = Literal["lstsq", "ransac", "orthogonal", "moments"]
+# The squares of larger values overflow.
+HUGE = 1e100
 Aligner = LeastSquares | RANSAC | Orthogonal | MomentPreserving
 
 
@@ -35,15 +37,25 @@ def fit_affine(
         Alignment: The map with its residual, inlier share and rank.
 
     Raises:
-        ValueError: For other shapes, non-finite rows, fewer than
-            :obj:`K_source + 1` anchors or an unknown method.
+        ValueError: For other shapes, rows that are no floating-point tensors on one
+            device, non-finite or huge values, fewer than :obj:`K_source + 1` anchors,
+            or an unknown method.
 
     Warns:
-        RuntimeWarning: When the anchors do not determine the map.
+        RuntimeWarning: When the anchors do not determine the map, or RANSAC finds
+            none that enough of them agree on.
     """
     aligner = get_aligner(method)
     _check(source, target, aligner)
     alignment = aligner.fit(source, target)
+    if not alignment.consensus:
+        warnings.warn(
+            f"{aligner} found no affine map on which more than {source.size(1) + 1} of "
+            f"{source.size(0)} anchors agree: least squares over all anchors was used "
+            f"instead; raise the tolerance or num_trials, or use more anchors",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     if int(alignment.rank) < source.size(1):
         warnings.warn(
             f"the source anchors span {int(alignment.rank)} of {source.size(1)} "
@@ -69,12 +81,13 @@ def get_aligner(method: AlignmentMethod | Aligner) -> Aligner:
         "orthogonal": Orthogonal,
         "moments": MomentPreserving,
     }
-    if method not in aligners:
+    name = str(method)  # of any type
+    if name not in aligners:
         raise ValueError(
             f"method={method!r} is unknown: use one of {sorted(aligners)}, or an "
             f"instance of LeastSquares, RANSAC, Orthogonal or MomentPreserving"
         )
-    return aligners[method]()
+    return aligners[name]()
 
 
 def keeps_width(aligner: Aligner) -> bool:
@@ -82,19 +95,31 @@ def keeps_width(aligner: Aligner) -> bool:
     return isinstance(aligner, Orthogonal | MomentPreserving)
 
 
-def _check(source: Tensor, target: Tensor, aligner: Aligner) -> None:
+def _check(source: Any, target: Any, aligner: Aligner) -> None:
     for name, rows in (("source", source), ("target", target)):
-        if rows.dim() != 2 or rows.size(1) == 0 or not rows.is_floating_point():
+        if not isinstance(rows, Tensor):
             raise ValueError(
-                f"{name} must be a floating-point matrix [anchors, columns], got "
-                f"{rows.dtype} of shape {tuple(rows.shape)}: pass one row of "
-                f"eigenvectors an anchor"
+                f"{name} must be a tensor, got {type(rows).__name__}: pass "
+                f"torch.as_tensor({name})"
             )
-        if not torch.isfinite(rows).all():
+        is_dense = rows.layout == torch.strided and not rows.is_meta
+        is_matrix = rows.dim() == 2 and rows.size(1) > 0 and rows.is_floating_point()
+        if not is_dense or not is_matrix:
             raise ValueError(
-                f"{name} holds NaN or infinite values: embed the anchors again after "
-                f"cleaning their features"
+                f"{name} must be a dense floating-point matrix [anchors, columns], got "
+                f"{rows.dtype} of shape {tuple(rows.shape)}, {rows.layout} on "
+                f"{rows.device}: pass one row of eigenvectors an anchor"
             )
+        if not (rows.double().abs() < HUGE).all():
+            raise ValueError(
+                f"{name} holds NaN, infinite or huge values: embed the anchors again "
+                f"after cleaning their features"
+            )
+    if source.device != target.device:
+        raise ValueError(
+            f"source is on {source.device} and target on {target.device}: pass "
+            f"source.to(target.device)"
+        )
     if source.size(0) != target.size(0):
         raise ValueError(
             f"source has {source.size(0)} rows and target {target.size(0)}: give both "

@@ -26,16 +26,16 @@ class LeastSquares:
         # Four times the norm of what rounding did to the source in its own
         # dtype: keeps the rounding of constant anchors, and of single precision
         # ones that lie in a subspace, from counting as spread.
-        epsilon = torch.finfo(source.dtype).eps
-        floor = 4 * epsilon * source.abs().max().double() * source.numel() ** 0.5
-        rows = source.double()
-        source_mean, target_mean = rows.mean(dim=0), target.double().mean(dim=0)
+        rows, epsilon = source.double(), torch.finfo(source.dtype).eps
+        floor = 4 * epsilon * rows.abs().max() * rows.numel() ** 0.5
+        wanted = target.double()
+        source_mean, target_mean = rows.mean(dim=0), wanted.mean(dim=0)
         left, singular_values, right = torch.linalg.svd(
             rows - source_mean, full_matrices=False
         )
         cutoff = torch.maximum(singular_values[0] * NEGLIGIBLE, floor)
         kept = singular_values > cutoff
         inverse = torch.where(kept, singular_values.clamp(min=1e-300).reciprocal(), 0)
-        linear = right.T @ (inverse[:, None] * (left.T @ (target - target_mean)))
+        linear = right.T @ (inverse[:, None] * (left.T @ (wanted - target_mean)))
         shift = target_mean - source_mean @ linear
         return Alignment.on_all(source, target, linear, shift, kept.sum(), "lstsq")

@@ -1,10 +1,11 @@
-import warnings
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
 
-from pyg_basis.align.alignment import Alignment, spread
+from pyg_basis._random import seeded_generator
+from pyg_basis.align.alignment import Alignment, full_dtype, spread
 from pyg_basis.align.least_squares import LeastSquares
 
 # Each refit moves the border of what is an inlier; the last one changes little.
@@ -38,7 +39,8 @@ class RANSAC:
         seed (int, optional): Seed of the draws. (default: :obj:`0`)
 
     Raises:
-        ValueError: If :obj:`num_trials` or :obj:`tolerance` is not positive.
+        ValueError: If :obj:`num_trials` is no positive integer, :obj:`tolerance` no
+            positive number or :obj:`seed` no integer in [0, 2**32).
     """
 
     num_trials: int = 512
@@ -46,39 +48,34 @@ class RANSAC:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.num_trials < 1:
+        if not isinstance(self.num_trials, Integral) or self.num_trials < 1:
             raise ValueError(
-                f"num_trials={self.num_trials} must be at least 1: the default is 512"
+                f"num_trials={self.num_trials!r} must be an integer of at least 1: the "
+                f"default is 512"
             )
-        if not self.tolerance > 0:
+        if not isinstance(self.tolerance, Real) or not self.tolerance > 0:
             raise ValueError(
-                f"tolerance={self.tolerance} must be positive: it is a share of the "
-                f"target's spread, 0.25 by default"
+                f"tolerance={self.tolerance!r} must be a positive number: it is a "
+                f"share of the target's spread, 0.25 by default"
             )
+        seeded_generator(self.seed)
 
     def fit(self, source: Tensor, target: Tensor) -> Alignment:
         r"""Fits on :obj:`source [l, K_source]`, :obj:`target [l, K_target]`;
-        falls back to least squares, with a warning, when no hypothesis is
+        falls back to least squares, without :obj:`consensus`, when no hypothesis is
         shared by an anchor that it was not fitted on."""
         num_anchors, num_sampled = source.size(0), source.size(1) + 1
         radius = self.tolerance * spread(target.double()) / num_anchors**0.5
         # Below are distances of single precision, which tell nothing apart.
         rounding = 1e-5 * radius
+        rows = source.to(full_dtype(source))
         inliers = self._consensus(source.double(), target.double(), radius)
         for _ in range(NUM_REFITS):
             if int(inliers.sum()) <= num_sampled:
-                warnings.warn(
-                    f"RANSAC found no affine map on which more than {num_sampled} of "
-                    f"{num_anchors} anchors agree within tolerance={self.tolerance}: "
-                    f"least squares over all anchors was used instead; raise the "
-                    f"tolerance or num_trials, or use more anchors",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
-                return LeastSquares().fit(source, target)
+                return replace(LeastSquares().fit(source, target), consensus=False)
             fitted = LeastSquares().fit(source[inliers], target[inliers])
             fitted = replace(fitted, method="ransac", inliers=inliers)
-            distance = (fitted.apply(source).double() - target.double()).norm(dim=1)
+            distance = (fitted.apply(rows).double() - target.double()).norm(dim=1)
             # Gross outliers widen the spread and so the radius, within which
             # some of them may lie by chance: the typical inlier narrows it.
             typical = distance[inliers].median().clamp(min=rounding)
@@ -89,7 +86,7 @@ class RANSAC:
     def _consensus(self, source: Tensor, target: Tensor, radius: Tensor) -> Tensor:
         """Inlier mask ``[l]`` of the hypothesis with most inliers."""
         # Drawn on the CPU, so that one seed means the same draws everywhere.
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = seeded_generator(self.seed)
         draws = torch.rand(self.num_trials, source.size(0), generator=generator)
         index = draws.topk(source.size(1) + 1, dim=1).indices.to(source.device)
         homogeneous = torch.cat([source, torch.ones_like(source[:, :1])], dim=1)

@@ -7,7 +7,7 @@ import torch
 from scipy.special import eval_gegenbauer
 from torch import Tensor
 
-from pyg_basis.datasets._random import seeded_generator
+from pyg_basis._random import seeded_generator
 
 
 def circle(num_points: int, seed: int = 0) -> Tensor:

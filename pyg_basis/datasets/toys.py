@@ -18,7 +18,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pyg_basis.datasets._random import seeded_generator
+from pyg_basis._random import seeded_generator
 
 ToySet = Callable[..., tuple[Tensor, Tensor]]
 

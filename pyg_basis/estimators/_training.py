@@ -76,6 +76,8 @@ def warn_about_batches(
         "did not reach the tolerance of the eigensolver": [
             not converged for converged in history["converged"]
         ],
+        "had anchors that agree on no alignment, and fell back to least squares over "
+        "all: raise n_anchors": [not agreed for agreed in history["consensus"]],
         "had anchors that do not determine the alignment: raise n_anchors": [
             rank < num_eigenvectors - int(has_constant) for rank in history["rank"]
         ],

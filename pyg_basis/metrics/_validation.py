@@ -15,9 +15,10 @@ def check_matrix(value: ArrayLike, name: str) -> NDArray[np.float64]:
     Raises:
         ValueError: If it is not a real, finite matrix with rows and columns.
     """
+    array = to_numpy(value, name)
     try:
-        matrix = check_array(to_numpy(value), input_name=name)
-    except ValueError as error:
+        matrix = check_array(array, input_name=name)
+    except (OverflowError, TypeError, ValueError) as error:
         raise ValueError(
             f"{name} must be a finite matrix [n, K] of real numbers: {error}"
         ) from error
@@ -31,7 +32,10 @@ def check_labels(value: ArrayLike, name: str) -> NDArray[Any]:
     Raises:
         ValueError: If it is anything else.
     """
-    labels = to_numpy(value)
+    labels = to_numpy(value, name)
+    # What pandas makes of strings.
+    if labels.dtype == object and all(isinstance(label, str) for label in labels.flat):
+        labels = labels.astype(str)
     if labels.ndim != 1 or labels.size == 0 or labels.dtype.kind not in "fiubUS":
         raise ValueError(
             f"{name} must be a vector [n] of integers or strings, got {labels.dtype} "

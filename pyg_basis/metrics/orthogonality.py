@@ -40,5 +40,11 @@ def orthogonality(
         scaled = matrix / np.sqrt(len(matrix))
     else:
         scaled = normalize_columns(matrix)
-    deviation = np.linalg.norm(scaled.T @ scaled - np.eye(matrix.shape[1]))
-    return float(deviation**2 if variant == "paper" else deviation)
+    # In units of the largest entry products stay finite, and what is too large for a
+    # float is infinite in the end.
+    unit = max(1.0, np.abs(scaled).max())
+    scaled = scaled / unit
+    with np.errstate(over="ignore"):
+        identity = np.eye(matrix.shape[1]) / unit**2
+        deviation = np.linalg.norm(scaled.T @ scaled - identity) * unit**2
+        return float(deviation**2 if variant == "paper" else deviation)

@@ -48,7 +48,15 @@ def test_apply_to_another_width(shape) -> None:
         alignment(torch.eye(2)).apply(torch.ones(shape))
 
 
-def test_apply_to_integers() -> None:
-    # The map would be rounded to their dtype.
-    with pytest.raises(ValueError, match=r"phi .* torch\.int64: .* phi\.float\(\)"):
-        alignment(torch.eye(2) / 2).apply(torch.ones(3, 2).long())
+@pytest.mark.parametrize(
+    ("phi", "kind"),
+    [
+        (torch.ones(3, 2).long(), "torch.int64"),  # the map would be rounded
+        (torch.ones(3, 2).numpy(), "float32"),
+        ([[1.0, 2.0]], "list"),
+    ],
+)
+def test_apply_to_what_is_no_floating_point_tensor(phi, kind) -> None:
+    match = rf"phi must be .* tensor, got .*{kind}.*: .* torch.as_tensor\(phi\)"
+    with pytest.raises(ValueError, match=match):
+        alignment(torch.eye(2) / 2).apply(phi)

@@ -76,6 +76,27 @@ def test_dtype_of_the_target_comes_back_and_arguments_stay(method, dtype) -> Non
     torch.testing.assert_close(found.linear, exact.linear.to(dtype))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("method", [*METHODS, "moments"])
+def test_half_precision_is_fitted_in_a_wider_type(method, dtype) -> None:
+    source, turn = normal(7, (60, 3), (3, 3))
+    turn = torch.linalg.qr(turn).Q
+    rows, target = source.to(dtype), (source @ turn).to(dtype)
+    found = fit_affine(rows, target, method)
+    expected = fit_affine(rows.double(), target.double(), method)
+    torch.testing.assert_close(found.linear, expected.linear.float())
+    assert float(found.condition_number) == pytest.approx(1, abs=0.02)
+    mapped = found.apply(rows)
+    assert mapped.dtype == dtype
+    torch.testing.assert_close(mapped, expected.apply(rows.double()).to(dtype))
+
+
+def test_a_map_that_half_precision_cannot_hold() -> None:
+    source, _ = normal(7, (60, 3), (3, 3))
+    found = fit_affine((1e-4 * source).bfloat16(), (1e4 * source).half())
+    torch.testing.assert_close(found.linear, 1e8 * torch.eye(3), rtol=0.1, atol=1e7)
+
+
 @pytest.mark.parametrize("name", ["source", "target"])
 @pytest.mark.parametrize(
     ("bad", "match"),
@@ -83,9 +104,14 @@ def test_dtype_of_the_target_comes_back_and_arguments_stay(method, dtype) -> Non
         (torch.ones(30), "floating-point matrix .* pass one row"),
         (torch.ones(30, 3, 1), r"matrix .* got torch.float32 of shape \(30, 3, 1\)"),
         (torch.ones(30, 3).long(), "matrix .* got torch.int64 .* pass one row"),
-        (torch.ones(30, 0), r"matrix .* shape \(30, 0\): pass one row"),
-        (torch.ones(30, 3).fill_(torch.nan), "NaN or infinite .* cleaning"),
-        (torch.ones(30, 3).fill_(-torch.inf), "NaN or infinite .* cleaning"),
+        (torch.ones(30, 0), r"matrix .* shape \(30, 0\), .* pass one row"),
+        (torch.ones(30, 3, device="meta"), "dense .* on meta"),
+        (torch.eye(30, 3).to_sparse(), "dense .* torch.sparse_coo on cpu"),
+        (torch.ones(30, 3).numpy(), "tensor, got ndarray: .* torch.as_tensor"),
+        (torch.ones(30, 3).tolist(), "tensor, got list: pass torch.as_tensor"),
+        (torch.ones(30, 3).fill_(torch.nan), "NaN, infinite or huge .* cleaning"),
+        (torch.ones(30, 3).fill_(-torch.inf), "NaN, infinite or huge .* cleaning"),
+        (torch.ones(30, 3).double() * 1e200, "NaN, infinite or huge .* cleaning"),
     ],
 )
 def test_no_matrix_of_finite_numbers(name, bad, match) -> None:
@@ -123,4 +149,10 @@ def test_names_of_aligners() -> None:
     assert get_aligner(own) is own
     match = r"method='affine' is unknown: use one of \['lstsq', 'moments', 'orthogonal"
     with pytest.raises(ValueError, match=match):
-        fit_affine(torch.ones(30, 3), torch.ones(30, 3), "affine")
+        get_aligner("affine")
+
+
+@pytest.mark.parametrize("method", [None, 3, ["lstsq"], {}, RANSAC, torch.ones(2)])
+def test_methods_of_other_types(method) -> None:
+    with pytest.raises(ValueError, match=r"method=.* is unknown: use one of"):
+        fit_affine(torch.ones(30, 3), torch.ones(30, 3), method)

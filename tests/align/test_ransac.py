@@ -112,8 +112,8 @@ def test_least_squares_when_nothing_agrees(method) -> None:
     source = torch.randn(30, 10, generator=generator)
     target = torch.randn(30, 10, generator=generator)
     match = (
-        "RANSAC found no affine map on which more than 11 of 30 anchors agree within "
-        "tolerance=.*: least squares .* raise the tolerance or num_trials, or use more"
+        r"RANSAC\(num_trials=.*, tolerance=.* found no affine map on which more than "
+        "11 of 30 anchors agree: least squares .* raise the tolerance or num_trials"
     )
     with pytest.warns(RuntimeWarning, match=match) as record:
         found = fit_affine(source, target, method)
@@ -124,6 +124,16 @@ def test_least_squares_when_nothing_agrees(method) -> None:
     assert torch.equal(found.residual, expected.residual)
     assert found.inlier_share == 1
     assert found.method == "lstsq"
+    assert expected.consensus and not found.consensus
+
+
+def test_one_batch_of_many_does_not_warn() -> None:
+    # A training counts the batches without a consensus, and warns once.
+    generator = torch.Generator().manual_seed(0)
+    source, target = (torch.randn(30, 10, generator=generator) for _ in range(2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not RANSAC().fit(source, target).consensus
 
 
 @pytest.mark.parametrize("k", [2, 4])
@@ -137,9 +147,7 @@ def test_duplicated_anchors(k) -> None:
 
 def test_constant_target() -> None:
     source, *_ = with_outliers(6)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Rounding decides whether all agree.
-        found = RANSAC().fit(source, torch.full_like(source, 0.1))
+    found = RANSAC().fit(source, torch.full_like(source, 0.1))
     assert found.linear.abs().max() < 1e-12
     assert torch.allclose(found.shift, torch.tensor(0.1).double())
     assert found.residual == 0
@@ -160,9 +168,12 @@ def test_one_seed_gives_one_map() -> None:
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"num_trials": 0}, "num_trials=0 must be at least 1: the default is 512"),
-        ({"tolerance": 0.0}, "tolerance=0.0 must be positive: .* 0.25 by default"),
-        ({"tolerance": float("nan")}, "tolerance=nan must be positive"),
+        ({"num_trials": 0}, "num_trials=0 must be an integer of at least 1: .* 512"),
+        ({"num_trials": 2.5}, "num_trials=2.5 must be an integer"),
+        ({"tolerance": 0.0}, "tolerance=0.0 must be a positive number: .* 0.25"),
+        ({"tolerance": float("nan")}, "tolerance=nan must be a positive number"),
+        ({"tolerance": "wide"}, "tolerance='wide' must be a positive number"),
+        ({"seed": "first"}, "seed must be an integer .* got 'first'"),
     ],
 )
 def test_bad_settings(settings, match) -> None:

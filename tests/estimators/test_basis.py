@@ -316,7 +316,7 @@ def test_history() -> None:
     assert len(basis.history_.pop("excess")) == 1
     assert set(basis.history_) == {
         "loss", "learning_rate", "residual", "num_components", "converged", "rank",
-        "fell_back",
+        "consensus", "fell_back",
     }  # fmt: skip
     assert {len(values) for values in basis.history_.values()} == {12}
     assert basis.history_["learning_rate"] == [3e-3] * 12
@@ -442,6 +442,19 @@ def test_anchors_that_do_not_determine_the_alignment_warn() -> None:
     settings: dict[str, Any] = {"anchor_method": "random", "n_neighbors": 3}
     with pytest.warns(UserWarning, match="determine the alignment: raise n_anchors"):
         quick(n_components=6, n_anchors=7, **settings).fit(x)
+
+
+def test_anchors_that_agree_on_no_alignment_warn_once() -> None:
+    # In noise, the eigenvectors of one batch say nothing of those of the next.
+    x = np.random.default_rng(0).normal(size=(600, 30))
+    settings: dict[str, Any] = {"alignment": "ransac", "n_components": 6, "max_iter": 8}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        basis = quick(n_anchors=20, **settings).fit(x)
+    told = [str(warning.message) for warning in caught]
+    (text,) = (message for message in told if "agree" in message)
+    count = basis.history_["consensus"].count(False)
+    assert count > 1 and text.startswith(f"{count} of 8 batches had anchors that agree")
 
 
 def test_few_points_lower_the_sizes_with_a_warning() -> None:

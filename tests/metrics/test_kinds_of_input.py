@@ -35,7 +35,19 @@ def test_labels_of_any_kind(metric) -> None:
     assert metric(np.array(["a", "b"])[LABELS]) == metric(LABELS)
 
 
-@pytest.mark.parametrize("rows", [np.array([["a"], ["b"]]), np.array([[1j], [2]])])
+NO_NUMBERS = [np.array([["a"], ["b"]]), [[1j], [2]], [[{}]], [[10**400]], None]
+UNREADABLE = [torch.ones(2, 2, device="meta"), torch.eye(2).to_sparse(), [[1], [1, 2]]]
+
+
+@pytest.mark.parametrize("rows", NO_NUMBERS)
 def test_only_real_numbers_make_a_matrix(rows) -> None:
     with pytest.raises(ValueError, match=r"y must be a finite matrix .*real numbers"):
         metrics.orthogonality(rows)
+
+
+@pytest.mark.parametrize("value", UNREADABLE)
+def test_what_is_no_array_is_named(value) -> None:
+    with pytest.raises(ValueError, match="y cannot be read as an array"):
+        metrics.orthogonality(value)
+    with pytest.raises(ValueError, match="labels_pred cannot be read as an array"):
+        metrics.clustering_accuracy([0, 1], value)

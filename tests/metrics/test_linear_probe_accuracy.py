@@ -46,6 +46,33 @@ def test_scale_shift_and_constant_features_do_not_matter():
     assert share == 1.0
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1e-300, 1e-20, 1e20, 1e300])
+def test_the_scale_of_all_features_does_not_matter(scale):
+    (z, y), (z_test, y_test) = overlapping(600, 0), overlapping(400, 1)
+    plain = linear_probe_accuracy(z, y, z_test, y_test)
+    assert linear_probe_accuracy(scale * z, y, scale * z_test, y_test) == plain
+    moved = linear_probe_accuracy(z + 1e6, y, z_test + 1e6, y_test)
+    assert moved == pytest.approx(plain, abs=0.005)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint64, np.float32, bool, object])
+def test_labels_of_two_types_are_equal_by_value(kind):
+    z, y = np.array([[-1.0], [-2.0], [1.0], [2.0]]), np.array([0, 0, 1, 1])
+    if kind is object:  # as pandas hands on strings
+        y = np.array(["no", "yes"])[y]
+    assert linear_probe_accuracy(z, y, z, y.astype(kind)) == 1.0
+    assert linear_probe_accuracy(z, y.astype(kind), z, y) == 1.0
+
+
+def test_strings_are_not_compared_with_numbers():
+    z, y = np.array([[-1.0], [1.0]]), np.array([0, 1])
+    with pytest.raises(ValueError, match="y_test must hold numbers as y_train does"):
+        linear_probe_accuracy(z, y, z, y.astype(str))
+    with pytest.raises(ValueError, match=r"y_test must hold strings .*got numbers"):
+        linear_probe_accuracy(z, y.astype(str), z, y)
+
+
 def test_any_label_names_and_unseen_classes():
     z = np.array([[-1.0], [-2.0], [1.0], [2.0]])
     y = np.array(["left", "left", "right", "right"])

@@ -37,6 +37,17 @@ def test_zero_columns_are_finite():
     assert orthogonality(y, "official") == pytest.approx(np.sqrt(3))
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1e-200, 1e50, 1e100, 1e200, 1.7e308])
+def test_any_scale_has_a_meaning(scale):
+    y = scale * np.array([[1.0, 1.0], [-1.0, 1.0]])
+    scale = np.longdouble(scale)
+    # The Gram matrix of Y / sqrt 2 is scale^2 times the identity.
+    with np.errstate(over="ignore"):
+        assert orthogonality(y) == pytest.approx(float(2 * (scale**2 - 1) ** 2))
+    assert orthogonality(y, "official") == pytest.approx(0.0, abs=1e-15)
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match=r"variant must be one of .* got 'other'"):
         orthogonality(np.eye(2), variant="other")

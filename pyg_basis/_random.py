@@ -1,4 +1,4 @@
-r"""One seeded generator for a data set; the global ones are never touched."""
+"""Generators of random numbers; the global ones are never touched."""
 
 from numbers import Integral
 
