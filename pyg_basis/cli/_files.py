@@ -9,8 +9,7 @@ import numpy as np
 
 from pyg_basis import BASiS, BASiSClustering
 from pyg_basis._atomic_file import atomic_file
-from pyg_basis.data._open_features import open_mapped
-from pyg_basis.estimators._checkpoint import read_clusters
+from pyg_basis.estimators._checkpoint import is_checkpoint, read_clusters
 
 TABLES = {".csv": ["pandas"], ".parquet": ["pandas", "pyarrow"]}  # and what they need
 ROWS = (".npy", ".npz", *TABLES)
@@ -86,7 +85,7 @@ def write_rows(
 
 def is_model(path: Path) -> bool:
     """Whether a file holds a model and not points."""
-    return path.suffix.lower() in MODELS and isinstance(open_mapped(path), dict)
+    return path.suffix.lower() in MODELS and is_checkpoint(path)
 
 
 def read_model(path: Path) -> tuple[BASiS, BASiSClustering | None]:
