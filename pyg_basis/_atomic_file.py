@@ -1,26 +1,47 @@
+import errno
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import copymode
 from tempfile import TemporaryDirectory
+
+# What only writing raises, without a name.
+NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[Path]:
     """Yields a temporary path of the same name, and moves what was written there to
     ``path`` at the end. After an error nothing of it is left, and an earlier file
-    stays as it was.
+    stays as it was. Of several writers, each moves a whole file.
 
-    A file that is replaced keeps its permissions. A new one gets the usual ones.
+    A symbolic link is kept, and its target is written. A file that is replaced keeps
+    its permissions. A new one gets the usual ones.
 
     Raises:
-        FileNotFoundError: If the folder does not exist.
+        OSError: If the folder does not exist or cannot be written to, the disk is full,
+            or there is something else than a file. It names the path.
     """
-    path = Path(path)
-    # In the same folder: only within one file system does a file move in one step.
-    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-        temporary = Path(folder) / path.name
-        yield temporary
-        if path.exists():
-            copymode(path, temporary)
-        temporary.replace(path)
+    target = Path(os.path.realpath(path))
+    if os.path.lexists(target) and not target.is_file():
+        code = errno.EISDIR if target.is_dir() else errno.EINVAL
+        raise OSError(code, "Not a file, choose another path", str(path))
+    prefix = f".{target.name[:50]}-"  # a name may be as long as names can be
+    try:
+        # In the same folder: only within one file system does a file move in one step.
+        with TemporaryDirectory(dir=target.parent, prefix=prefix) as folder:
+            temporary = Path(folder) / Path(path).name
+            yield temporary
+            # Else a power cut could leave the name of the earlier file to an empty
+            # one. The folder may wait: its entry is the earlier file or the new one.
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            with suppress(FileNotFoundError):
+                copymode(target, temporary)
+            temporary.replace(target)
+    except OSError as error:
+        is_temporary = str(error.filename).startswith(str(target.parent / prefix))
+        if is_temporary or (error.filename is None and error.errno in NO_SPACE):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise

@@ -1,13 +1,12 @@
 from pathlib import Path
 
 from pyg_basis import BASiS, BASiSClustering
-from pyg_basis.data._open_features import open_mapped
-from pyg_basis.estimators._checkpoint import read_clusters
+from pyg_basis.estimators._checkpoint import is_checkpoint, read_clusters
 
 
 def is_model(path: Path) -> bool:
     """Whether a file holds a model and not points."""
-    return path.suffix.lower() == ".pt" and isinstance(open_mapped(path), dict)
+    return path.suffix.lower() == ".pt" and is_checkpoint(path)
 
 
 def read_model(path: Path) -> tuple[BASiS, BASiSClustering | None]:

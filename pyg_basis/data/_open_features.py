@@ -15,6 +15,8 @@ from torch_geometric.data import Data
 from torch_geometric.data.data import BaseData, DataEdgeAttr, DataTensorAttr
 from torch_geometric.data.storage import GlobalStorage
 
+from pyg_basis._torch_file import load_torch_file
+
 
 def open_features(path: str | Path) -> NDArray[Any] | Tensor:
     r"""The features :obj:`[n, d]` in a file, mapped into memory: what is read
@@ -63,7 +65,7 @@ def _load_mapped(path: str | Path) -> Any:
     # torch_geometric lists Data as safe to load, but not what Data is made of.
     parts: list[Any] = [DataEdgeAttr, DataTensorAttr, GlobalStorage]
     with safe_globals(parts), sharing:
-        return torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+        return load_torch_file(path, mmap=True)
 
 
 def feature_matrix(data: Any, name: str) -> NDArray[Any] | Tensor:

@@ -1,17 +1,25 @@
 import copy
+import hashlib
+import re
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pyg_basis._atomic_file import atomic_file
+from pyg_basis._torch_file import load_torch_file
 from pyg_basis.estimators._batch_sizes import BatchSizes
+from pyg_basis.estimators._parameters import RULES, check_parameters
 from pyg_basis.estimators._training import new_layer
 
-# Raised when files of an older layout can no longer be read.
-FORMAT = 7
+# Raised when files of an older layout can no longer be read. Up to 7, files were those
+# of torch.save. Since then a line comes first, with the checksum of all that follows.
+FORMAT = 8
+FIRST_LINE = re.compile(rb"pyg_basis model, format (\d{1,9}), SHA-256 [0-9a-f]{64}\n")
+LINE_LENGTH = 128  # no line is longer
 
 
 def write_checkpoint(
@@ -19,45 +27,60 @@ def write_checkpoint(
 ) -> None:
     """Writes a fitted BASiS estimator as plain values and tensors, with what is known
     of clusters in its embedding, if there are some. A full disk loses no earlier
-    file."""
+    file.
+
+    Raises:
+        OSError: If the file cannot be written.
+        ValueError: If it could not be read again.
+    """
     params = estimator.get_params(deep=False)
     has_network = params.pop("network") is not None
     if not isinstance(params["random_state"], (int, np.integer)):
         # The state of a generator is of no use to a fitted estimator.
         params["random_state"] = None
-    content = {
-        "pyg_basis": FORMAT,
-        "params": {
-            name: value.item() if isinstance(value, np.generic) else value
-            for name, value in params.items()
-        },
-        "has_network": has_network,
-        "n_features_in": estimator.n_features_in_,
-        "feature_names_in": [
-            str(name) for name in getattr(estimator, "feature_names_in_", ())
-        ],
-        "sizes": list(estimator._sizes),
-        "state_dict": estimator.layer_.state_dict(),
-        "history": estimator.history_,
-        "eigenvalues": estimator.eigenvalues_.tolist(),
-        "quality": estimator.quality_,
-        "clusters": clusters,
-    }
-    with atomic_file(path) as temporary:
-        torch.save(content, temporary)
+    content = _plain(
+        {
+            "params": params,
+            "has_network": has_network,
+            "n_features_in": estimator.n_features_in_,
+            "feature_names_in": list(getattr(estimator, "feature_names_in_", ())),
+            "sizes": list(estimator._sizes),
+            "history": estimator.history_,
+            "eigenvalues": estimator.eigenvalues_.tolist(),
+            "quality": estimator.quality_,
+            "clusters": clusters,
+        }
+    )
+    buffer = BytesIO()
+    torch.save(content | {"state_dict": estimator.layer_.state_dict()}, buffer)
+    try:
+        _restore(type(estimator), load_torch_file(buffer), estimator.network)
+    except Exception as error:
+        raise ValueError(
+            f"path={str(path)!r} is not written, as it could not be read again: fit "
+            f"again if parameters have changed since, and let the state of the network "
+            f"be of tensors, numbers and strings ({error})"
+        ) from error
+    payload = buffer.getvalue()
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
+        file.write(_first_line(payload))
+        file.write(payload)
 
 
-def read_clusters(path: str | Path) -> dict[str, Any] | None:
-    """What is known of the clusters in a file, if there are some."""
-    clusters: dict[str, Any] | None = _read(path).get("clusters")
-    return clusters
+def is_checkpoint(path: str | Path) -> bool:
+    """Whether a file holds a model, of any version."""
+    with open(path, "rb") as file:
+        return _version(path, file.readline(LINE_LENGTH)) is not None
 
 
-def read_checkpoint(cls: type[Any], path: str | Path, network: nn.Module | None) -> Any:
-    """Reads what :func:`write_checkpoint` wrote; runs no code from the file.
+def read_checkpoint(
+    cls: type[Any], path: str | Path, network: nn.Module | None
+) -> tuple[Any, dict[str, Any] | None]:
+    """Reads what :func:`write_checkpoint` wrote, the estimator and what is known of
+    clusters; runs no code from the file.
 
     Raises:
-        ValueError: If the file is of another kind or version, or was fitted
+        ValueError: If the file is damaged, or of another kind or version, or was fitted
             with a network of its own and none is given.
     """
     saved = _read(path)
@@ -67,46 +90,123 @@ def read_checkpoint(cls: type[Any], path: str | Path, network: nn.Module | None)
             f"pass a module of the same build as network"
         )
     try:
-        return _restore(cls, saved, network)
-    except (KeyError, RuntimeError, TypeError) as error:
+        return _restore(cls, saved, network), _clusters(saved)
+    except Exception as error:
         raise ValueError(
             f"path={str(path)!r} does not fit network={network!r}, or is damaged: pass "
             f"the network it was fitted with, or none if there was none ({error})"
         ) from error
 
 
-def _read(path: str | Path) -> dict[str, Any]:
+def read_clusters(path: str | Path) -> dict[str, Any] | None:
+    """What is known of the clusters in a file, if there are some."""
+    clusters: dict[str, Any] | None = _read(path).get("clusters")
+    return clusters
+
+
+def _first_line(payload: bytes) -> bytes:
+    checksum = hashlib.sha256(payload).hexdigest()
+    return f"pyg_basis model, format {FORMAT}, SHA-256 {checksum}\n".encode()
+
+
+def _version(path: str | Path, first_line: bytes) -> int | None:
+    match = FIRST_LINE.fullmatch(first_line)
+    if match:
+        return int(match[1])
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-    except (FileNotFoundError, IsADirectoryError, PermissionError):
-        raise
-    except Exception as error:
+        saved = load_torch_file(path, mmap=True)
+    except ValueError:
+        return None
+    version = saved.get("pyg_basis") if isinstance(saved, dict) else None
+    return version if isinstance(version, int) else None
+
+
+def _read(path: str | Path) -> dict[str, Any]:
+    with open(path, "rb") as file:
+        first_line = file.readline(LINE_LENGTH)
+        version = _version(path, first_line)
+        payload = file.read() if version == FORMAT else b""
+    if version is None:
         raise ValueError(
             f"path={str(path)!r} is no readable checkpoint: give a file written by "
             f"BASiS.save"
-        ) from error
-    found = saved.get("pyg_basis") if isinstance(saved, dict) else None
-    if found != FORMAT:
+        )
+    if version != FORMAT:
         raise ValueError(
-            f"path={str(path)!r} holds checkpoint version {found}, this pyg_basis "
+            f"path={str(path)!r} holds checkpoint version {version}, this pyg_basis "
             f"reads version {FORMAT}: fit again, or use the pyg_basis that wrote it"
         )
-    return dict(saved)
+    if first_line != _first_line(payload):
+        raise ValueError(
+            f"path={str(path)!r} is damaged, its content does not match its checksum: "
+            f"copy it again, or fit again"
+        )
+    try:
+        return dict(load_torch_file(BytesIO(payload)))
+    except Exception as error:
+        raise ValueError(f"path={str(path)!r} is no checkpoint: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    """The same with Python's numbers and strings in place of NumPy's."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _restore(cls: type[Any], saved: dict[str, Any], network: nn.Module | None) -> Any:
     estimator = cls(**saved["params"], network=copy.deepcopy(network))
-    estimator.n_features_in_ = saved["n_features_in"]
+    is_device, _ = RULES["device"]
+    if not is_device(estimator.device):
+        estimator.device = "cpu"
+    check_parameters(estimator)
+    num_features, sizes = saved["n_features_in"], BatchSizes(*saved["sizes"])
+    state = saved["state_dict"]
+    _check_sizes(estimator, num_features, sizes, state)
+    layer = new_layer(estimator, num_features, sizes, seed=0)
+    layer.load_state_dict(state)
+    estimator.n_features_in_ = num_features
     if saved["feature_names_in"]:
         estimator.feature_names_in_ = np.array(saved["feature_names_in"], dtype=object)
-    if not torch.cuda.is_available() and "cuda" in str(estimator.device):
-        estimator.device = "cpu"
-    sizes = BatchSizes(*saved["sizes"])
-    layer = new_layer(estimator, saved["n_features_in"], sizes, seed=0)
-    layer.load_state_dict(saved["state_dict"])
     estimator.layer_, estimator._sizes = layer.eval(), sizes
     estimator.history_ = saved["history"]
     estimator.n_iter_ = len(saved["history"]["loss"])
     estimator.quality_ = saved["quality"]
-    estimator.eigenvalues_ = np.array(saved["eigenvalues"])
+    estimator.eigenvalues_ = np.array(saved["eigenvalues"], dtype=np.float64)
     return estimator
+
+
+def _check_sizes(
+    estimator: Any, num_features: int, sizes: BatchSizes, state: dict[str, Any]
+) -> None:
+    """Raises an error if the sizes in a file are not those of the tensors in it, before
+    anything of these sizes is made."""
+    for name, tensor in state.items():
+        if not name.startswith("network.") and not _is_stored(tensor):
+            raise ValueError(f"{name} is larger than what is stored of it")
+    shape, expected = list(state["anchors"].shape), [sizes.num_anchors, num_features]
+    if shape != expected:
+        raise ValueError(f"anchors of shape {shape}, expected {expected}")
+    on_meta = copy.copy(estimator)
+    on_meta.device = "meta"  # where tensors have a shape and take no memory
+    with torch.device("meta"):
+        layer = new_layer(on_meta, num_features, sizes, seed=0)
+    layer.load_state_dict(state, assign=True)
+
+
+def _is_stored(tensor: Tensor) -> bool:
+    """Whether all numbers of a tensor are in the file, and not one many times."""
+    if tensor.layout != torch.strided or tensor.device.type != "cpu":
+        return False
+    return tensor.untyped_storage().nbytes() >= tensor.nbytes
+
+
+def _clusters(saved: dict[str, Any]) -> dict[str, Any] | None:
+    clusters: dict[str, Any] | None = saved["clusters"]
+    if clusters is not None:
+        centers, num_columns = clusters["centers"], saved["params"]["n_components"]
+        if not _is_stored(centers) or centers.shape[1:] != (num_columns,):
+            raise ValueError(f"centers of shape {list(centers.shape)}")
+    return clusters

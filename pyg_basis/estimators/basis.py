@@ -346,7 +346,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             ValueError: If the file is no such checkpoint, or of a version that
                 this one cannot read.
         """
-        return read_checkpoint(cls, path, network)
+        basis: BASiS = read_checkpoint(cls, path, network)[0]
+        return basis
 
     @property
     def _n_features_out(self) -> int:

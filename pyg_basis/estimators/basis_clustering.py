@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from pyg_basis.estimators._checkpoint import read_clusters, write_checkpoint
+from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
 from pyg_basis.estimators._parameters import at_least
 from pyg_basis.estimators.basis import BASiS
 
@@ -122,8 +122,7 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
             ValueError: If the file is no such checkpoint, has no clusters, or is of a
                 version that this one cannot read.
         """
-        basis = BASiS.load(path, network)
-        clusters = read_clusters(path)
+        basis, clusters = read_checkpoint(BASiS, path, network)
         if clusters is None:
             raise ValueError(
                 f"path={str(path)!r} holds an embedding without clusters: read it with "

@@ -417,7 +417,8 @@ def _hidden_widths(network: nn.Module, in_channels: int) -> list[int]:
     """The widths of the layers that a network gives, by a pass of two rows."""
     like = next(network.parameters(), torch.zeros(()))
     x = torch.zeros(2, in_channels, dtype=like.dtype, device=like.device)
-    with torch.no_grad(), evaluating(network):
+    # The default device may be another one, as where a layer is made on meta.
+    with torch.no_grad(), evaluating(network), like.device:
         given = network(x)
     layers = given if isinstance(given, tuple) else (given,)
     for layer in layers:
