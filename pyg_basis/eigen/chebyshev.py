@@ -57,33 +57,32 @@ class ChebyshevSubspace(IterativeSolver):
     def _search(
         self, operator: SymmetricOperator, k: int, tol: float, seed: int
     ) -> Iterator[tuple[Tensor, int]]:
-        # Scaled to norm one: single precision holds no other magnitudes.
-        scaled = operator.matrix * (1 / operator.norm_bound)
         size = COLUMNS * ceil((k + max(LEAST_GUARDS, GUARDS * k)) / COLUMNS)
-        null_space = operator.null_space
+        null_space, bound = operator.null_space, operator.norm_bound
         k -= null_space.dimension
         generator = torch.Generator().manual_seed(seed)
         block = torch.rand(operator.num_nodes, size, generator=generator).sub_(0.5)
-        block = block.to(scaled.device)
-        first, cut, degree, products = 0.0, FIRST_CUT, FIRST_DEGREE, 0
+        block = block.to(operator.matrix.device)
+        first, cut, degree, products = 0.0, FIRST_CUT * bound, FIRST_DEGREE, 0
         for dtype, floor in ROUNDOFF.items():
-            if dtype == torch.float32 and _is_coarse(scaled):
+            if dtype == torch.float32 and _is_coarse(operator.matrix):
                 continue
-            goal, residual, matrix = max(0.8 * tol, floor), inf, scaled.to(dtype)
+            goal, residual = max(0.8 * tol, floor), inf
+            matrix = operator.matrix.to(dtype)
             block = null_space.project_out_(block.to(dtype))
             spare = torch.empty_like(block)
             while residual > goal:
                 filtered, spare = chebyshev_filter(
-                    matrix, block, first, cut, 1.0, degree, spare
+                    matrix, block, first, cut, bound, degree, spare
                 )
                 products += degree + 1
                 # The filter favors the null space over all that is looked for.
                 ritz = ritz_pairs(matrix, null_space.project_out_(filtered), spare)
                 block, spare, values = ritz
-                residual = float(ritz.residuals()[:k].max())
+                residual = float(ritz.residuals()[:k].max()) / bound
                 first, last, end = (float(values[i]) for i in (0, k - 1, -1))
-                cut = min(end, 0.5)
-                rate = log_growth(last, cut, 1.0)
+                cut = min(end, 0.5 * bound)
+                rate = log_growth(last, cut, bound)
                 missing = log(max(residual / goal, 1.0)) + MARGIN
                 needed = missing / rate if rate > 0 else inf
                 if residual > goal and products + needed > self.max_products:

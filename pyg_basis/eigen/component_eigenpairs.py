@@ -6,9 +6,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyg_basis.eigen._normalize_signs import normalize_signs
-from pyg_basis.eigen.eigenpairs import check_tol, eigenpairs
+from pyg_basis._precision import without_autocast
+from pyg_basis.eigen._canonical_basis import canonical_basis, normalize_signs
+from pyg_basis.eigen.eigenpairs import (
+    SOLVERS,
+    check_k,
+    check_tol,
+    first_converged,
+    solver_chain,
+    warn_unless_converged,
+)
 from pyg_basis.eigen.result import Eigenpairs
+from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 from pyg_basis.graph import Laplacian
 from pyg_basis.graph._sparse import csr_tensor, to_scipy_csr
 
@@ -17,8 +26,13 @@ from pyg_basis.graph._sparse import csr_tensor, to_scipy_csr
 DENSE_UP_TO = 128
 # Entries of the dense matrices of one call: at most some hundred megabytes.
 MOST_ENTRIES = 2**23
-# Residuals of a larger share of the last eigenvalue leave vectors that are mixtures.
-LARGEST_SHARE = 0.1
+# Eigenvalues that differ by less, relative to the norm, count as equal.
+EQUAL = 1e-10
+# In larger components so many pairs more are computed, until the last wanted eigenvalue
+# has no more copies.
+BEYOND = (1, 8, 64)
+# The tangent of the angle by which vectors of different eigenvalues may be mixed.
+LARGEST_MIXTURE = 0.01
 
 
 @dataclass(frozen=True)
@@ -48,66 +62,62 @@ def component_eigenpairs(
     else. Here each is taken as a graph of its own, so that what a node gets does not
     depend on the other components, nor on the graphs beside its own in a batch.
 
+    The basis of a multiple eigenvalue, whose copies differ by less than :obj:`1e-10` of
+    the norm, follows from the space and the order of the nodes. In components of more
+    than 128 nodes that holds for up to 64 copies beyond the last wanted one. The
+    trivial vector comes first in any case.
+
     Args:
         laplacian (Laplacian): The Laplacian of the whole graph, :obj:`[n, n]`.
         k (int): The number of eigenpairs of each component, the trivial one included.
-        tol (float): See :func:`eigenpairs`. (default: :obj:`1e-6`)
+        tol (float): See :func:`eigenpairs`. Where it leaves vectors of different
+            eigenvalues mixed, the solver goes on. (default: :obj:`1e-6`)
         seed (int): See :func:`eigenpairs`. (default: :obj:`0`)
 
     Returns:
         ComponentEigenpairs: Values and vectors, a row for each node.
 
     Raises:
-        ValueError: If :obj:`k` is below 1, or :obj:`tol` is not positive.
+        ValueError: If :obj:`laplacian` is none, :obj:`k` is below 1, or :obj:`tol` is
+            not positive.
 
     Warns:
-        RuntimeWarning: If no solver reached :obj:`tol`, or eigenvalues are so small
-            that :obj:`tol` does not tell their vectors apart.
+        RuntimeWarning: If no solver reached :obj:`tol`, or eigenvalues are so close
+            that vectors are still mixed.
     """
-    if k < 1:
-        raise ValueError(f"k={k} must be at least 1: the number of eigenpairs")
-    check_tol(tol)
-    groups = _Components(laplacian)
-    values, vectors = laplacian.degree.new_zeros(2, laplacian.num_nodes, k).unbind()
-    for nodes in groups.nodes_by_size():
-        width = min(k, nodes.shape[1])
-        if nodes.shape[1] <= DENSE_UP_TO:
-            found_values, found = groups.dense_eigenpairs(nodes)
-            values[nodes, :width] = found_values[:, None, :width].to(values)
-            vectors[nodes, :width] = found[:, :, :width].to(vectors)
-            continue
-        for part in nodes:
-            pairs = _of_one_component(groups.laplacian_of(part), width, tol, seed)
-            values[part, :width] = pairs.values
-            vectors[part, :width] = pairs.vectors
-    size = torch.from_numpy(groups.sizes[groups.component])
-    return ComponentEigenpairs(values, vectors, size.to(values.device))
-
-
-def _of_one_component(
-    laplacian: Laplacian, k: int, tol: float, seed: int
-) -> Eigenpairs:
-    pairs = eigenpairs(laplacian, k, tol=tol, seed=seed)
-    last = float(pairs.values[-1])
-    residual = float(pairs.residuals.max()) * laplacian.norm_bound
-    if k > 1 and pairs.converged and residual > LARGEST_SHARE * last:
-        warnings.warn(
-            f"eigenvalue {k} of a component of {laplacian.num_nodes} nodes is "
-            f"{last:.1e}, and tol={tol:.1e} leaves residuals of {residual:.1e}: the "
-            f"vectors may be mixtures of each other and of later ones, so pass a "
-            f"smaller tol",
-            RuntimeWarning,
-            stacklevel=4,  # behind the decorator of component_eigenpairs
+    if not isinstance(laplacian, Laplacian):
+        raise ValueError(
+            f"laplacian must be a Laplacian, got {type(laplacian).__name__}: build one "
+            f"with laplacian(graph)"
         )
-    return pairs
+    check_k(k)
+    check_tol(tol)
+    k, degree = int(k), laplacian.degree
+    values, vectors = degree.new_zeros(2, laplacian.num_nodes, k).unbind()
+    components = _Components(laplacian.to(degree.double()))
+    with without_autocast(degree.device):
+        for nodes in components.nodes_by_size():
+            width = min(k, nodes.size(1))
+            if nodes.size(1) <= DENSE_UP_TO:
+                found = components.dense_eigenpairs(nodes, width)
+            else:
+                found = components.sparse_eigenpairs(nodes, width, tol, seed)
+            values[nodes, :width] = found[0].unsqueeze(1).clamp(min=0).to(values)
+            vectors[nodes, :width] = found[1].to(vectors)
+    size = torch.from_numpy(components.sizes[components.component])
+    return ComponentEigenpairs(values, vectors, size.to(degree.device))
 
 
 class _Components:
-    r"""The connected components of a graph, cut out of its Laplacian."""
+    r"""The connected components of a graph, cut out of its Laplacian, which is in
+    double precision and decomposed in its symmetric form."""
 
     def __init__(self, laplacian: Laplacian) -> None:
         self.laplacian = laplacian
-        self.matrix = to_scipy_csr(laplacian.matrix)
+        self.matrix = to_scipy_csr(laplacian.symmetric())
+        degree = laplacian.degree.cpu()
+        is_constant = (degree == 0) | (laplacian.kind == "comb")
+        self.trivial = torch.where(is_constant, 1.0, degree.sqrt())
         self.component = laplacian.components
         self.sizes = np.bincount(self.component)
         # Nodes of one component after the other, each in the order of the graph.
@@ -119,26 +129,15 @@ class _Components:
         of them as one call decomposes."""
         for size in np.unique(self.sizes):
             starts = self.starts[self.sizes == size]
-            at_once = max(MOST_ENTRIES // size**2, 1)
+            is_dense = size <= DENSE_UP_TO
+            at_once = max(MOST_ENTRIES // size**2, 1) if is_dense else 1
             for first in range(0, len(starts), at_once):
                 some = starts[first : first + at_once, None]
                 yield torch.from_numpy(self.order[some + np.arange(size)])
 
-    def laplacian_of(self, nodes: Tensor) -> Laplacian:
-        r"""The Laplacian of one component; none of its nodes has neighbors outside."""
-        whole = self.laplacian
-        if len(nodes) == whole.num_nodes:
-            return whole
-        part = self.matrix[nodes.numpy()][:, nodes.numpy()]
-        part.sort_indices()
-        crow, column = torch.from_numpy(part.indptr), torch.from_numpy(part.indices)
-        matrix = csr_tensor(crow, column, torch.from_numpy(part.data), len(nodes))
-        degree = whole.degree[nodes]
-        return Laplacian(matrix.to(degree.device), whole.kind, degree)
-
-    def dense_eigenpairs(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
-        r"""All eigenvalues :obj:`[components, size]` of components of one size, and
-        their vectors :obj:`[components, size, size]`, in double precision."""
+    def dense_eigenpairs(self, nodes: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        r"""The eigenvalues :obj:`[components, k]` of components of one size, and their
+        vectors :obj:`[components, size, k]`."""
         count, size = nodes.shape
         # The place of each node of these: which component, and which row of it.
         place = np.full(len(self.component), -1)
@@ -147,12 +146,76 @@ class _Components:
         block = np.zeros((count * size, size))
         block[entries.row, place[entries.col] % size] = entries.data
         dense = torch.from_numpy(block.reshape(count, size, size))
-        if self.laplacian.kind == "rw":
-            degree = self.laplacian.degree.cpu().double()[nodes]
-            root = torch.where(degree > 0, degree, 1.0).sqrt().unsqueeze(2)
-            dense = root * dense / root.mT
         values, vectors = torch.linalg.eigh((dense + dense.mT) / 2)
+        return self._finished(nodes, values, vectors, values[:, -1:], k)
+
+    def sparse_eigenpairs(
+        self, nodes: Tensor, k: int, tol: float, seed: int
+    ) -> tuple[Tensor, Tensor]:
+        r"""The same of one component, :obj:`[1, size]`, by :func:`eigenpairs`."""
+        whole, index = self.laplacian, nodes[0].numpy()
+        part = self.matrix[index][:, index]
+        part.sort_indices()
+        crow, column = torch.from_numpy(part.indptr), torch.from_numpy(part.indices)
+        matrix = csr_tensor(crow, column, torch.from_numpy(part.data), len(index))
+        kind, degree = whole.kind, whole.degree[nodes[0]]
+        kind = "sym" if kind == "rw" else kind
+        operator = SymmetricOperator.of(Laplacian(matrix.to(degree), kind, degree))
+        for beyond in BEYOND:
+            width = min(k + beyond, len(index))
+            pairs = _unmixed_eigenpairs(operator, width, tol, seed)
+            if bool((pairs.values[k - 1 :].diff() > EQUAL).any()):
+                break
+        values, vectors = pairs.values[None].cpu(), pairs.vectors[None].cpu()
+        values, vectors = self._finished(nodes, values, vectors, 1.0, k)
+        return operator.unscaled(values), vectors
+
+    def _finished(
+        self,
+        nodes: Tensor,
+        values: Tensor,
+        vectors: Tensor,
+        norm: Tensor | float,
+        k: int,
+    ) -> tuple[Tensor, Tensor]:
+        trivial = self.trivial[nodes]
+        is_new = torch.ones_like(values, dtype=torch.bool)
+        is_new[:, 1:] = values.diff() > EQUAL * norm
+        vectors = canonical_basis(vectors, is_new, trivial, k)
         if self.laplacian.kind == "rw":
-            vectors = vectors / root
+            vectors = vectors / trivial.unsqueeze(2)
         vectors = vectors / vectors.norm(dim=1, keepdim=True)
-        return values.clamp(min=0), normalize_signs(vectors)
+        return values[:, :k], normalize_signs(vectors)
+
+
+def _unmixed_eigenpairs(
+    operator: SymmetricOperator, k: int, tol: float, seed: int
+) -> Eigenpairs:
+    r"""Eigenpairs whose residuals are so small that they tell the vectors of different
+    eigenvalues apart, if their solver can reach that.
+
+    A Rayleigh-Ritz step sees the eigenvalues of a block with an error of the squared
+    residual over the gap to those outside. Vectors whose eigenvalues differ by less are
+    mixtures of each other, and of those outside if the residual is above that gap.
+    """
+    pairs = first_converged(operator, k, solver_chain("auto", operator, k), tol, seed)
+    warn_unless_converged(pairs, tol, stacklevel=5)
+    residual = needed = 0.0
+    for _ in range(3):
+        residual, last = float(pairs.residuals.max()), float(pairs.values[-1])
+        gaps = pairs.values.diff()
+        gap = float(gaps[gaps > EQUAL].min()) if bool((gaps > EQUAL).any()) else last
+        needed = (LARGEST_MIXTURE * max(last * gap, EQUAL**2)) ** 0.5
+        if residual <= needed or not pairs.converged:
+            return pairs
+        finer = SOLVERS[pairs.solver].solve(operator, k, needed, seed)
+        if not finer.converged:
+            break
+        pairs = finer
+    warnings.warn(
+        f"eigenvalues of a component of {operator.num_nodes} nodes are so close that "
+        f"residuals of {residual:.1e} leave their vectors mixed: pass tol={needed:.0e}",
+        RuntimeWarning,
+        stacklevel=5,
+    )
+    return pairs

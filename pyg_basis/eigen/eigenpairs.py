@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pyg_basis._precision import without_autocast
-from pyg_basis.eigen._normalize_signs import normalize_signs
+from pyg_basis.eigen._canonical_basis import normalize_signs
 from pyg_basis.eigen.chebyshev import ChebyshevSubspace
 from pyg_basis.eigen.dense import Dense
 from pyg_basis.eigen.lanczos import Lanczos
@@ -80,22 +80,14 @@ def eigenpairs(
     symmetric = SymmetricOperator.of(operator)
     check_k(k, symmetric.num_nodes)
     check_tol(tol)
-    solvers = _solver_chain(solver, symmetric, k)
+    solvers = solver_chain(solver, symmetric, k)
     given = operator.matrix if isinstance(operator, Laplacian) else operator
     dtype = given.dtype if given.is_floating_point() else torch.get_default_dtype()
     with without_autocast(given.device):
-        best = _solve(symmetric, int(k), solvers, tol, seed)
+        best = first_converged(symmetric, int(k), solvers, tol, seed)
         best = _trivial_first(best, symmetric, torch.finfo(dtype).eps, tol)
-    if not best.converged:
-        warnings.warn(
-            f"eigenpairs: residual {float(best.residuals.max()):.2e} of solver "
-            f"'{best.solver}' is above tol={tol:.2e} after {best.iterations} "
-            f"iterations: raise tol, or pass a solver object that may do more, such as "
-            f"Lanczos(max_iter=10000)",
-            RuntimeWarning,
-            stacklevel=3,  # the decorator is a frame as well
-        )
-    values, vectors = best.values, best.vectors
+    warn_unless_converged(best, tol, stacklevel=4)
+    values, vectors = symmetric.unscaled(best.values), best.vectors
     if isinstance(operator, Laplacian):
         values = values.clamp(min=0)  # Roundoff may leave -1e-16.
         if operator.kind == "rw":
@@ -111,9 +103,10 @@ def eigenpairs(
     )
 
 
-def check_k(k: object, n: int) -> None:
+def check_k(k: object, n: int | None = None) -> None:
     r"""Raises unless :obj:`k` eigenpairs of :obj:`n` can be had."""
-    if isinstance(k, bool) or not isinstance(k, Integral) or not 1 <= int(k) <= n:
+    is_integer = isinstance(k, Integral) and not isinstance(k, bool)
+    if not (is_integer and 1 <= int(k) <= (n or k)):  # type: ignore[call-overload]
         raise ValueError(
             f"k={k!r} eigenpairs asked of an operator with n={n} rows: k must be an "
             f"integer from 1 to n, so ask for fewer or use a graph of more nodes"
@@ -126,7 +119,20 @@ def check_tol(tol: object) -> None:
         raise ValueError(f"tol={tol!r} must be a positive finite number: pass 1e-6")
 
 
-def _solve(
+def warn_unless_converged(pairs: Eigenpairs, tol: float, stacklevel: int) -> None:
+    r"""Warns of residuals above :obj:`tol`."""
+    if not pairs.converged:
+        warnings.warn(
+            f"eigenpairs: residual {float(pairs.residuals.max()):.2e} of solver "
+            f"'{pairs.solver}' is above tol={tol:.2e} after {pairs.iterations} "
+            f"iterations: raise tol, or pass a solver object that may do more, such as "
+            f"Lanczos(max_iter=10000)",
+            RuntimeWarning,
+            stacklevel=stacklevel,
+        )
+
+
+def first_converged(
     operator: SymmetricOperator, k: int, solvers: list[Solver], tol: float, seed: int
 ) -> Eigenpairs:
     r"""The first converged result of a chain of solvers, or else the best one."""
@@ -140,7 +146,7 @@ def _solve(
     return replace(best, fell_back=len(results) > 1)
 
 
-def _solver_chain(
+def solver_chain(
     solver: str | Solver, operator: SymmetricOperator, k: int
 ) -> list[Solver]:
     r"""The solver asked for, and those to be tried after it if it does not converge."""
@@ -189,12 +195,12 @@ def _trivial_first(
         return pairs
     trivial = torch.from_numpy(operator.null_space.trivial).to(pairs.vectors)
     trivial = trivial.unsqueeze(1)
-    block = pairs.vectors[:, :size]
-    rest = torch.linalg.svd(block - trivial @ (trivial.t() @ block), False).U
-    rest = rest[:, : size - 1]
-    if size > 1:
-        rest = operator.rayleigh_ritz(rest, size - 1, tol, 0, "").vectors
-    vectors = torch.cat([trivial, rest, pairs.vectors[:, size:]], dim=1)
+    # The part of the span that is orthogonal to it.
+    turn = torch.linalg.qr(pairs.vectors.t() @ trivial, mode="complete").Q[:, 1:]
+    rest, k = pairs.vectors @ turn, pairs.vectors.size(1)
+    if k > 1:
+        rest = operator.rayleigh_ritz(rest, k - 1, tol, 0, "").vectors
+    vectors = torch.cat([trivial, rest], dim=1)
     image = operator.matrix @ vectors
     # Quotients of one eigenspace differ by roundoff, in any order.
     values = (vectors * image).sum(dim=0).sort().values

@@ -22,8 +22,8 @@ from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 # scipy (1.17) let the caller seed it.
 SEEDABLE = "rng" in inspect.signature(eigsh).parameters
 
-# Krylov spaces do not change with the shift c, in units of the norm bound. Twice the
-# bound keeps the wanted eigenvalues well off the zeros that deflation makes.
+# Krylov spaces do not change with the shift c. Twice the norm keeps the wanted
+# eigenvalues well off the zeros that deflation makes.
 SHIFT = 2.0
 
 
@@ -54,10 +54,10 @@ class Lanczos(IterativeSolver):
     def _search(
         self, operator: SymmetricOperator, k: int, tol: float, seed: int
     ) -> Iterator[tuple[Tensor, int]]:
-        # Scaled to norm one: ARPACK's test of convergence has an absolute floor.
-        matrix = operator.to_scipy() / operator.norm_bound
         generator = np.random.default_rng(seed)
-        search = _Search(matrix, operator.null_space, self.max_iter, generator)
+        search = _Search(
+            operator.to_scipy(), operator.null_space, self.max_iter, generator
+        )
         found = search.leading(k - operator.null_space.dimension, tol)
         yield torch.from_numpy(found), search.products
 

@@ -57,7 +57,7 @@ class LOBPCG(IterativeSolver):
             # What is reached is measured afterwards.
             warnings.simplefilter("ignore")
             found, history = scipy.sparse.linalg.lobpcg(
-                operator.to_scipy() / operator.norm_bound,
+                operator.to_scipy(),
                 torch.linalg.qr(block).Q.numpy(),
                 Y=known if known.shape[1] else None,
                 # The guards need not converge, and SciPy waits for all columns.

@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from math import ceil, frexp, log2
 
 import numpy as np
 import scipy.sparse
@@ -16,22 +17,29 @@ from pyg_basis.graph._sparse import csr_tensor, to_scipy_csr
 # triangles differently.
 SYMMETRY_TOLERANCE = 100
 
+LAYOUTS = (torch.strided, torch.sparse_coo, torch.sparse_csr, torch.sparse_csc)
+
 
 @dataclass(frozen=True)
 class SymmetricOperator:
     r"""A symmetric matrix in double precision, with what is known of its spectrum.
 
+    It is scaled by a power of two, which rounds nothing, so that its norm is about 1:
+    products of very large or small entries leave the range of numbers.
+
     Args:
         matrix (Tensor): Sparse CSR or dense matrix, float64, shape :obj:`[n, n]`.
-        norm_bound (float): An upper bound of the spectral norm. Residuals are
-            relative to it.
+        norm_bound (float): An upper bound of the spectral norm of :obj:`matrix`, above
+            1/2 and at most 1. Residuals are relative to it.
         null_space (NullSpace): What is known of it, which is all for Laplacians and
             nothing for others.
+        exponent (int): The operator is :obj:`2**exponent * matrix`.
     """
 
     matrix: Tensor
     norm_bound: float
     null_space: NullSpace
+    exponent: int
 
     @classmethod
     def of(cls, operator: Laplacian | Tensor) -> "SymmetricOperator":
@@ -41,23 +49,31 @@ class SymmetricOperator:
             ValueError: If :obj:`operator` is not a square, real, finite matrix, or
                 not symmetric.
         """
-        matrix = _checked_matrix(operator)
+        given = _checked_matrix(operator)
+        matrix = operator.symmetric() if isinstance(operator, Laplacian) else given
+        matrix, norm_bound, exponent = _double(matrix), 2.0, 0
+        if not isinstance(operator, Laplacian) or operator.kind == "comb":
+            # By the largest entry first: the sums of a row might overflow.
+            exponent = frexp(abs(_to_scipy(matrix)).max())[1]
+            matrix = _times_power_of_two(matrix, -exponent)
+            norm_bound = float(abs(_to_scipy(matrix)).sum(axis=1).max()) or 1.0
+        last = ceil(log2(norm_bound))
+        matrix, norm_bound = _times_power_of_two(matrix, -last), norm_bound / 2**last
+        array = _to_scipy(matrix)
         if isinstance(operator, Laplacian):
-            double, norm_bound = _double(operator.symmetric()), operator.norm_bound
-            null_space = NullSpace.of(operator, _to_scipy(double))
-            return cls(double, norm_bound or 1.0, null_space)
-        double = _double(matrix)
-        array = _to_scipy(double)
-        largest, asymmetry = (float(abs(a).max()) for a in (array, array - array.T))
-        dtype = matrix.dtype if matrix.is_floating_point() else torch.float64
-        if asymmetry > SYMMETRY_TOLERANCE * torch.finfo(dtype).eps * largest:
-            raise ValueError(
-                f"operator must be symmetric, but |A - A^T| reaches {asymmetry:.3g} "
-                f"where the largest entry is {largest:.3g}: pass (A + A^T) / 2, or a "
-                f"Laplacian of kind 'rw' for the random walk operator"
-            )
-        norm_bound = float(abs(array).sum(axis=1).max())
-        return cls(double, norm_bound or 1.0, NullSpace.unknown(len(double)))
+            null_space = NullSpace.of(operator, array)
+        else:
+            null_space = NullSpace.unknown(len(given))
+            dtype = given.dtype if given.is_floating_point() else torch.float64
+            largest, asymmetry = (float(abs(a).max()) for a in (array, array - array.T))
+            if asymmetry > SYMMETRY_TOLERANCE * torch.finfo(dtype).eps * largest:
+                raise ValueError(
+                    f"operator must be symmetric, but |A - A^T| reaches "
+                    f"{asymmetry / largest:.3g} of the largest entry: pass "
+                    f"(A + A^T) / 2, or a Laplacian of kind 'rw' for the random walk "
+                    f"operator"
+                )
+        return cls(matrix, norm_bound, null_space, exponent + last)
 
     @property
     def num_nodes(self) -> int:
@@ -67,6 +83,10 @@ class SymmetricOperator:
     def to_scipy(self) -> "np.ndarray | scipy.sparse.csr_matrix":
         r"""The matrix in host memory, sparse if it is so here; shares memory."""
         return _to_scipy(self.matrix)
+
+    def unscaled(self, values: Tensor) -> Tensor:
+        r"""Eigenvalues of the operator, of those of :obj:`matrix`."""
+        return _times_power_of_two(values, self.exponent)
 
     def rayleigh_ritz(
         self, basis: Tensor, k: int, tol: float, iterations: int, solver: str
@@ -100,7 +120,13 @@ def _checked_matrix(operator: object) -> Tensor:
     if not isinstance(matrix, Tensor):
         raise ValueError(
             f"operator must be a Laplacian or a tensor of shape [n, n], got "
-            f"{type(operator).__name__}: build one with laplacian(graph)"
+            f"{type(operator).__name__}: build one with laplacian(graph), or with "
+            f"torch.as_tensor(array)"
+        )
+    if matrix.layout not in LAYOUTS or matrix.is_meta:
+        raise ValueError(
+            f"operator has layout {matrix.layout} on {matrix.device}, but it must be "
+            f"strided, COO, CSR or CSC in memory: pass operator.to_dense()"
         )
     if matrix.dim() != 2 or matrix.size(0) != matrix.size(1) or matrix.size(0) == 0:
         raise ValueError(
@@ -138,3 +164,9 @@ def _double(matrix: Tensor) -> Tensor:
 def _to_scipy(matrix: Tensor) -> np.ndarray | scipy.sparse.csr_matrix:
     is_dense = matrix.layout == torch.strided
     return matrix.cpu().numpy() if is_dense else to_scipy_csr(matrix)
+
+
+def _times_power_of_two(x: Tensor, exponent: int) -> Tensor:
+    # In two steps, as the power alone may leave the range of numbers.
+    half = exponent // 2
+    return x * 2.0**half * 2.0 ** (exponent - half)

@@ -3,6 +3,7 @@ from typing import Literal
 from torch_geometric.data import Data
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
+from torch_geometric.utils import is_sparse, to_edge_index
 
 from pyg_basis.eigen import component_eigenpairs
 from pyg_basis.eigen.eigenpairs import check_tol
@@ -28,9 +29,17 @@ class AddSpectralPE(BaseTransform):
     * each connected component is embedded by itself, so that a graph gets the same
       rows alone and in a :class:`~torch_geometric.data.Batch`, and a graph of many
       components does not get their indicators; what a small component lacks is 0;
+    * the basis of a multiple eigenvalue follows from its space and the order of the
+      nodes, see :func:`~pyg_basis.eigen.component_eigenpairs`;
     * columns have mean square 1 over the nodes of a component, whatever its size;
     * the eigenvalues are kept, in the attribute :obj:`<attr_name>_eigenvalues`, for
       each node those of its component, :obj:`[n, k]`.
+
+    What no rule can fix is left: in another order of the nodes, signs and bases may
+    differ where a symmetry exchanges nodes (in rings, or branches that are alike), and
+    nodes that a symmetry exchanges get different rows. A network that must not depend
+    on that can take absolute values, the lengths of a node's rows in each eigenspace
+    (columns of equal eigenvalues), or random signs in every training step.
 
     Args:
         k (int): Number of eigenvectors, in the order of their eigenvalues.
@@ -39,14 +48,14 @@ class AddSpectralPE(BaseTransform):
             :obj:`None` they are concatenated to :obj:`x`, in its own.
             (default: :obj:`"spectral_pe"`)
         laplacian (str): :obj:`"sym"`, :obj:`"rw"` or :obj:`"comb"`, see
-            :func:`~pyg_basis.graph.laplacian`; of :obj:`data.edge_weight` if there is
-            one. (default: :obj:`"sym"`)
+            :func:`~pyg_basis.graph.laplacian`; of :obj:`data.edge_weight`, or the
+            values of :obj:`data.adj_t`, if there are some. (default: :obj:`"sym"`)
         drop_first (bool): Leave out the eigenvector of eigenvalue 0.
             (default: :obj:`True`)
         tol (float): Bound of the residuals, relative to the Laplacian's norm. Where
-            eigenvalues are as small as that, as those of chains of thousands of nodes
-            are, the vectors need a smaller one, and a warning says so.
-            (default: :obj:`1e-5`)
+            eigenvalues are closer than it can tell apart, the solver goes on; if it
+            cannot, as for chains of ten thousand nodes, a warning names the tolerance
+            that is needed. (default: :obj:`1e-5`)
         seed (int): Seed of the solver's start. (default: :obj:`0`)
 
     Raises:
@@ -55,8 +64,8 @@ class AddSpectralPE(BaseTransform):
             heterogeneous, or not valid.
 
     Warns:
-        RuntimeWarning: If no solver reached :obj:`tol`, or it is too large for the
-            graph's eigenvalues.
+        RuntimeWarning: If no solver reached :obj:`tol`, or eigenvalues are so close
+            that vectors are mixed.
     """
 
     def __init__(
@@ -85,9 +94,8 @@ class AddSpectralPE(BaseTransform):
         r"""The graph with encodings and eigenvalues."""
         graph = checked_graph(data, type(self).__name__)
         first = int(self.drop_first)
-        pairs = component_eigenpairs(
-            laplacian(graph, self.laplacian), self.k + first, self.tol, self.seed
-        )
+        operator = laplacian(_with_edges(graph), self.laplacian)
+        pairs = component_eigenpairs(operator, self.k + first, self.tol, self.seed)
         rows = pairs.vectors[:, first:] * pairs.size.sqrt().unsqueeze(1)
         graph[f"{self.attr_name or 'spectral_pe'}_eigenvalues"] = pairs.values[
             :, first:
@@ -96,3 +104,18 @@ class AddSpectralPE(BaseTransform):
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}({self.k})"
+
+
+def _with_edges(graph: Data) -> Data:
+    r"""The graph, or the edges of :obj:`adj_t`, if it has those only; values that are
+    features of the edges, not weights, are left out."""
+    if graph.edge_index is not None or "adj_t" not in graph:
+        return graph
+    if not is_sparse(graph.adj_t):
+        raise ValueError(
+            f"data.adj_t must be a sparse matrix, got {type(graph.adj_t).__name__}: "
+            f"set data.edge_index, or use torch_geometric.transforms.ToSparseTensor"
+        )
+    edge_index, value = to_edge_index(graph.adj_t)
+    weight = value if value.dim() == 1 else None
+    return Data(edge_index=edge_index, edge_weight=weight, num_nodes=graph.num_nodes)

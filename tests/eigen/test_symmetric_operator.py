@@ -17,6 +17,7 @@ def test_of_a_laplacian(kind: Any) -> None:
     operator = SymmetricOperator.of(laplacian(graph, kind))
     norm = np.linalg.norm(operator.matrix.to_dense().numpy(), 2)
     assert norm <= operator.norm_bound <= 4 * norm
+    assert 0.5 < operator.norm_bound <= 1
     assert operator.num_nodes == 60
     assert operator.matrix.dtype == torch.float64
     assert operator.matrix.col_indices().dtype == torch.int32
@@ -31,10 +32,10 @@ def test_of_a_plain_matrix(layout: str) -> None:
     sparse = layout != "strided"
     given = matrix.to_sparse(layout=getattr(torch, layout)) if sparse else matrix
     operator = SymmetricOperator.of(given)
-    assert operator.norm_bound == 3
+    assert (operator.norm_bound, operator.exponent) == (0.75, 2)
     assert operator.null_space.dimension == 0
-    assert torch.equal(operator.matrix.to_dense(), matrix.double())
-    assert np.array_equal(operator.to_scipy() @ np.eye(2), matrix.numpy())
+    assert torch.equal(4 * operator.matrix.to_dense(), matrix.double())
+    assert np.array_equal(4 * operator.to_scipy() @ np.eye(2), matrix.numpy())
 
 
 def test_norm_bound_of_zero_is_replaced() -> None:
@@ -56,8 +57,17 @@ def test_residuals_are_relative_to_the_norm() -> None:
     basis = torch.full((5, 1), 5**-0.5, dtype=torch.float64)
     pairs = operator.rayleigh_ritz(basis, 1, 1e-6, 7, "name")
     assert (pairs.iterations, pairs.solver) == (7, "name")
-    assert pairs.values.item() == pytest.approx(2)
+    assert operator.unscaled(pairs.values).item() == pytest.approx(2)
     # |A v - 2 v| = sqrt(4 + 1 + 0 + 1 + 4) / sqrt(5), relative to the norm 4.
     assert pairs.residuals.item() == pytest.approx(2**0.5 / 4)
     assert not pairs.converged
     assert operator.rayleigh_ritz(basis, 1, 0.36, 7, "name").converged
+
+
+@pytest.mark.parametrize("entry", [5e-324, 1e-310, 1e-200, 1.0, 1e200, 1.7e308])
+def test_no_digit_is_lost_by_scaling(entry: float) -> None:
+    matrix = torch.full((3, 3), entry, dtype=torch.float64)
+    operator = SymmetricOperator.of(matrix)
+    assert 0.5 < operator.norm_bound <= 1
+    assert 0.1 < operator.matrix[0, 0] < 0.5
+    assert torch.equal(operator.unscaled(operator.matrix), matrix)

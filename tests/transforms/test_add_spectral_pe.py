@@ -1,7 +1,10 @@
 import networkx as nx
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch_geometric.data import Batch, Data, HeteroData
+from torch_geometric.transforms import ToSparseTensor
 from torch_geometric.utils import from_networkx, to_undirected
 
 from pyg_basis.transforms import AddSpectralPE
@@ -59,6 +62,93 @@ def test_a_graph_has_the_same_rows_in_a_batch() -> None:
     assert not alone.spectral_pe_eigenvalues[:, 2:].any()
 
 
+@st.composite
+def symmetric_graphs(draw: st.DrawFn) -> Data:
+    """Graphs most of whose eigenvalues are multiple, and random trees, some with tails
+    that make them larger than what is decomposed densely."""
+    n = draw(st.integers(2, 9))
+    build = draw(
+        st.sampled_from(
+            [
+                nx.star_graph,
+                nx.complete_graph,
+                nx.cycle_graph,
+                lambda n: nx.grid_graph([n, n]),
+                lambda n: nx.balanced_tree(n, 2),
+                lambda n: nx.random_labeled_tree(2 * n, seed=n),
+                lambda n: nx.complete_multipartite_graph(n, n, n),
+            ]
+        )
+    )
+    graph = nx.convert_node_labels_to_integers(build(n))
+    order = draw(st.permutations(range(len(graph))))
+    graph = nx.relabel_nodes(graph, dict(enumerate(order)))
+    tail = draw(st.sampled_from([0, 0, 150]))
+    nx.add_path(graph, [0, *range(len(graph), len(graph) + tail)])
+    edges = torch.tensor(list(graph.edges), dtype=torch.long).view(-1, 2).t()
+    return Data(edge_index=to_undirected(edges), num_nodes=len(graph))
+
+
+@given(
+    symmetric_graphs(),
+    symmetric_graphs(),
+    st.integers(1, 6),
+    st.sampled_from(["sym", "rw", "comb"]),
+)
+def test_a_graph_with_symmetries_has_the_same_rows_in_a_batch(
+    graph, other, k, kind
+) -> None:
+    transform = AddSpectralPE(k, laplacian=kind)
+    alone = transform(graph).spectral_pe
+    batch = transform(Batch.from_data_list([other, graph, graph]))
+    for number in (1, 2):
+        rows = batch.spectral_pe[batch.batch == number]
+        assert torch.allclose(rows, alone, atol=1e-4)
+
+
+@pytest.mark.parametrize("n", [5, 12, 33])  # dense up to 128 nodes, filters from 1024
+def test_rows_do_not_depend_on_the_number_of_threads(n) -> None:
+    graph = from_networkx(nx.convert_node_labels_to_integers(nx.grid_graph([n, n])))
+    before, rows = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            rows.append(AddSpectralPE(6)(graph).spectral_pe)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.allclose(*rows, atol=1e-4)
+
+
+@pytest.mark.parametrize("tail", [0, 200])
+def test_part_of_an_eigenspace_follows_from_the_whole(tail) -> None:
+    # The eigenvalue 1 of a star, 29 times, is cut by any k up to then: its basis is
+    # orthonormal and 0 at the center, and a smaller k gives the first columns of it.
+    star = nx.star_graph(30)
+    nx.add_path(star, [0, *range(31, 31 + tail)])
+    first, more = (AddSpectralPE(k)(from_networkx(star)).spectral_pe for k in (3, 5))
+    assert torch.allclose(first, more[:, :3], atol=1e-4)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("batched", [False, True])
+def test_edges_of_a_sparse_matrix(weighted, batched) -> None:
+    graph = _path(30)
+    if weighted:
+        graph.edge_weight = 1.0 + graph.edge_index.sum(dim=0) % 3
+    expected = AddSpectralPE(3)(graph)
+    graph = ToSparseTensor(attr="edge_weight")(graph.clone())
+    assert graph.edge_index is None
+    if batched:
+        graph, expected = (Batch.from_data_list([g, g]) for g in (graph, expected))
+    found = AddSpectralPE(3)(graph)
+    assert torch.allclose(found.spectral_pe, expected.spectral_pe, atol=1e-6)
+    # Features of the edges are no weights.
+    graph = _path(30, edge_attr=torch.rand(58, 2))
+    expected = AddSpectralPE(3)(graph).spectral_pe
+    found = AddSpectralPE(3)(ToSparseTensor(attr="edge_attr")(graph.clone()))
+    assert torch.allclose(found.spectral_pe, expected, atol=1e-6)
+
+
 def test_without_a_name_the_columns_of_x_grow() -> None:
     pe = AddSpectralPE(2)(_path(20)).spectral_pe
     assert torch.equal(AddSpectralPE(2, None)(_path(20)).x, pe)
@@ -83,6 +173,7 @@ def test_bad_input() -> None:
         (Data(edge_index=directed, num_nodes=3), r"symmetric.*\s.*to_undirected"),
         (Data(x=torch.ones(3, 1)), "graph has no edge_index"),
         (Data(edge_index=directed, num_nodes=2), r"must lie within \[0, 1\]"),
+        (Data(adj_t=torch.eye(3)), r"adj_t must be a sparse.*ToSparseTensor"),
         (HeteroData(), r"AddSpectralPE takes.*got HeteroData.*to_homogeneous\(\)"),
     ):
         with pytest.raises(ValueError, match=message):
