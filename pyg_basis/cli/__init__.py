@@ -1,15 +1,18 @@
 """The command ``pyg-basis``, which wraps the estimators."""
 
 import logging
+import signal
 import sys
+import threading
 import warnings
 from argparse import ArgumentError
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from pyg_basis.cli._files import check_files
-from pyg_basis.cli._parser import new_parser
+from pyg_basis.cli._parser import new_parser, parse
 
-INTERRUPTED = 130  # what shells give a command that Ctrl-C ended
+# What shells give a command that a signal ended: Ctrl-C, or SIGTERM.
+INTERRUPTED, TERMINATED = 130, 143
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,15 +20,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     status. Reports errors in one line; with ``--traceback`` they are raised."""
     given = sys.argv[1:] if argv is None else list(argv)
     try:
-        parser = new_parser(*given[:1])
-        arguments = parser.parse_args(given)
-        _set_up_reports(arguments.quiet)
-        check_files(arguments)
-        from pyg_basis.cli import _commands
+        with _sigterm_as_exit():
+            arguments = parse(given)
+            _set_up_reports(arguments.quiet)
+            from pyg_basis.cli import _commands
 
-        getattr(_commands, arguments.command)(arguments)
+            getattr(_commands, arguments.command)(arguments)
     except ArgumentError as error:
-        parser.error(str(error))
+        new_parser().error(str(error))
     except KeyboardInterrupt:
         _report("interrupted")
         return INTERRUPTED
@@ -35,6 +37,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         _report(f"error: {_message(error)}")
         return 1
     return 0
+
+
+@contextmanager
+def _sigterm_as_exit() -> Iterator[None]:
+    """Lets SIGTERM unwind the stack, so that temporary files are removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set what a signal does
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def _set_up_reports(quiet: bool) -> None:

@@ -6,7 +6,6 @@ from argparse import ArgumentError, Namespace
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from sklearn.cluster import KMeans
 
 from pyg_basis import BASiS, BASiSClustering
@@ -18,7 +17,6 @@ from pyg_basis.cli._rows import write_rows
 from pyg_basis.estimators import preset
 from pyg_basis.estimators._parameters import check_parameters
 from pyg_basis.estimators.basis_clustering import default_basis, fitted_clustering
-from pyg_basis.plot import plot_eigenvalues, plot_embedding, plot_loss
 
 logger = logging.getLogger("pyg_basis")
 
@@ -88,7 +86,7 @@ def info(arguments: Namespace) -> None:
     if is_model(arguments.points):
         facts = _facts_of_model(*read_model(arguments.points))
     else:
-        facts = _facts_of_points(read_points(arguments, must_be_finite=False))
+        facts = _facts_of_points(read_points(arguments))
     print(json.dumps(facts, indent=2) if arguments.json else _as_text(facts))
 
 
@@ -111,20 +109,27 @@ def _facts_of_model(basis: BASiS, clustering: BASiSClustering | None) -> dict[st
 
 
 def _facts_of_points(points: Points) -> dict[str, Any]:
-    ranges, nan, infinite = [], 0, 0
+    num_rows, width = points.rows.shape
+    ranges, missing, infinite = [], np.zeros(width, int), 0
     for block in points.blocks():
         finite = block[np.isfinite(block)]
         ranges += [finite.min().item(), finite.max().item()] if finite.size else []
-        nan += int(np.isnan(block).sum())
+        missing += np.isnan(block).sum(axis=0)
         infinite += int(np.isinf(block).sum())
+    counts = dict(enumerate(missing))
+    others = []
+    if points.table is not None:
+        counts = dict(points.table.isna().sum())
+        others = [name for name in points.table if name not in points.names]
     return {
         "kind": "points",
-        "shape": list(points.rows.shape),
+        "shape": [num_rows, width],
         "dtype": str(points.rows.dtype),
         "columns": points.names,
+        "other_columns": others,
         "minimum": min(ranges, default=None),
         "maximum": max(ranges, default=None),
-        "nan": nan,
+        "missing": {str(column): int(n) for column, n in counts.items() if n > 0},
         "infinite": infinite,
     }
 
@@ -132,7 +137,7 @@ def _facts_of_points(points: Points) -> dict[str, Any]:
 def _as_text(facts: dict[str, Any], indent: str = "") -> str:
     lines = []
     for name, value in facts.items():
-        nested = isinstance(value, dict)
+        nested = isinstance(value, dict) and value != {}
         text = "\n" + _as_text(value, f"{indent}  ") if nested else f" {value}"
         lines.append(f"{indent}{name}:{text}")
     return "\n".join(lines)
@@ -140,6 +145,11 @@ def _as_text(facts: dict[str, Any], indent: str = "") -> str:
 
 def plot(arguments: Namespace) -> None:
     """Draws an embedding, or how the training of a model went."""
+    # Slow to import, and of no use to the other commands.
+    from matplotlib.figure import Figure
+
+    from pyg_basis.plot import plot_eigenvalues, plot_embedding, plot_loss
+
     if is_model(arguments.points):
         if arguments.labels is not None or arguments.axes is not None:
             message = "--labels and --axes are for an embedding, not for a model"

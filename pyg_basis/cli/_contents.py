@@ -1,3 +1,5 @@
+import csv
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ def read_contents(path: Path, key: str | None = None) -> Any:
     try:
         return _read_archive(path, key) if suffix == ".npz" else _read_table(path)
     except Exception as error:
-        raise ValueError(f"{str(path)!r} cannot be read: {error}") from error
+        remedy = ": save it as UTF-8" if isinstance(error, UnicodeError) else ""
+        raise ValueError(f"{str(path)!r} cannot be read: {error}{remedy}") from error
 
 
 def _read_archive(path: Path, key: str | None) -> Any:
@@ -23,8 +26,8 @@ def _read_archive(path: Path, key: str | None) -> Any:
         if key is None and len(archive) == 1:
             (key,) = archive
         if key not in archive:
-            names = ", ".join(archive)
-            raise ValueError(f"--key={key!r} is none of its arrays, use one of {names}")
+            names = ", ".join(archive) or "none"
+            raise ValueError(f"choose one of its arrays ({names}) with --key")
         return archive[key]
 
 
@@ -33,15 +36,28 @@ def _read_table(path: Path) -> Any:
 
     if path.suffix.lower() == ".parquet":
         table = pd.read_parquet(path, engine="pyarrow")
+        names = [str(name) for name in table.columns]
     else:
-        table = pd.read_csv(path)
+        names, separator = _read_header(path)
+        # Without a header line the first point would be lost. pandas itself writes
+        # the names 0, 1, ...
+        are_numbers = pd.to_numeric(pd.Series(names), errors="coerce").notna().all()
+        if are_numbers and names != [str(i) for i in range(len(names))]:
+            raise ValueError("it has no names of columns, add a header line")
+        table = pd.read_csv(path, sep=separator)
         # pandas takes cells that no name is left for as an index.
         if not table.index.equals(pd.RangeIndex(len(table))):
             raise ValueError("lines have more cells than the header line")
-    names = table.columns.astype(str)
-    # Without a header line the first point would be lost. pandas itself writes the
-    # names 0, 1, ..., and reads the same name twice as a, a.1.
-    numbers = pd.to_numeric(names.str.replace(r"\.\d+$", "", regex=True), "coerce")
-    if numbers.notna().all() and list(names) != [str(i) for i in range(len(names))]:
-        raise ValueError("it has no names of columns, add a header line")
-    return table.set_axis(names, axis=1)
+    for name, count in Counter(names).items():
+        if count > 1 and name:
+            raise ValueError(f"{count} columns have the name {name!r}, rename them")
+    return table.set_axis([str(name) for name in table.columns], axis=1)
+
+
+def _read_header(path: Path) -> tuple[list[str], str]:
+    """The names in the first line that is not blank, and what separates them: what
+    makes the most names."""
+    with open(path, encoding="utf-8-sig") as file:
+        line = next((line for line in file if line.strip()), "")
+    splits = [(next(csv.reader([line], delimiter=mark)), mark) for mark in ",;\t|"]
+    return max(splits, key=lambda split: len(split[0]))

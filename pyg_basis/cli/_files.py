@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-TABLES = {".csv": ["pandas"], ".parquet": ["pandas", "pyarrow"]}  # and what they need
+# And the packages that they need.
+TABLES = {".csv": ["pandas"], ".tsv": ["pandas"], ".parquet": ["pandas", "pyarrow"]}
 ROWS = (".npy", ".npz", *TABLES)
 POINTS = (".pt", *ROWS)
 MODELS = (".pt",)
@@ -21,6 +22,14 @@ def check_files(arguments: Namespace) -> None:
     for name, kinds in {"model": MODELS, "points": POINTS}.items():
         if path := getattr(arguments, name, None):
             check_input(path, kinds)
+    suffix = arguments.points.suffix.lower()
+    options = {"key": [".npz"], "columns": TABLES, "drop": TABLES}
+    for name, suffixes in options.items():
+        if getattr(arguments, name) and suffix not in suffixes:
+            raise ValueError(f"--{name} is for {' and '.join(suffixes)}: leave it out")
+    labels = getattr(arguments, "labels", None)
+    if labels is not None and suffix not in TABLES:
+        check_input(Path(labels), ROWS)
 
 
 def check_input(path: Path, kinds: Sequence[str]) -> None:
@@ -28,6 +37,8 @@ def check_input(path: Path, kinds: Sequence[str]) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"{str(path)!r} is no file: check the path")
     _check_kind(path, repr(str(path)), kinds)
+    if path.stat().st_size == 0:
+        raise ValueError(f"{str(path)!r} is empty, it has 0 bytes: write it anew")
 
 
 def _check_output(path: Path, name: str, kinds: Sequence[str], force: bool) -> None:

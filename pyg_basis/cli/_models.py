@@ -11,7 +11,10 @@ def is_model(path: Path) -> bool:
 
 def read_model(path: Path) -> tuple[BASiS, BASiSClustering | None]:
     """The embedding in a file, and the clusters in it, where some were saved."""
-    if read_clusters(path) is None:
-        return BASiS.load(path), None
-    clustering = BASiSClustering.load(path)
+    try:
+        if read_clusters(path) is None:
+            return BASiS.load(path), None
+        clustering = BASiSClustering.load(path)
+    except LookupError as error:
+        raise ValueError(f"{str(path)!r} is damaged, it lacks {error}") from error
     return clustering.basis_, clustering

@@ -16,13 +16,12 @@ ALIASES = {"random_state": ["--seed"]}
 SHOWN = {int: ["INT"], float: ["FLOAT"], str: ["TEXT"], NoneType: ["none"]}
 
 
-def add_to_fit(parser: argparse.ArgumentParser) -> None:
-    """Adds the parameters of BASiS."""
-    _add(parser.add_argument_group("parameters of BASiS"), BASiS(), LEFT_OUT)
-
-
-def add_to_cluster(parser: argparse.ArgumentParser) -> None:
-    """Adds the parameters of BASiSClustering, and those of the BASiS it learns."""
+def add_parameters(parser: argparse.ArgumentParser, command: str) -> None:
+    """Adds the parameters of BASiS, as ``fit`` or ``cluster`` uses it, and for the
+    latter those of BASiSClustering."""
+    if command == "fit":
+        _add(parser.add_argument_group("parameters of BASiS"), BASiS(), LEFT_OUT)
+        return
     _add(parser, BASiSClustering(), LEFT_OUT | {"n_clusters"})
     group = parser.add_argument_group("parameters of BASiS, without --model")
     _add(group, default_basis(2), LEFT_OUT | {"n_components", "random_state"})

@@ -1,8 +1,10 @@
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pyg_basis import __version__
+from pyg_basis.cli._files import check_files
 
 EXAMPLES = """\
 Examples, each a step on from the one before:
@@ -14,22 +16,23 @@ Examples, each a step on from the one before:
   pyg-basis info model.pt
 """
 NOTES = """\
-Points: .npy (mapped into memory, never read whole), .npz, .csv (with a header
-line), .parquet, or .pt (a tensor, or a PyG Data, whose edges are learned, if it
-has some). Embeddings and labels: .npy (written block by block), .npz, .csv or
-.parquet. Models: .pt. Pictures: .png, .pdf or .svg.
+Points: .npy (mapped into memory, never read whole), .npz, a table, or .pt (a
+tensor, or a PyG Data, whose edges are learned, if it has some). Embeddings and
+labels: .npy (written block by block), .npz, or a table. Models: .pt. Pictures:
+.png, .pdf or .svg.
 
-Of a table a model takes the columns it was fitted on. Otherwise all columns are
-taken, of .parquet all of numbers. --labels names one of them, which is then no
-feature, or a file with one label a point.
+Tables: .parquet, or .csv and .tsv with a header line, which shows whether commas,
+semicolons, tabs or bars separate the columns. A model takes the columns it was
+fitted on. Otherwise all columns are taken, of .parquet all of numbers. --labels
+names one of them, which is then no feature, or a file with one label a point.
 
 Exit status: 0 done, 1 the data or a file cannot be used, 2 wrong usage,
-130 interrupted.
+130 interrupted, 143 terminated.
 """
 # The arguments of each command, and what it does.
 COMMANDS = {
     "fit": (
-        "points --output --labels --preset --key --columns --force",
+        "points -o/--output --labels --preset --force",
         """Learn the spectral embedding of points, and of points that come later.
 
 Options that are given beside --preset come first.
@@ -40,7 +43,7 @@ Examples:
   pyg-basis fit graph.pt --graph edges --output model.pt""",
     ),
     "transform": (
-        "model points --output --key --columns --force",
+        "model points -o/--output --force",
         """Embed points, seen or new, with a model. A row does not depend on the others.
 
 Examples:
@@ -48,7 +51,7 @@ Examples:
   pyg-basis transform model.pt new.npy --output new.csv --force --quiet""",
     ),
     "cluster": (
-        "points --output --n-clusters --model --save-model --key --columns --force",
+        "points -o/--output --n-clusters --model --save-model --force",
         """Cluster points: k-means in a learned embedding.
 
 Without --model, BASiSClustering learns the embedding, with a column a cluster. With
@@ -59,7 +62,7 @@ Examples:
   pyg-basis cluster new.npy --model clusters.pt --output new_labels.csv""",
     ),
     "info": (
-        "points --json --key --columns",
+        "points --json",
         """Report how a model was fitted, or the shape and the range of points.
 
 Examples:
@@ -67,7 +70,7 @@ Examples:
   pyg-basis info points.npy --json""",
     ),
     "plot": (
-        "points --output --labels --axes --key --columns --force",
+        "points -o/--output --labels --axes --force",
         """Draw an embedding as a scatter, or the loss and the eigenvalues of a model.
 
 Examples:
@@ -75,16 +78,19 @@ Examples:
   pyg-basis plot model.pt --output training.svg""",
     ),
 }
+COMMON = ("--key", "--columns", "--drop", "--quiet", "--traceback")
 PATH: dict[str, Any] = {"type": Path}
 FILE: dict[str, Any] = {"type": Path, "metavar": "FILE"}
+NAMES: dict[str, Any] = {"type": lambda text: text.split(","), "metavar": "A,B,..."}
 FLAG: dict[str, Any] = {"action": "store_true"}
 AXES: dict[str, Any] = {"type": int, "nargs": 2, "metavar": ("I", "J")}
 ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "points": (PATH, "points, a row each, or an embedding; to info and plot, a model"),
     "model": (PATH, "file of pyg-basis fit, cluster or BASiS.save"),
-    "--output": (FILE | {"required": True}, "file to write"),
+    "-o/--output": (FILE | {"required": True}, "file to write"),
     "--key": ({"metavar": "NAME"}, "array to take from an .npz file of several"),
-    "--columns": ({"metavar": "A,B,..."}, "columns to take from .csv or .parquet"),
+    "--columns": (NAMES, "columns of a table to take"),
+    "--drop": (NAMES | {"default": []}, "columns of a table to leave out"),
     "--labels": ({"metavar": "COLUMN|FILE"}, "classes, for colors or anchors"),
     "--preset": ({"metavar": "paper|official"}, "published settings; need --labels"),
     "--n-clusters": ({"type": int, "metavar": "INT"}, "unless --model has some"),
@@ -98,9 +104,25 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+def parse(given: Sequence[str]) -> Namespace:
+    """The arguments of a command line, of which the files are checked first: options
+    that are made from the signatures of estimators are slow to import."""
+    if {"-h", "--help"}.isdisjoint(given):
+        arguments, unknown = new_parser().parse_known_args(given)
+        known = given[: given.index(unknown[0])] if unknown else given
+        # Behind an unknown option its value may have been taken for the points.
+        if arguments.points in map(Path, known):
+            check_files(arguments)
+        if not unknown:
+            return arguments
+    arguments = new_parser(*given[:1]).parse_args(given)
+    check_files(arguments)
+    return arguments
+
+
 def new_parser(command: str = "") -> ArgumentParser:
-    """The parser of a command line that starts with this command. Only that command
-    has its options: the signatures of the estimators are slow to import."""
+    """The parser. Of the options that are made from signatures it has those of one
+    command."""
     style: Any = {"formatter_class": RawDescriptionHelpFormatter, "allow_abbrev": False}
     text = "Spectral embeddings, learned once and applied to any new point."
     epilog, version = f"{EXAMPLES}\n{NOTES}", f"pyg-basis {__version__}"
@@ -110,17 +132,14 @@ def new_parser(command: str = "") -> ArgumentParser:
     for name, (arguments, text) in COMMANDS.items():
         style |= {"help": text.splitlines()[0], "description": text, "epilog": NOTES}
         options = commands.add_parser(name, **style)
-        if name != command:
-            continue
-        required, _, optional = arguments.partition(" --")
-        output = " --output FILE" if optional.startswith("output") else ""
-        options.usage = f"%(prog)s {required.upper()}{output} [option ...]"
-        for argument in f"{arguments} --quiet --traceback".split():
-            short = ["-o"] if argument == "--output" else []
+        for argument in (*arguments.split(), *COMMON):
             settings, text = ARGUMENTS[argument]
-            options.add_argument(argument, *short, help=text, **settings)
-        if name in ("fit", "cluster"):
-            from pyg_basis.cli import _options
+            options.add_argument(*argument.split("/"), help=text, **settings)
+    if command in ("fit", "cluster"):
+        from pyg_basis.cli._options import add_parameters
 
-            getattr(_options, f"add_to_{name}")(options)
+        options = commands.choices[command]
+        usage = options.format_usage().removeprefix("usage: ").rstrip()
+        options.usage = f"{usage} [parameter ...]"
+        add_parameters(options, command)
     return parser

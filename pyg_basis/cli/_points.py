@@ -1,6 +1,8 @@
+import logging
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
+from reprlib import repr as repr_some
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,15 +18,18 @@ from pyg_basis.data._open_features import feature_matrix
 # Blocks that BASiS.transform makes itself: rows come out as in one call, to the bit.
 from pyg_basis.estimators._source import BLOCK_ROWS
 
+logger = logging.getLogger("pyg_basis")
+
 
 class Points(NamedTuple):
-    """The rows of a file, the names of their columns and their labels, if there are
-    some; and what an estimator is fitted to: the path of a mapped file, whose edges
-    are learned too, a data frame, whose names it keeps, or the rows."""
+    """The rows of a file; what an estimator is fitted to: the path of a mapped file,
+    whose edges are learned too, a data frame, whose names it keeps, or the rows; of a
+    table the names of the columns that are taken, and all of it; and the labels."""
 
     rows: NDArray[Any]
     source: Any
     names: list[str]
+    table: Any
     labels: NDArray[Any] | None
 
     def blocks(self, what: str = "", quiet: bool = True) -> Iterator[NDArray[Any]]:
@@ -34,15 +39,11 @@ class Points(NamedTuple):
             yield self.rows[start : start + BLOCK_ROWS]
 
 
-def read_points(
-    arguments: Namespace, basis: Any = None, must_be_finite: bool = True
-) -> Points:
-    """The points in a file, with what ``--key``, ``--columns`` and ``--labels`` choose;
-    of a table without ``--columns``, what the basis was fitted on."""
+def read_points(arguments: Namespace, basis: Any = None) -> Points:
+    """The points in a file, with what the options choose; of a table without
+    ``--columns``, what the basis was fitted on. Raises a ValueError if there are none,
+    or one is not finite, but for ``info``, which reports it."""
     path, suffix = arguments.points, arguments.points.suffix.lower()
-    for option, kinds in (("key", [".npz"]), ("columns", TABLES)):
-        if getattr(arguments, option) is not None and suffix not in kinds:
-            raise ValueError(f"--{option} is for {' and '.join(kinds)}: leave it out")
     contents, names, table = read_contents(path, arguments.key), [], None
     if suffix in TABLES:
         table, names = contents, _features(contents, arguments, basis)
@@ -52,11 +53,12 @@ def read_points(
     rows = feature_matrix(rows, repr(str(path)))
     if isinstance(rows, Tensor):  # NumPy has no bfloat16
         rows = (rows.float() if rows.dtype == torch.bfloat16 else rows).numpy()
+    points = Points(rows, source, names, table, _labels(arguments, table, len(rows)))
+    if arguments.command == "info":
+        return points
     if 0 in rows.shape:
         raise ValueError(f"{str(path)!r} has the shape {list(rows.shape)}: add points")
-    points = Points(rows, source, names, _labels(arguments, table, len(rows)))
-    if must_be_finite:
-        _check_finite(points, path)
+    _check_finite(points, path)
     return points
 
 
@@ -72,24 +74,35 @@ def _check_finite(points: Points, path: Path) -> None:
 
 
 def _features(table: Any, arguments: Namespace, basis: Any) -> list[str]:
-    """The names of the columns that are taken. pandas names those without a name, such
-    as an index that was written, Unnamed."""
-    numeric = table.select_dtypes("number").columns
-    numeric = [name for name in numeric if not name.startswith("Unnamed: ")]
-    if arguments.columns is not None:
-        names = arguments.columns.split(",")
-    elif hasattr(basis, "feature_names_in_"):
-        names = list(basis.feature_names_in_)
-    else:
-        is_csv = arguments.points.suffix.lower() == ".csv"
-        names = list(table) if is_csv else numeric
-        names = [n for n in names if n != getattr(arguments, "labels", None)]
-    for name in names:
-        if name not in numeric:
+    """The names of the columns that are taken."""
+    path, drop, is_info = arguments.points, arguments.drop, arguments.command == "info"
+    chosen = arguments.columns or getattr(basis, "feature_names_in_", None)
+    names: Any = table if chosen is None else chosen
+    if chosen is None:
+        # Text in a .csv file may be mistyped numbers, which are not left out unseen.
+        if is_info or path.suffix.lower() == ".parquet":
+            names = table.select_dtypes(["number", "bool"], exclude="timedelta")
+        # pandas calls a column without a name, such as an index, Unnamed.
+        labels = getattr(arguments, "labels", None)
+        names = [n for n in names if n != labels and not n.startswith("Unnamed: ")]
+    for name in (*names, *drop):
+        if name not in table:
             raise ValueError(
-                f"{str(arguments.points)!r} has no column of numbers {name!r}, only "
-                f"{', '.join(numeric) or 'others'}: choose with --columns"
+                f"{str(path)!r} has no column {name!r}, only "
+                f"{repr_some(list(table))}: choose with --columns"
             )
+    names = [name for name in names if name not in drop]
+    for name in names:
+        try:
+            table[name].astype(float)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{str(path)!r}, column {name!r}: {error}: correct it, leave it out "
+                f"with --drop, or choose others with --columns"
+            ) from error
+    if chosen is None and not is_info:
+        shown = f"{len(names)} of {len(table.columns)} columns: {repr_some(names)}"
+        logger.info(f"{path}: features are {shown}")
     return names
 
 
@@ -105,8 +118,12 @@ def _labels(arguments: Namespace, table: Any, num_rows: int) -> NDArray[Any] | N
     else:
         place = f"a column of {str(arguments.points)!r} nor a file"
         raise FileNotFoundError(f"--labels={name!r} is neither {place}: check the name")
-    if not isinstance(labels, np.ndarray):
-        labels = labels.dropna().squeeze().to_numpy()  # too few where some are missing
+    # Where labels are missing there are too few.
+    labels = np.asarray(labels.dropna() if hasattr(labels, "dropna") else labels)
+    if labels.shape[1:] == (1,):
+        labels = labels[:, 0]
+    if labels.dtype == object:
+        labels = np.array([str(label) for label in labels])
     if labels.shape != (num_rows,):
         raise ValueError(
             f"--labels={name!r} has the shape {list(labels.shape)}, but there are "

@@ -28,4 +28,7 @@ def write_rows(
         import pandas as pd
 
         table = pd.DataFrame(rows, columns=list(columns))
-        (table.to_csv if suffix == ".csv" else table.to_parquet)(file, index=False)
+        if suffix == ".parquet":
+            table.to_parquet(file, index=False)
+        else:
+            table.to_csv(file, sep="\t" if suffix == ".tsv" else ",", index=False)

@@ -149,7 +149,7 @@ def test_edges_of_a_file_are_learned(run: Run, ring: Data, blobs: np.ndarray) ->
         ("--graph edges", "graph='edges' needs edges, and X has none"),
         ("--preset none", "name='none' cannot be used: it must be one of 'paper'"),
         ("--key a", "--key is for .npz: leave"),
-        ("--labels none", "--labels='none' is neither a column of 'points.npy' nor"),
+        ("--labels none", "'none' is no file: check the path"),
         ("--preset paper", "anchor_method='per_class' needs one label a point"),
         ("", "'points.npy', row 250, column 2, both counted from 0, is inf: leave"),
     ],
@@ -169,6 +169,13 @@ def test_errors_before_training(
     result = run("fit", "points.npy", "--output", "model.pt", *options.split())
     assert result.status == 1 and message in result.err and result.err.count("\n") == 1
     assert [file.name for file in Path().iterdir()] == ["points.npy"]
+
+
+def test_values_of_options_are_not_taken_for_files(run: Run, points: Path) -> None:
+    assert run("fit", "--seed", 5, points, "-o", "model.pt").status == 0
+    assert BASiS.load("model.pt").random_state == 5
+    result = run("fit", "--seed", 5, "none.npy", "-o", "other.pt")
+    assert result.status == 1 and "'none.npy' is no file" in result.err
 
 
 def test_parameters_are_checked_before_the_points_are_read(run: Run) -> None:

@@ -46,10 +46,13 @@ def test_as_text(run: Run, model: Path, fitted: BASiS) -> None:
     [
         (
             np.array([[1.5, np.nan]] * BLOCK_ROWS + [[np.inf, -2]], np.float32),
-            {"dtype": "float32", "nan": BLOCK_ROWS, "infinite": 1}
+            {"dtype": "float32", "missing": {"1": BLOCK_ROWS}, "infinite": 1}
             | {"minimum": -2, "maximum": 1.5, "shape": [BLOCK_ROWS + 1, 2]},
         ),
-        (np.full((3, 2), np.nan), {"minimum": None, "maximum": None, "nan": 6}),
+        (
+            np.full((3, 2), np.nan),
+            {"minimum": None, "missing": {"0": 3, "1": 3}},
+        ),
         (np.array([[1, 2**53 + 1]]), {"dtype": "int64", "maximum": 2**53 + 1}),
     ],
 )
@@ -60,8 +63,19 @@ def test_facts_of_points(run: Run, rows: Any, expected: dict[str, Any]) -> None:
 
 
 def test_facts_of_a_table(run: Run, table: pd.DataFrame) -> None:
+    table = table.astype({"kind": object})
+    table.loc[3, "y"] = None
+    table.loc[4:6, "kind"] = None
+    table.assign(z=[*table["z"][:-1], "text"]).to_csv("table.csv", index=False)
+    result = run("info", "table.csv", "--json")
+    assert result.status == 0 and result.err == ""
+    facts = json.loads(result.out)
+    assert facts["columns"] == ["x", "y"] and facts["other_columns"] == ["z", "kind"]
+    assert facts["missing"] == {"y": 1, "kind": 3}
     table.to_parquet("table.parquet")
     assert "columns: ['x', 'y', 'z']\n" in run("info", "table.parquet").out
+    table[:0].to_csv("empty.csv", index=False)
+    assert json.loads(run("info", "empty.csv", "--json").out)["shape"][0] == 0
 
 
 # --- plot
@@ -133,6 +147,7 @@ def test_a_model(run: Run, model: Path, fitted: BASiS, figures: list[Figure]) ->
     ],
 )
 def test_bad_arguments(run: Run, arguments: str, status: int, message: str) -> None:
+    np.save("labels.npy", np.zeros(50))
     np.save("narrow.npy", np.zeros((3, 1)))
     np.save("nan.npy", np.array([[0, 0], [np.nan, 0]]))
     before = sorted(os.listdir())

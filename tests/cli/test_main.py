@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -53,27 +54,39 @@ def test_help_of_the_commands(run: Run, command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "text"),
-    [("--help", "usage: "), ("--version", f"pyg-basis {pyg_basis.__version__}\n")],
+    ("arguments", "text"),
+    [
+        ("--help", "usage: pyg-basis"),
+        ("--version", f"pyg-basis {pyg_basis.__version__}"),
+        ("info --help", "usage: pyg-basis info"),
+        ("plot --help", "usage: pyg-basis plot"),
+        ("transform --help", "usage: pyg-basis transform"),
+        ("info none.pt", "'none.pt' is no file"),
+        ("fit none.npy -o model.pt --seed 0", "'none.npy' is no file"),
+        ("cluster none.csv -o new.npy --n-clusters 2", "'none.csv' is no file"),
+        ("fit points.npy -o model.txt", "'model.txt' has the suffix '.txt'"),
+        ("plot points.npy -o a.png --labels none.npy", "'none.npy' is no file"),
+    ],
 )
-def test_nothing_slow_is_imported(option: str, text: str) -> None:
+def test_nothing_slow_is_imported(points: Path, arguments: str, text: str) -> None:
     code = (
         "import sys, pyg_basis.cli\n"
-        "try: pyg_basis.cli.main([sys.argv[1]])\n"
+        "try: pyg_basis.cli.main(sys.argv[1:])\n"
         "except SystemExit: pass\n"
         "slow = {'torch', 'numpy', 'pandas', 'sklearn', 'matplotlib'}\n"
         "print('imported:', *sorted(slow & sys.modules.keys()))"
     )
-    command = [sys.executable, "-c", code, option]
+    command = [sys.executable, "-c", code, *arguments.split()]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert result.stdout.startswith(text) and result.stdout.endswith("imported:\n")
+    assert text in result.stdout + result.stderr
+    assert result.stdout.endswith("imported:\n")
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["none"], ["fit"], ["info", "a.npy", "--none"]],
+    [[], ["none"], ["fit"], ["info", "points.npy", "--none"]],
 )
-def test_wrong_usage(run: Run, arguments: list[str]) -> None:
+def test_wrong_usage(run: Run, points: Path, arguments: list[str]) -> None:
     result = run(*arguments)
     assert result.status == 2 and result.out == ""
     assert result.err.startswith("usage: pyg-basis") and ": error: " in result.err
@@ -110,7 +123,12 @@ def test_exit_status_of_the_process(folder: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_ctrl_c_leaves_nothing(folder: Path, fitted: BASiS) -> None:
+@pytest.mark.parametrize(
+    ("signal_number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_signals_leave_nothing(
+    folder: Path, fitted: BASiS, signal_number: int, status: int
+) -> None:
     fitted.save("model.pt")
     rows = np.lib.format.open_memmap("points.npy", "w+", np.float32, (10**7, 3))
     del rows
@@ -121,10 +139,21 @@ def test_ctrl_c_leaves_nothing(folder: Path, fitted: BASiS) -> None:
             while not any(folder.glob(".new.npy-*")):
                 assert time.monotonic() < deadline and process.poll() is None
                 time.sleep(0.05)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal_number)
             _, error = process.communicate(timeout=300)
         finally:
             process.kill()
-    assert process.returncode == 130
-    assert "pyg-basis: interrupted\n" in error and "Traceback" not in error
+    assert process.returncode == status and "Traceback" not in error
+    assert ("pyg-basis: interrupted\n" in error) is (status == 130)
     assert sorted(os.listdir(folder)) == ["model.pt", "points.npy"]
+
+
+def test_signals_are_left_as_they_were(run: Run, points: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    assert run("info", points).status == 0
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_in_a_thread(run: Run, points: Path) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        assert executor.submit(run, "info", points).result().status == 0

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from torch_geometric.data import Data
@@ -61,7 +63,7 @@ def test_columns(run: Run, table: pd.DataFrame, blobs: np.ndarray, suffix: str) 
     assert not np.array_equal(np.load("f.npy"), embedding)
     shuffled.drop(columns="y").to_csv("less.csv", index=False)
     result = run("transform", "m.pt", "less.csv", "-o", "g.npy")
-    message = "'less.csv' has no column of numbers 'y', only z, more, x: choose with"
+    message = "'less.csv' has no column 'y', only ['z', 'kind', 'more', 'x']: ch"
     assert result.status == 1 and message in result.err
 
 
@@ -69,15 +71,63 @@ def test_columns_that_are_no_features_by_themselves(
     run: Run, table: pd.DataFrame
 ) -> None:
     table.set_index("kind").to_parquet("index.parquet")
-    table.to_parquet("text.parquet")
-    for name in ("index", "text"):
-        facts = json.loads(run("info", f"{name}.parquet", "--json").out)
-        assert facts["columns"] == ["x", "y", "z"]
-    table.to_csv("text.csv", index=False)
-    table[["x", "y"]].to_csv("index.csv")
-    for name, column in {"text": "kind", "index": "Unnamed: 0"}.items():
-        result = run("info", f"{name}.csv")
-        assert result.status == 1 and f"no column of numbers '{column}'" in result.err
+    dates = pd.date_range("2026-01-01", periods=len(table))
+    table.assign(date=dates, age=dates - dates[0]).to_parquet("text.parquet")
+    table[["x", "y", "z"]].to_csv("index.csv")
+    for name in ("index.parquet", "text.parquet", "index.csv"):
+        assert run("fit", name, "-o", "m.pt", "--force").status == 0
+        assert BASiS.load("m.pt").feature_names_in_.tolist() == ["x", "y", "z"]
+    table.assign(y=["1,5", *table["y"][1:]]).to_csv("text.csv", index=False)
+    result = run("fit", "text.csv", "-o", "m.pt", "--force")
+    message = "'text.csv', column 'y': could not convert string to float: '1,5': corr"
+    assert result.status == 1 and message in result.err
+
+
+def test_which_columns_are_features_is_reported(
+    run: Run, table: pd.DataFrame, model: Path
+) -> None:
+    columns = {"id": range(300), "target": 1}
+    table.drop(columns="kind").assign(**columns).to_csv("table.csv", index=False)
+    result = run("fit", "table.csv", "-o", "all.pt")
+    message = "features are 5 of 5 columns: ['x', 'y', 'z', 'id', 'target']\n"
+    assert f"pyg-basis: table.csv: {message}" in result.err
+    result = run("transform", model, "table.csv", "-o", "e.npy", "--drop", "id,target")
+    assert "features are 3 of 5 columns: ['x', 'y', 'z']\n" in result.err
+    # What was chosen is not reported, nor is anything with --quiet.
+    chosen = run("fit", "table.csv", "-o", "xyz.pt", "--columns", "x,y,z")
+    later = run("transform", "xyz.pt", "table.csv", "-o", "f.npy")
+    assert "features are" not in chosen.err + later.err
+    options = ["--drop", "id", "--quiet", "--force"]
+    assert run("fit", "table.csv", "-o", "m.pt", *options) == (0, "", "")
+    result = run("fit", "table.csv", "-o", "m.pt", "--force", "--drop", "none")
+    assert result.status == 1 and "has no column 'none', only ['x', 'y'" in result.err
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+@pytest.mark.parametrize("separator", list(",;\t|"))
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_separators(
+    run: Run, table: pd.DataFrame, suffix: str, separator: str, encoding: str
+) -> None:
+    names = {"x": "x, in m", "y": 'y "exact"', "z": "größe"}
+    frame = table.drop(columns="kind").rename(columns=names)
+    path = f"table{suffix}"
+    frame.to_csv(path, sep=separator, index=False, encoding=encoding)
+    facts = json.loads(run("info", path, "--json").out)
+    assert facts["columns"] == list(names.values()) and facts["shape"] == [300, 3]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_repeated_names_are_refused(run: Run, suffix: str) -> None:
+    path = f"table{suffix}"
+    if suffix == ".csv":
+        Path(path).write_text("a,a,b\n1,2,3\n4,5,6\n")
+    else:
+        columns = [pa.array([1.0, 2.0])] * 3
+        pq.write_table(pa.table(columns, names=["a", "a", "b"]), path)
+    result = run("info", path)
+    assert result.status == 1 and result.err.count("\n") == 1
+    assert f"'{path}' cannot be read: " in result.err and "a" in result.err
 
 
 def test_a_header_line_is_needed(run: Run) -> None:
@@ -110,10 +160,11 @@ def test_labels(run: Run, table: pd.DataFrame, suffix: str) -> None:
     ("labels", "message"),
     [
         ("kinds.txt", "'kinds.txt' has the suffix '.txt': use .npy or .npz"),
-        ("bad.npy", "'bad.npy' cannot be mapped into memory"),
+        ("bad.npy", "'bad.npy' is empty, it has 0 bytes"),
         ("points.npy", "has the shape [300, 3], but there are 300 points"),
         ("few.csv", "has the shape [2], but there are 300 points: give one label"),
         ("wide.csv", "has the shape [300, 3], but there are 300 points"),
+        ("lists.parquet", "has the shape [2], but there are 300 points"),
     ],
 )
 def test_bad_labels(
@@ -123,6 +174,7 @@ def test_bad_labels(
     Path("bad.npy").touch()
     pd.DataFrame({"kind": ["a", None, "b"]}).to_csv("few.csv", index=False)
     write("wide.csv", blobs)
+    pd.DataFrame({"kinds": [["a"], ["b", "c"]]}).to_parquet("lists.parquet")
     result = run("plot", points, "--output", "a.png", "--labels", labels)
     assert result.status == 1 and message in result.err
 
@@ -132,7 +184,12 @@ def test_bad_labels(
     [
         ("a.txt", "'a.txt' has the suffix '.txt': use .pt or .npy or .npz or .csv"),
         ("vector.npy", "must be a matrix [points, features], got shape (3,)"),
-        ("empty.npy", "'empty.npy' has the shape [0, 3]"),
+        ("empty.npy", "'empty.npy' has the shape [0, 3]: add points"),
+        ("text.csv", "'text.csv', column 'a': could not convert string to float: 'b'"),
+        ("latin.csv", "'latin.csv' cannot be read: 'utf-8' codec can't decode"),
+        ("object.npz", "'object.npz' cannot be read: Object arrays cannot be loaded"),
+        ("object.npy", "'object.npy' cannot be mapped into memory"),
+        ("cube.npz", "'cube.npz' must be a matrix [points, features], got shape (1, 1"),
         ("text.npy", "must be a matrix of real numbers, got dtype <U1"),
         ("bad.npy", "'bad.npy' cannot be mapped into memory: .npy must be"),
         ("bad.pt", "'bad.pt' cannot be mapped into memory: .pt must be"),
@@ -140,9 +197,9 @@ def test_bad_labels(
         ("bad.csv", "'bad.csv' cannot be read"),
         ("wide.csv", "'wide.csv' cannot be read: lines have more cells"),
         ("bad.parquet", "'bad.parquet' cannot be read"),
-        ("two.npz", "--key=None is none of its arrays, use one of a, b"),
+        ("two.npz", "'two.npz' cannot be read: choose one of its arrays (a, b)"),
         ("points.npy --key a", "--key is for .npz: leave"),
-        ("points.npy --columns a", "--columns is for .csv and .parquet: leave"),
+        ("points.npy --columns a", "--columns is for .csv and .tsv and .parquet:"),
     ],
 )
 def test_what_holds_no_points(
@@ -156,8 +213,27 @@ def test_what_holds_no_points(
     np.save("empty.npy", np.zeros((0, 3)))
     np.save("text.npy", np.array([["a"]]))
     np.savez("two.npz", a=np.eye(2), b=np.eye(2))
-    result = run("info", *arguments.split())
+    Path("text.csv").write_text("a\nb\n")
+    Path("latin.csv").write_text("größe\n1\n", encoding="latin-1")
+    objects = np.array([["a", None]], dtype=object)
+    np.savez("object.npz", objects)
+    np.save("object.npy", objects, allow_pickle=True)
+    np.savez("cube.npz", np.ones((1, 1, 1)))
+    result = run("plot", *arguments.split(), "-o", "a.png")
     assert result.status == 1 and message in result.err and result.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".pt", ".csv", ".parquet"])
+def test_empty_and_damaged_files(run: Run, blobs: np.ndarray, suffix: str) -> None:
+    path = Path(f"points{suffix}")
+    path.touch()
+    assert f"error: '{path}' is empty, it has 0 bytes" in run("info", path).err
+    write(str(path), blobs)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2] + b"\xff\xfe" * (suffix == ".csv"))
+    result = run("info", path)
+    assert result.status == 1 and result.err.count("\n") == 1
+    assert f"'{path}' cannot be " in result.err
 
 
 @pytest.mark.parametrize("package", ["pandas", "pyarrow"])

@@ -20,13 +20,14 @@ def read(path: str) -> np.ndarray:
         return np.load(path)["embedding"]
     if path.endswith(".npy"):
         return np.load(path)
-    is_csv = path.endswith(".csv")
-    table = pd.read_csv(path) if is_csv else pd.read_parquet(path)
+    separators = {"csv": ",", "tsv": "\t"}
+    separator = separators.get(path[-3:])
+    table = pd.read_csv(path, sep=separator) if separator else pd.read_parquet(path)
     assert list(table) == ["basis0", "basis1", "basis2"]
     return table.to_numpy()
 
 
-@pytest.mark.parametrize("suffix", [".npy", ".npz", ".csv", ".parquet"])
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".csv", ".tsv", ".parquet"])
 @pytest.mark.parametrize("dtype", ["<f4", "<f8", ">f4", "<i4"])
 def test_kinds_of_files(
     run: Run, model: Path, fitted: BASiS, suffix: str, dtype: str
@@ -38,7 +39,9 @@ def test_kinds_of_files(
     expected = fitted.transform(np.load("points.npy", mmap_mode="r"))
     written = read(f"new{suffix}")
     # Text has double precision only.
-    assert written.dtype == (np.float64 if suffix == ".csv" else expected.dtype)
+    assert written.dtype == (
+        np.float64 if suffix in (".csv", ".tsv") else expected.dtype
+    )
     # pandas before 3.1 rounds the last bit of what it reads from text.
     written = written.astype(expected.dtype)
     assert np.allclose(written, expected, rtol=1e-15, atol=0)
@@ -109,6 +112,14 @@ def test_outputs_are_checked_first(run: Run, output: str, message: str) -> None:
     assert result.status == 1 and message in result.err
     assert os.listdir() == ["points.npy"]
     assert Path("points.npy").read_text() == "before"
+
+
+def test_a_folder_that_cannot_be_written_to(
+    run: Run, model: Path, points: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    result = run("transform", model, points, "--output", "new.npy")
+    assert result.status == 1 and "choose a folder that you may write to" in result.err
 
 
 def test_a_failure_loses_no_earlier_file(
