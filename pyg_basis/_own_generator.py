@@ -64,6 +64,8 @@ class OwnGenerator(TorchDispatchMode):
 def draw_weights(weight: Tensor, bias: Tensor, generator: Generator | None) -> None:
     r"""Draws the weights of a linear layer as :class:`torch.nn.Linear` does, from this
     generator; by default from the global one, as it does."""
+    if weight.is_meta:  # of a shape only
+        return
     nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
     bound = 1 / math.sqrt(weight.size(1))
     nn.init.uniform_(bias, -bound, bound, generator=generator)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pyg_basis._atomic_file import atomic_file
 from pyg_basis._torch_file import load_torch_file
 from pyg_basis.estimators._batch_sizes import BatchSizes
-from pyg_basis.estimators._parameters import RULES, check_parameters
+from pyg_basis.estimators._parameters import check_parameters, has_device
 from pyg_basis.estimators._training import new_layer
 
 # Raised when files of an older layout can no longer be read. Up to 7, files were those
@@ -158,8 +158,7 @@ def _plain(value: Any) -> Any:
 
 def _restore(cls: type[Any], saved: dict[str, Any], network: nn.Module | None) -> Any:
     estimator = cls(**saved["params"], network=copy.deepcopy(network))
-    is_device, _ = RULES["device"]
-    if not is_device(estimator.device):
+    if not has_device(estimator.device):
         estimator.device = "cpu"
     check_parameters(estimator)
     num_features, sizes = saved["n_features_in"], BatchSizes(*saved["sizes"])

@@ -48,18 +48,24 @@ CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
+def has_device(device: str | torch.device) -> bool:
+    """Whether torch can compute there: it may know a name, and have no such device."""
+    try:
+        torch.zeros((), device=device).item()
+    except (AssertionError, RuntimeError):
+        return False
+    return True
+
+
 def check_parameters(estimator: Any) -> None:
     """Raises a ValueError that names the first parameter of a BASiS estimator that
     cannot be used, its value, and what is allowed."""
     estimator._validate_params()
-    try:
-        # A name may be known to torch and still be of no device that is here.
-        torch.zeros((), device=estimator.device).item()
-    except (AssertionError, RuntimeError) as error:
+    if not has_device(estimator.device):
         raise ValueError(
             f"device={estimator.device!r} cannot be used: it must be a device that "
-            f"torch has here, such as 'cpu' ({error})"
-        ) from error
+            f"torch has here, such as 'cpu'"
+        )
     batch_size = estimator.batch_size
     if estimator.n_anchors >= batch_size:
         raise ValueError(
