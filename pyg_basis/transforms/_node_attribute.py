@@ -1,5 +1,3 @@
-from numbers import Integral
-
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
@@ -14,14 +12,6 @@ def checked_graph(data: object, transform: str) -> Data:
             f"a HeteroData pass data.to_homogeneous(), or one type's own graph"
         )
     return data
-
-
-def check_num_columns(k: object) -> None:
-    r"""Raises unless so many columns can be asked for."""
-    if isinstance(k, bool) or not isinstance(k, Integral) or int(k) < 1:
-        raise ValueError(
-            f"k={k!r} must be an integer, at least 1: the number of columns"
-        )
 
 
 def add_node_attribute(data: Data, value: Tensor, name: str | None) -> Data:
