@@ -198,7 +198,7 @@ def _unmixed_eigenpairs(
     mixtures of each other, and of those outside if the residual is above that gap.
     """
     pairs = first_converged(operator, k, solver_chain("auto", operator, k), tol, seed)
-    warn_unless_converged(pairs, tol, stacklevel=5)
+    warn_unless_converged(pairs, tol, stacklevel=6)
     residual = needed = 0.0
     for _ in range(3):
         residual, last = float(pairs.residuals.max()), float(pairs.values[-1])

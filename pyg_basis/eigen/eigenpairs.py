@@ -62,7 +62,9 @@ def eigenpairs(
             :obj:`"auto"`, which chooses by size and device. (default: :obj:`"auto"`)
         tol (float): Bound of the residuals relative to the operator's norm. The
             subspace is off by about the residual over the relative gap between the
-            last eigenvalue and the next. (default: :obj:`1e-6`)
+            last eigenvalue and the next. Within it, vectors are mixed whose eigenvalues
+            differ by less than the squared residual over that gap; only
+            :func:`component_eigenpairs` tells them apart. (default: :obj:`1e-6`)
         seed (int): Seed of the random start vectors. (default: :obj:`0`)
 
     Returns:
@@ -131,8 +133,8 @@ def first_converged(
                 f"[{operator.num_nodes}, {k}]: correct its method solve"
             )
         results.append(found)
-        if results[-1].converged:
-            return replace(results[-1], fell_back=len(results) > 1)
+        if found.converged:
+            return replace(found, fell_back=len(results) > 1)
     # A residual of NaN never counts as the best.
     best = min(results, key=lambda pairs: float(pairs.residuals.max().nan_to_num(inf)))
     return replace(best, fell_back=len(results) > 1)
@@ -143,11 +145,10 @@ def solver_chain(
 ) -> list[Solver]:
     r"""The solver asked for, and those to be tried after it if it does not converge."""
     n = operator.num_nodes
+    has_solve = callable(getattr(solver, "solve", None))
     if isinstance(solver, str) and solver in SOLVERS:
         first = SOLVERS[solver]
-    elif not isinstance(solver, (str, type)) and callable(
-        getattr(solver, "solve", None)
-    ):
+    elif not isinstance(solver, (str, type)) and has_solve:
         first = solver
     elif solver != "auto":
         raise ValueError(

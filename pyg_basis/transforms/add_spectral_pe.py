@@ -8,7 +8,11 @@ from torch_geometric.utils import is_sparse, to_edge_index
 from pyg_basis.eigen import component_eigenpairs
 from pyg_basis.eigen._validation import check_tol, checked_integer, checked_seed
 from pyg_basis.graph import laplacian
-from pyg_basis.transforms._node_attribute import add_node_attribute, checked_graph
+from pyg_basis.transforms._node_attribute import (
+    add_node_attribute,
+    checked_graph,
+    checked_name,
+)
 
 
 @functional_transform("add_spectral_pe")
@@ -79,7 +83,7 @@ class AddSpectralPE(BaseTransform):
                 f"laplacian={laplacian!r} is unknown: use 'sym', 'rw' or 'comb'"
             )
         self.k = checked_integer("k", k, 1, "the number of columns")
-        self.attr_name = attr_name
+        self.attr_name = checked_name(attr_name)
         self.laplacian = laplacian
         self.drop_first = drop_first
         self.tol = tol
@@ -88,7 +92,7 @@ class AddSpectralPE(BaseTransform):
     def forward(self, data: Data) -> Data:
         r"""The graph with encodings and eigenvalues."""
         graph = checked_graph(data, type(self).__name__)
-        first = int(self.drop_first)
+        first = int(bool(self.drop_first))
         operator = laplacian(_with_edges(graph), self.laplacian)
         pairs = component_eigenpairs(operator, self.k + first, self.tol, self.seed)
         rows = pairs.vectors[:, first:] * pairs.size.sqrt().unsqueeze(1)

@@ -82,6 +82,13 @@ def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
         component_eigenpairs(**{"laplacian": laplacian(nx.path_graph(5)), **arguments})
 
 
+def test_what_does_not_converge_is_reported() -> None:
+    match = "residual .* is above tol=1.00e-18"
+    with pytest.warns(RuntimeWarning, match=match) as seen:
+        component_eigenpairs(laplacian(nx.path_graph(300)), 4, tol=1e-18)
+    assert [each.filename for each in seen] == [__file__]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_vectors_that_stay_mixed_are_reported(kind: Any) -> None:
     # The gaps of a long chain are below what filters reach.
