@@ -8,10 +8,9 @@ from torch import Tensor
 
 from pyg_basis._precision import without_autocast
 from pyg_basis.eigen._canonical_basis import canonical_basis, normalize_signs
+from pyg_basis.eigen._validation import check_tol, checked_integer, checked_seed
 from pyg_basis.eigen.eigenpairs import (
     SOLVERS,
-    check_k,
-    check_tol,
     first_converged,
     solver_chain,
     warn_unless_converged,
@@ -78,8 +77,8 @@ def component_eigenpairs(
         ComponentEigenpairs: Values and vectors, a row for each node.
 
     Raises:
-        ValueError: If :obj:`laplacian` is none, :obj:`k` is below 1, or :obj:`tol` is
-            not positive.
+        ValueError: If :obj:`laplacian` is none, :obj:`k` is below 1, :obj:`tol` is not
+            positive, or :obj:`seed` is negative.
 
     Warns:
         RuntimeWarning: If no solver reached :obj:`tol`, or eigenvalues are so close
@@ -90,9 +89,9 @@ def component_eigenpairs(
             f"laplacian must be a Laplacian, got {type(laplacian).__name__}: build one "
             f"with laplacian(graph)"
         )
-    check_k(k)
+    k = checked_integer("k", k, 1, "the number of eigenpairs of each component")
+    seed, degree = checked_seed(seed), laplacian.degree
     check_tol(tol)
-    k, degree = int(k), laplacian.degree
     values, vectors = degree.new_zeros(2, laplacian.num_nodes, k).unbind()
     components = _Components(laplacian.to(degree.double()))
     with without_autocast(degree.device):
@@ -199,7 +198,7 @@ def _unmixed_eigenpairs(
     mixtures of each other, and of those outside if the residual is above that gap.
     """
     pairs = first_converged(operator, k, solver_chain("auto", operator, k), tol, seed)
-    warn_unless_converged(pairs, tol, stacklevel=5)
+    warn_unless_converged(pairs, tol, stacklevel=6)
     residual = needed = 0.0
     for _ in range(3):
         residual, last = float(pairs.residuals.max()), float(pairs.values[-1])

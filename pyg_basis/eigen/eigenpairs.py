@@ -1,13 +1,13 @@
 import warnings
 from dataclasses import replace
 from math import inf
-from numbers import Integral, Real
 
 import torch
 from torch import Tensor
 
 from pyg_basis._precision import without_autocast
 from pyg_basis.eigen._canonical_basis import normalize_signs
+from pyg_basis.eigen._validation import check_tol, checked_integer, checked_seed
 from pyg_basis.eigen.chebyshev import ChebyshevSubspace
 from pyg_basis.eigen.dense import Dense
 from pyg_basis.eigen.lanczos import Lanczos
@@ -62,7 +62,9 @@ def eigenpairs(
             :obj:`"auto"`, which chooses by size and device. (default: :obj:`"auto"`)
         tol (float): Bound of the residuals relative to the operator's norm. The
             subspace is off by about the residual over the relative gap between the
-            last eigenvalue and the next. (default: :obj:`1e-6`)
+            last eigenvalue and the next. Within it, vectors are mixed whose eigenvalues
+            differ by less than the squared residual over that gap; only
+            :func:`component_eigenpairs` tells them apart. (default: :obj:`1e-6`)
         seed (int): Seed of the random start vectors. (default: :obj:`0`)
 
     Returns:
@@ -70,21 +72,23 @@ def eigenpairs(
 
     Raises:
         ValueError: If :obj:`operator` is not a square, symmetric, finite matrix,
-            :obj:`k` is not in 1 to :math:`n`, :obj:`solver` is unknown, or
-            :obj:`tol` is not positive.
+            :obj:`k` is not in 1 to :math:`n`, :obj:`solver` is unknown,
+            :obj:`tol` is not positive, or :obj:`seed` is negative.
 
     Warns:
         RuntimeWarning: If no solver reached :obj:`tol`. The best result is returned,
             with :obj:`converged=False`.
     """
     symmetric = SymmetricOperator.of(operator)
-    check_k(k, symmetric.num_nodes)
+    n = symmetric.num_nodes
+    k = checked_integer("k", k, 1, "ask for fewer, or use a graph of more nodes", n)
+    seed = checked_seed(seed)
     check_tol(tol)
     solvers = solver_chain(solver, symmetric, k)
     given = operator.matrix if isinstance(operator, Laplacian) else operator
     dtype = given.dtype if given.is_floating_point() else torch.get_default_dtype()
     with without_autocast(given.device):
-        best = first_converged(symmetric, int(k), solvers, tol, seed)
+        best = first_converged(symmetric, k, solvers, tol, seed)
         best = _trivial_first(best, symmetric, torch.finfo(dtype).eps, tol)
     warn_unless_converged(best, tol, stacklevel=4)
     values, vectors = symmetric.unscaled(best.values), best.vectors
@@ -101,22 +105,6 @@ def eigenpairs(
         vectors=normalize_signs(vectors.to(dtype)),
         residuals=best.residuals.to(dtype),
     )
-
-
-def check_k(k: object, n: int | None = None) -> None:
-    r"""Raises unless :obj:`k` eigenpairs of :obj:`n` can be had."""
-    is_integer = isinstance(k, Integral) and not isinstance(k, bool)
-    if not (is_integer and 1 <= int(k) <= (n or k)):  # type: ignore[call-overload]
-        raise ValueError(
-            f"k={k!r} eigenpairs asked of an operator with n={n} rows: k must be an "
-            f"integer from 1 to n, so ask for fewer or use a graph of more nodes"
-        )
-
-
-def check_tol(tol: object) -> None:
-    r"""Raises unless :obj:`tol` is a bound that a residual can meet."""
-    if not isinstance(tol, Real) or not 0 < float(tol) < inf:
-        raise ValueError(f"tol={tol!r} must be a positive finite number: pass 1e-6")
 
 
 def warn_unless_converged(pairs: Eigenpairs, tol: float, stacklevel: int) -> None:
@@ -138,9 +126,15 @@ def first_converged(
     r"""The first converged result of a chain of solvers, or else the best one."""
     results = []
     for solver in solvers:
-        results.append(solver.solve(operator, k, tol, seed))
-        if results[-1].converged:
-            return replace(results[-1], fell_back=len(results) > 1)
+        found = solver.solve(operator, k, tol, seed)
+        if getattr(found, "vectors", torch.empty(0)).shape != (operator.num_nodes, k):
+            raise ValueError(
+                f"solver={solver!r} does not return Eigenpairs with vectors of shape "
+                f"[{operator.num_nodes}, {k}]: correct its method solve"
+            )
+        results.append(found)
+        if found.converged:
+            return replace(found, fell_back=len(results) > 1)
     # A residual of NaN never counts as the best.
     best = min(results, key=lambda pairs: float(pairs.residuals.max().nan_to_num(inf)))
     return replace(best, fell_back=len(results) > 1)
@@ -151,9 +145,10 @@ def solver_chain(
 ) -> list[Solver]:
     r"""The solver asked for, and those to be tried after it if it does not converge."""
     n = operator.num_nodes
+    has_solve = callable(getattr(solver, "solve", None))
     if isinstance(solver, str) and solver in SOLVERS:
         first = SOLVERS[solver]
-    elif not isinstance(solver, (str, type)) and hasattr(solver, "solve"):
+    elif not isinstance(solver, (str, type)) and has_solve:
         first = solver
     elif solver != "auto":
         raise ValueError(

@@ -1,13 +1,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
-from numbers import Integral
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from pyg_basis.eigen._null_space import NullSpace
+from pyg_basis.eigen._validation import checked_integer
 from pyg_basis.eigen.dense import Dense
 from pyg_basis.eigen.result import Eigenpairs
 from pyg_basis.eigen.symmetric_operator import SymmetricOperator
@@ -56,13 +56,4 @@ class IterativeSolver(ABC):
 
     def _check_at_least_one(self, *names: str) -> None:
         for name in names:
-            value = getattr(self, name)
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, Integral)
-                or int(value) < 1
-            ):
-                raise ValueError(
-                    f"{name}={value!r} must be an integer, at least 1: leave it out "
-                    f"for the default"
-                )
+            checked_integer(name, getattr(self, name), 1, "leave it out")

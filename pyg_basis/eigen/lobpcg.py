@@ -91,9 +91,15 @@ class LOBPCG(IterativeSolver):
     def _check_start(self, n: int | None = None) -> None:
         start: object = self.start
         shape = list(start.shape) if isinstance(start, Tensor) else type(start).__name__
-        is_block = isinstance(shape, list) and len(shape) == 2
-        if start is not None and not (is_block and n in (None, shape[0])):
+        is_block = (
+            isinstance(start, Tensor)
+            and start.dim() == 2
+            and start.layout == torch.strided
+            and not (start.is_complex() or start.is_meta)
+            and n in (None, start.size(0))
+        )
+        if start is not None and not is_block:
             raise ValueError(
-                f"start must be a tensor of shape [n, p] with n={n or 'the nodes'}, "
-                f"got {shape}: pass the start vectors as columns, or None"
+                f"start must be a dense, real tensor of shape [{n or 'n'}, p], got "
+                f"{shape}: pass the start vectors as columns, or None"
             )

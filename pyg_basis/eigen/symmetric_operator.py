@@ -17,6 +17,10 @@ from pyg_basis.graph._sparse import csr_tensor, to_scipy_csr
 # triangles differently.
 SYMMETRY_TOLERANCE = 100
 
+DTYPES = (
+    *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
+    *(torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.bool),
+)
 LAYOUTS = (torch.strided, torch.sparse_coo, torch.sparse_csr, torch.sparse_csc)
 
 
@@ -50,6 +54,8 @@ class SymmetricOperator:
                 not symmetric.
         """
         given = _checked_matrix(operator)
+        if isinstance(operator, Laplacian) and given.dtype == torch.bfloat16:
+            operator = operator.to(operator.degree.float())  # NumPy has none
         matrix = operator.symmetric() if isinstance(operator, Laplacian) else given
         matrix, norm_bound, exponent = _double(matrix), 2.0, 0
         if not isinstance(operator, Laplacian) or operator.kind == "comb":
@@ -123,20 +129,22 @@ def _checked_matrix(operator: object) -> Tensor:
             f"{type(operator).__name__}: build one with laplacian(graph), or with "
             f"torch.as_tensor(array)"
         )
-    if matrix.layout not in LAYOUTS or matrix.is_meta:
+    if (
+        matrix.layout not in LAYOUTS
+        or matrix.dtype not in DTYPES
+        or matrix.is_meta
+        or matrix.is_nested
+        or (matrix.is_sparse and matrix.dense_dim() > 0)
+    ):
         raise ValueError(
-            f"operator has layout {matrix.layout} on {matrix.device}, but it must be "
-            f"strided, COO, CSR or CSC in memory: pass operator.to_dense()"
+            f"operator has dtype {matrix.dtype} and layout {matrix.layout} on "
+            f"{matrix.device}, but it must hold real numbers, strided or in COO, CSR "
+            f"or CSC: pass operator.to_dense(), or operator.real if the rest is zero"
         )
     if matrix.dim() != 2 or matrix.size(0) != matrix.size(1) or matrix.size(0) == 0:
         raise ValueError(
             f"operator has shape {list(matrix.shape)}, but it must be a square "
             f"matrix of at least one row: pass a tensor of shape [n, n]"
-        )
-    if matrix.is_complex():
-        raise ValueError(
-            f"operator has dtype {matrix.dtype}, but it must be real: pass its real "
-            f"part if the rest is zero"
         )
     if matrix.layout == torch.sparse_coo:
         matrix = matrix.coalesce()

@@ -1,5 +1,3 @@
-from numbers import Integral
-
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
@@ -16,12 +14,14 @@ def checked_graph(data: object, transform: str) -> Data:
     return data
 
 
-def check_num_columns(k: object) -> None:
-    r"""Raises unless so many columns can be asked for."""
-    if isinstance(k, bool) or not isinstance(k, Integral) or int(k) < 1:
-        raise ValueError(
-            f"k={k!r} must be an integer, at least 1: the number of columns"
-        )
+def checked_name(attr_name: object) -> str | None:
+    r"""The name of an attribute, or nothing."""
+    if attr_name is None or (isinstance(attr_name, str) and attr_name):
+        return attr_name
+    raise ValueError(
+        f"attr_name={attr_name!r} must be the name of an attribute, or None for "
+        f"columns of x"
+    )
 
 
 def add_node_attribute(data: Data, value: Tensor, name: str | None) -> Data:
@@ -32,7 +32,14 @@ def add_node_attribute(data: Data, value: Tensor, name: str | None) -> Data:
     elif data.x is None:
         data.x = value
     else:
-        x = data.x.view(-1, 1) if data.x.dim() == 1 else data.x
+        x = data.x
+        if not isinstance(x, Tensor) or x.dim() not in (1, 2) or len(x) != len(value):
+            shape = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            raise ValueError(
+                f"data.x must be a tensor of shape [{len(value)}, d] to get further "
+                f"columns, got {shape}: reshape it, or pass an attr_name"
+            )
+        x = x.to_dense().view(len(x), -1)
         # Classes of atoms, say, are integers: encodings would be cut off.
         x = x if x.is_floating_point() else x.to(value)
         data.x = torch.cat([x, value.to(x)], dim=-1)

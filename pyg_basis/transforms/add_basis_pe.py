@@ -8,7 +8,11 @@ from torch_geometric.transforms import BaseTransform
 
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn._evaluating import evaluating
-from pyg_basis.transforms._node_attribute import add_node_attribute, checked_graph
+from pyg_basis.transforms._node_attribute import (
+    add_node_attribute,
+    checked_graph,
+    checked_name,
+)
 
 # Enough rows to keep the matrix products busy, few enough for what they give to stay
 # in the cache.
@@ -50,7 +54,7 @@ class AddBASiSPE(BaseTransform):
                 f"BASiS"
             )
         self.layer = layer
-        self.attr_name = attr_name
+        self.attr_name = checked_name(attr_name)
         self.input_name = input_name
 
     @torch.no_grad()

@@ -6,12 +6,12 @@ from torch_geometric.transforms import BaseTransform
 from torch_geometric.utils import is_sparse, to_edge_index
 
 from pyg_basis.eigen import component_eigenpairs
-from pyg_basis.eigen.eigenpairs import check_tol
+from pyg_basis.eigen._validation import check_tol, checked_integer, checked_seed
 from pyg_basis.graph import laplacian
 from pyg_basis.transforms._node_attribute import (
     add_node_attribute,
-    check_num_columns,
     checked_graph,
+    checked_name,
 )
 
 
@@ -59,9 +59,9 @@ class AddSpectralPE(BaseTransform):
         seed (int): Seed of the solver's start. (default: :obj:`0`)
 
     Raises:
-        ValueError: If :obj:`k` is not an integer from 1, :obj:`laplacian` unknown or
-            :obj:`tol` not positive; when called, if the graph is directed,
-            heterogeneous, or not valid.
+        ValueError: If :obj:`k` is not an integer from 1, :obj:`laplacian` unknown,
+            :obj:`tol` not positive or :obj:`seed` negative; when called, if the graph
+            is directed, heterogeneous, or not valid.
 
     Warns:
         RuntimeWarning: If no solver reached :obj:`tol`, or eigenvalues are so close
@@ -77,23 +77,22 @@ class AddSpectralPE(BaseTransform):
         tol: float = 1e-5,
         seed: int = 0,
     ) -> None:
-        check_num_columns(k)
         check_tol(tol)
         if laplacian not in ("sym", "rw", "comb"):
             raise ValueError(
                 f"laplacian={laplacian!r} is unknown: use 'sym', 'rw' or 'comb'"
             )
-        self.k = int(k)
-        self.attr_name = attr_name
+        self.k = checked_integer("k", k, 1, "the number of columns")
+        self.attr_name = checked_name(attr_name)
         self.laplacian = laplacian
         self.drop_first = drop_first
         self.tol = tol
-        self.seed = seed
+        self.seed = checked_seed(seed)
 
     def forward(self, data: Data) -> Data:
         r"""The graph with encodings and eigenvalues."""
         graph = checked_graph(data, type(self).__name__)
-        first = int(self.drop_first)
+        first = int(bool(self.drop_first))
         operator = laplacian(_with_edges(graph), self.laplacian)
         pairs = component_eigenpairs(operator, self.k + first, self.tol, self.seed)
         rows = pairs.vectors[:, first:] * pairs.size.sqrt().unsqueeze(1)

@@ -71,8 +71,8 @@ def test_result_has_the_dtype_of_the_laplacian() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"k": 0}, "k=0 .*integer from 1"),
-        ({"k": 2.0}, r"k=2\.0 .*integer from 1"),
+        ({"k": 0}, "k=0 .*integer, at least 1"),
+        ({"k": 2.0}, r"k=2\.0 .*integer, at least 1"),
         ({"k": 1, "tol": -1.0}, r"tol=-1\.0 must be"),
         ({"laplacian": torch.eye(3), "k": 1}, r"got Tensor.*laplacian\(graph\)"),
     ],
@@ -80,6 +80,13 @@ def test_result_has_the_dtype_of_the_laplacian() -> None:
 def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         component_eigenpairs(**{"laplacian": laplacian(nx.path_graph(5)), **arguments})
+
+
+def test_what_does_not_converge_is_reported() -> None:
+    match = "residual .* is above tol=1.00e-18"
+    with pytest.warns(RuntimeWarning, match=match) as seen:
+        component_eigenpairs(laplacian(nx.path_graph(300)), 4, tol=1e-18)
+    assert [each.filename for each in seen] == [__file__]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -105,7 +105,9 @@ def test_all_eigenpairs_of_a_small_graph(n: int, solver: str) -> None:
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-@pytest.mark.parametrize("layout", ["strided", "sparse_csr", "sparse_coo"])
+@pytest.mark.parametrize(
+    "layout", ["strided", "sparse_csr", "sparse_coo", "sparse_csc"]
+)
 def test_plain_tensor_with_negative_eigenvalues(layout: str, solver: str) -> None:
     generator = torch.Generator().manual_seed(0)
     random = torch.randn(120, 120, generator=generator, dtype=torch.float64)
@@ -119,6 +121,24 @@ def test_plain_tensor_with_negative_eigenvalues(layout: str, solver: str) -> Non
     assert np.allclose(pairs.values, values[:5])
     assert subspace_error(pairs.vectors, vectors[:, :5]) < 1e-5
     assert torch.equal(given.to_dense(), before)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_half_precision(solver: str, dtype: Any) -> None:
+    operator = laplacian(nx.path_graph(100), "comb")
+    given = operator.to(torch.empty(0, dtype=dtype))
+    for each in (given, given.matrix.to_dense()):
+        pairs = eigenpairs(each, 3, solver)
+        assert pairs.values.dtype == pairs.vectors.dtype == dtype
+        expected = eigenpairs(operator, 3).values.to(dtype)
+        assert torch.allclose(pairs.values, expected, rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.parametrize("k", [np.int64(2), np.uint8(2)])
+def test_integers_of_numpy(k) -> None:
+    pairs = eigenpairs(torch.eye(5), k, "lanczos", seed=k)
+    assert pairs.values.shape == (2,)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -297,6 +317,15 @@ def test_an_object_with_solve_is_a_solver() -> None:
     assert pairs.values.tolist() == pytest.approx([0, 1], abs=1e-5)
 
 
+@pytest.mark.parametrize("returned", [None, (), eigenpairs(torch.eye(3), 2)])
+def test_a_solver_that_returns_something_else(returned) -> None:
+    solver = Own(knows=True)
+    solver.solve = lambda *_: returned
+    match = r"solver=.* Eigenpairs with vectors of shape \[80, 2\]"
+    with pytest.raises(ValueError, match=match):
+        eigenpairs(torch.eye(80), 2, solver)
+
+
 # --- bad input
 
 NOT_SYMMETRIC = torch.eye(5) + torch.eye(5).roll(1, 0).tril(-1) / 2
@@ -309,7 +338,12 @@ NOT_FINITE = [torch.full((1,), value) for value in (torch.nan, torch.inf)]
         ([[1.0]], r"operator must be a Laplacian.*list.*laplacian\(graph\)"),
         (torch.zeros(3, 4), r"operator has shape.*\[n, n\]"),
         (torch.zeros(0, 0), r"operator has shape.*at least one row"),
+        (np.eye(3), r"got ndarray.*torch.as_tensor\(array\)"),
         (torch.eye(3, dtype=torch.complex64), r"operator has dtype.*real"),
+        (torch.eye(3).to(torch.float8_e4m3fn), r"operator has dtype.*real"),
+        (torch.eye(4).to_sparse_bsr((2, 2)), r"layout torch.sparse_bsr.*to_dense"),
+        (torch.eye(3, device="meta"), r"on meta.*to_dense"),
+        (torch.sparse_coo_tensor([[0]], [[1.0]], (1, 1)), r"layout.*to_dense"),
         (NOT_SYMMETRIC, r"operator must be symmetric.*\(A \+ A"),
         (NOT_SYMMETRIC.to_sparse_csr(), r"operator must be symmetric.*\(A \+ A"),
         (NOT_FINITE[0].diag(), r"operator has NaN or infinite.*features"),
@@ -325,13 +359,17 @@ def test_bad_operator(operator: Any, text: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"k": 11}, r"k=11 .* n=10 rows.*ask for fewer"),
-        ({"k": 0}, r"k=0.*integer from 1 to n"),
-        ({"k": 2.0}, r"k=2.0.*integer from 1 to n"),
-        ({"k": True}, r"k=True.*integer from 1 to n"),
+        ({"k": 11}, r"k=11 .*from 1 to 10: ask for fewer"),
+        ({"k": 0}, r"k=0.*integer, from 1 to 10"),
+        ({"k": 2.0}, r"k=2.0.*integer, from 1"),
+        ({"k": True}, r"k=True.*integer, from 1"),
         ({"solver": "qr"}, r"solver='qr' is neither a name.*'lanczos'"),
         ({"solver": None}, r"solver=None.*method solve.*'auto'"),
         ({"solver": LOBPCG}, r"solver=.*method solve.*'auto'"),
+        ({"seed": -1}, r"seed=-1.*integer, from 0"),
+        ({"seed": "x"}, r"seed='x'.*integer, from 0"),
+        ({"tol": "x"}, r"tol='x'.*positive"),
+        ({"tol": None}, r"tol=None.*positive"),
         ({"tol": 0.0}, r"tol=0.0.*positive"),
         ({"tol": torch.nan}, r"tol=nan.*positive"),
         ({"tol": torch.inf}, r"tol=inf.*positive"),

@@ -163,6 +163,8 @@ def test_without_a_name_the_columns_of_x_grow() -> None:
 def test_bad_input() -> None:
     for arguments, message in (
         ({"k": 2.5}, r"k=2.5 must be an integer, at least 1"),
+        ({"k": 2, "attr_name": 5}, "attr_name=5 must be the name"),
+        ({"k": 2, "seed": None}, r"seed=None must be an integer, from 0"),
         ({"k": 2, "tol": -1.0}, r"tol=-1.0 must be a positive"),
         ({"k": 2, "laplacian": "signless"}, "'signless' is unknown: use 'sym'"),
     ):
@@ -178,3 +180,6 @@ def test_bad_input() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             AddSpectralPE(1)(data)
+    for x in (torch.ones(5, 2), torch.ones(20, 1, 1), torch.tensor(1.0), ["a"] * 20):
+        with pytest.raises(ValueError, match=r"data.x must .*\[20, d\].*attr_name"):
+            AddSpectralPE(1, None)(_path(20, x=x))

@@ -1,0 +1,25 @@
+from numbers import Integral, Real
+
+
+def checked_integer(
+    name: str, value: object, least: int, remedy: str, most: int | None = None
+) -> int:
+    r"""The value, once it is known to be an integer of this range."""
+    is_integer = isinstance(value, Integral) and not isinstance(value, bool)
+    number = int(value) if is_integer else least - 1  # type: ignore[call-overload]
+    if least <= number and (most is None or number <= most):
+        return number
+    bounds = f"at least {least}" if most is None else f"from {least} to {most}"
+    raise ValueError(f"{name}={value!r} must be an integer, {bounds}: {remedy}")
+
+
+def checked_seed(seed: object) -> int:
+    r"""The seed, once it is known to be one of torch and of NumPy."""
+    return checked_integer("seed", seed, 0, "pass 0", 2**63 - 1)
+
+
+def check_tol(tol: object) -> None:
+    r"""Raises unless :obj:`tol` is a bound that a residual can meet."""
+    is_real = isinstance(tol, Real)
+    if not is_real or not 0 < tol < 1e300:  # type: ignore[operator]
+        raise ValueError(f"tol={tol!r} must be a positive finite number: pass 1e-6")
