@@ -1,5 +1,5 @@
-# make demo | test | test-slow | examples | notebooks | notebooks-update
-# make faults: 100 kills at random moments
+# make demo | test | test-slow | fuzz | faults | examples | notebooks
+# make notebooks-update
 # make lint | format | clean
 #
 # Each target first makes the virtual environment it runs in, when that is missing or
@@ -28,7 +28,8 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # loadfile keeps a file's tests in one process: its shared fixtures are made once.
 PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: demo test test-slow examples notebooks notebooks-update faults lint format clean
+.PHONY: demo test test-slow fuzz faults examples notebooks notebooks-update
+.PHONY: lint format clean
 .DEFAULT_GOAL := test
 
 demo: $(STAMP)
@@ -39,6 +40,10 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(PYTEST) -m slow --durations=10
+
+# 10,000 calls with good and odd inputs; writes benchmarks/results/fuzz.
+fuzz: $(STAMP)
+	$(ONE_THREAD) $(BIN)/python -m benchmarks run fuzz --processes $(WORKERS)
 
 # On scikit-learn's digits; each takes a graph of your own, see --help.
 examples: $(STAMP)

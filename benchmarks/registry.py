@@ -61,8 +61,8 @@ class Experiment(NamedTuple):
         print(f"written to {options.output}")
 
     def write_tables(self, folder: Path) -> list[str]:
-        """Makes the tables anew from the record in a folder."""
-        if not hasattr(self.module, "tables"):
+        """Makes the tables anew from the record in a folder, if there is one."""
+        if not hasattr(self.module, "tables") or not any(folder.glob("*.json")):
             return []
         texts: dict[str, str] = self.module.tables(folder)
         for name, text in texts.items():
@@ -222,6 +222,12 @@ LIST = (
         needs_data=True,
         all_threads=True,
         quick=("--batch-sizes", "512", "600", "--rounds", "2", "--check", "2"),
+    ),
+    Experiment(
+        "fuzz",
+        "10,000 calls with good and odd inputs: answers, refusals and faults",
+        "20 minutes on two cores",
+        is_parallel=True,
     ),
 )
 EXPERIMENTS = {experiment.name: experiment for experiment in LIST}

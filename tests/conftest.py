@@ -1,7 +1,6 @@
 """Settings of the whole test run, and the fixtures that all tests share."""
 
 import os
-import random
 from collections.abc import Iterator
 
 # The thread pools and matplotlib read these when they are first imported.
@@ -9,10 +8,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+
+from tests.generators import global_generators
 
 # One thread adds up in one order: the same seed gives the same bits.
 torch.set_num_threads(1)
@@ -28,20 +28,6 @@ settings.register_profile(
 settings.load_profile("pyg_basis")
 
 
-def _global_generators() -> dict[str, object]:
-    """The states of the global generators, as values that ``==`` compares."""
-    _, keys, *rest = np.random.get_state(legacy=True)
-    states: dict[str, object] = {
-        "torch": torch.get_rng_state().numpy().tobytes(),
-        "numpy": (np.asarray(keys).tobytes(), *rest),
-        "random": random.getstate(),
-    }
-    if torch.cuda.is_available():
-        cuda = torch.cuda.get_rng_state_all()
-        states["torch.cuda"] = [state.numpy().tobytes() for state in cuda]
-    return states
-
-
 @pytest.fixture
 def untouched_global_generators() -> Iterator[None]:
     """Fail the test when it moved a global generator of torch, NumPy or Python.
@@ -49,8 +35,8 @@ def untouched_global_generators() -> Iterator[None]:
     Ask for it by name: ``@pytest.mark.usefixtures("untouched_global_generators")``.
     Not for ``@given`` tests: hypothesis seeds the generators of NumPy and Python.
     """
-    before = _global_generators()
+    before = global_generators()
     yield
-    after = _global_generators()
+    after = global_generators()
     moved = [name for name, state in before.items() if after[name] != state]
     assert not moved, f"the test moved the global generators of {', '.join(moved)}"

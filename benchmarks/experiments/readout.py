@@ -35,7 +35,6 @@ import copy
 import hashlib
 import math
 import statistics
-import subprocess
 import time
 import warnings
 from collections.abc import Callable
@@ -56,7 +55,7 @@ from benchmarks.lib.alone import ROOT, run_alone
 from benchmarks.lib.evaluation import FeatureSplit, score
 from benchmarks.lib.exact import exact_space
 from benchmarks.lib.methods import NUM_COMPONENTS
-from benchmarks.lib.record import read_results
+from benchmarks.lib.record import commit_of, read_results
 from benchmarks.lib.run_file import RunFile
 from benchmarks.lib.tables import grouped, markdown_table, over_runs
 from pyg_basis import BASiS
@@ -139,11 +138,6 @@ def main(options: argparse.Namespace) -> None:
                     raise SystemExit(figures["gave_up"])
                 figures["commit"] = commit_of(root)
                 file.add((name, method, seed), state, figures)
-
-
-def commit_of(root: Path) -> str:
-    command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def state_of(method: str, options: argparse.Namespace) -> dict[str, Any]:

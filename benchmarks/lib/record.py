@@ -7,6 +7,7 @@ import math
 import os
 import platform
 import re
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -125,6 +126,12 @@ def versions() -> dict[str, str]:
         **{package: version(package) for package in PACKAGES},
         "pyg_basis": pyg_basis.__version__,
     }
+
+
+def commit_of(root: Path) -> str:
+    """The commit that is checked out in a folder."""
+    command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def plain(value: Any, name: str = "value") -> Any:

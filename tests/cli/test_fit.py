@@ -144,10 +144,10 @@ def test_edges_of_a_file_are_learned(run: Run, ring: Data, blobs: np.ndarray) ->
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--n-components 0", "n_components=0 cannot be used: it must be an integer"),
-        ("--laplacian a", "laplacian='a' cannot be used: it must be one of"),
+        ("--n-components 0", "'n_components' parameter of BASiS must be an int"),
+        ("--laplacian a", "'laplacian' parameter of BASiS must be a str among"),
         ("--graph edges", "graph='edges' needs edges, and X has none"),
-        ("--preset none", "name='none' cannot be used: it must be one of 'paper'"),
+        ("--preset none", "name='none' cannot be used: it must be one of ['paper'"),
         ("--key a", "--key is for .npz: leave"),
         ("--labels none", "'none' is no file: check the path"),
         ("--preset paper", "anchor_method='per_class' needs one label a point"),

@@ -126,9 +126,9 @@ def test_pickle(clustering: BASiSClustering, moons: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", ["n_clusters", "n_init"])
-@pytest.mark.parametrize("value", [0, 2.0, True])
+@pytest.mark.parametrize("value", [0, 2.0])
 def test_bad_counts(name: str, value: Any, moons: torch.Tensor) -> None:
-    with pytest.raises(ValueError, match=f"{name}={value!r}.*integer of at least 1"):
+    with pytest.raises(ValueError, match=f"'{name}' parameter .*an int.*Got {value}"):
         quick().set_params(**{name: value}).fit(moons)
 
 
