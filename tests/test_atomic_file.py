@@ -1,5 +1,8 @@
 import os
+import signal
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -158,3 +161,24 @@ def test_errors_about_other_files_are_left_alone(tmp_path: Path) -> None:
     raised = pytest.raises(FileNotFoundError, match=r"other\.npy'$")
     with raised, atomic_file(tmp_path / "a.npy"):
         (tmp_path / "other.npy").read_text()
+
+
+def test_what_a_killed_process_left_goes_with_the_next_file(tmp_path: Path) -> None:
+    script = (
+        "import os, signal\n"
+        "from pyg_basis._atomic_file import atomic_file\n"
+        "with atomic_file('file') as temporary:\n"
+        "    temporary.write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script], cwd=tmp_path)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    with (
+        atomic_file(tmp_path / "file") as first,
+        atomic_file(tmp_path / "file") as second,
+    ):
+        assert not left.exists()
+        first.write_text("first")  # what others are writing stays
+        second.write_text("second")
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
