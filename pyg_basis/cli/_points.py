@@ -57,7 +57,7 @@ def read_points(arguments: Namespace, basis: Any = None) -> Points:
     if arguments.command == "info":
         return points
     if 0 in rows.shape:
-        raise ValueError(f"{str(path)!r} has the shape {list(rows.shape)}: add points")
+        raise ValueError(f"{str(path)!r} has the shape {list(rows.shape)}: add numbers")
     _check_finite(points, path)
     return points
 

@@ -184,7 +184,7 @@ def test_bad_labels(
     [
         ("a.txt", "'a.txt' has the suffix '.txt': use .pt or .npy or .npz or .csv"),
         ("vector.npy", "must be a matrix [points, features], got shape (3,)"),
-        ("empty.npy", "'empty.npy' has the shape [0, 3]: add points"),
+        ("empty.npy", "'empty.npy' has the shape [0, 3]: add numbers"),
         ("text.csv", "'text.csv', column 'a': could not convert string to float: 'b'"),
         ("latin.csv", "'latin.csv' cannot be read: 'utf-8' codec can't decode"),
         ("object.npz", "'object.npz' cannot be read: Object arrays cannot be loaded"),
