@@ -1,6 +1,8 @@
 import importlib.util
+import math
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,13 +19,24 @@ WIDE = 64
 # The kernel of torch_cluster holds so many neighbors on CUDA, the node included.
 MOST_CLUSTER_CUDA = 100
 
-# For some nodes, their numbers [r], so many distinct others each, [r, count].
-Search = Callable[[Tensor, int], Tensor]
+
+@dataclass(frozen=True)
+class Search:
+    r"""A search for near nodes.
+
+    Args:
+        candidates (Callable): For some nodes, their numbers :obj:`[r]`, so many
+            distinct others each, :obj:`[r, count]`, in any order.
+        is_exact (bool): Whether those are first by (distance, index), not only as far
+            as rounding allows.
+    """
+
+    candidates: Callable[[Tensor, int], Tensor]
+    is_exact: bool = False
 
 
 def candidate_search(backend: str, points: Tensor) -> Search:
-    r"""What finds, for some of the points :obj:`[n, d]` (float64), others that are the
-    nearest as far as rounding allows, in any order.
+    r"""The search among points :obj:`[n, d]`, float64, of magnitudes up to about 1.
 
     Raises:
         ImportError: If torch_cluster is asked for and not installed.
@@ -38,28 +51,39 @@ def candidate_search(backend: str, points: Tensor) -> Search:
     return BACKENDS[backend](points)
 
 
-def all_distances(points: Tensor) -> Search:
-    r"""Search among all distances, by matrix products."""
+def _all_distances(points: Tensor) -> Search:
+    # Products of integers are exact below 2^53. So are those of points on a grid, such
+    # as binary features and counts: here the finest that leaves 3 n |a|^2 + n below.
+    largest = max(float(points.square().sum(dim=1).max()), 0.25)
+    bits = 52 - math.ceil(math.log2(3 * len(points) * largest))
+    integers = points * 2.0 ** (bits // 2)
+    is_exact = bool((integers == integers.round()).all())
+    # Centering shrinks the norms and with them the roundoff.
+    points = integers if is_exact else points - points.mean(dim=0)
     n, d = points.shape
     elements = BLOCK_ELEMENTS_CUDA if points.is_cuda else BLOCK_ELEMENTS
     if not points.is_cuda and d > WIDE:
         elements *= 4  # each block reads all points anew
-    square = points.square().sum(dim=1)
+    # |b|^2 - 2ab orders the nodes b as |a - b|^2 does, and n (|b|^2 - 2ab) + b orders
+    # those of exact ties by index.
+    factor = n if is_exact else 1
+    square = factor * points.square().sum(dim=1)
+    if is_exact:
+        square += torch.arange(n, device=points.device)
 
-    def search(nodes: Tensor, count: int) -> Tensor:
+    def candidates(nodes: Tensor, count: int) -> Tensor:
         blocks = nodes.split(max(1, elements // n))
         # One buffer for all blocks: fresh pages for each cost more than the product.
         buffer = points.new_empty(len(blocks[0]), n)
         index = torch.empty(len(nodes), count, dtype=torch.long, device=points.device)
         for block, found in zip(blocks, index.split(len(blocks[0])), strict=True):
-            # |b|^2 - 2ab orders the nodes b as |a - b|^2 does.
-            distance = buffer[: len(block)]
-            torch.addmm(square, points[block], points.t(), alpha=-2, out=distance)
-            distance.scatter_(1, block.unsqueeze(1), torch.inf)
-            found.copy_(_smallest(distance, count))
+            order = buffer[: len(block)]
+            torch.addmm(square, points[block], points.t(), alpha=-2 * factor, out=order)
+            order.scatter_(1, block.unsqueeze(1), torch.inf)
+            found.copy_(_smallest(order, count))
         return index
 
-    return search
+    return Search(candidates, is_exact)
 
 
 def _smallest(rows: Tensor, count: int) -> Tensor:
@@ -74,12 +98,12 @@ def _tree(points: Tensor) -> Search:
     array = points.cpu().numpy()
     tree = cKDTree(array)
 
-    def search(nodes: Tensor, count: int) -> Tensor:
+    def candidates(nodes: Tensor, count: int) -> Tensor:
         some = array[nodes.cpu().numpy()]
         index = tree.query(some, count + 1, workers=torch.get_num_threads())[1]
         return _without_self(torch.from_numpy(index).to(points.device), nodes)
 
-    return search
+    return Search(candidates)
 
 
 def _torch_cluster(points: Tensor) -> Search:
@@ -93,15 +117,15 @@ def _torch_cluster(points: Tensor) -> Search:
         warnings.simplefilter("ignore")
         import torch_cluster
 
-    def search(nodes: Tensor, count: int) -> Tensor:
+    def candidates(nodes: Tensor, count: int) -> Tensor:
         if points.is_cuda and count >= MOST_CLUSTER_CUDA:
-            return all_distances(points)(nodes, count)
+            return _all_distances(points).candidates(nodes, count)
         # Its knn_graph(loop=False) returns one edge too many for a node that, among
         # duplicates, is not found as its own neighbor.
         edges: Tensor = torch_cluster.knn(points, points[nodes], count + 1)
         return _without_self(edges[1].view(len(nodes), count + 1), nodes)
 
-    return search
+    return Search(candidates)
 
 
 def _without_self(index: Tensor, nodes: Tensor) -> Tensor:
@@ -117,7 +141,7 @@ def _without_self(index: Tensor, nodes: Tensor) -> Tensor:
 
 
 BACKENDS: dict[str, Callable[[Tensor], Search]] = {
-    "torch": all_distances,
+    "torch": _all_distances,
     "scipy": _tree,
     "torch_cluster": _torch_cluster,
 }

@@ -7,6 +7,8 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch_geometric.data import Data
 
+from pyg_basis.graph._sparse import described, is_dense
+
 # Asymmetry that rounding explains, relative to the largest weight, in units of the
 # machine epsilon.
 SYMMETRY_TOLERANCE = 100
@@ -59,16 +61,20 @@ def as_data(graph: object, features: bool = True) -> Data:
 def checked_edge_index(graph: Data) -> tuple[Tensor, int]:
     r"""The edges :obj:`[2, E]` of a graph and its number of nodes, both valid."""
     edge_index = graph.edge_index
-    if not isinstance(edge_index, Tensor):
+    if edge_index is None:
         raise ValueError(
             "graph has no edge_index: build it with knn_graph(x, k), or set "
             "graph.edge_index to an int64 tensor of shape [2, E]"
         )
-    if edge_index.dtype != torch.long or edge_index.shape[:-1] != (2,):
+    if (
+        not is_dense(edge_index)
+        or edge_index.dtype != torch.long
+        or edge_index.shape[:-1] != (2,)
+    ):
         raise ValueError(
             "graph.edge_index must be an int64 tensor of shape [2, E], got "
-            f"{edge_index.dtype} of shape {tuple(edge_index.shape)}: pass one column "
-            "an edge, converted with edge_index.long()"
+            f"{described(edge_index)}: pass one column an edge, converted with "
+            "torch.as_tensor(edge_index).long()"
         )
     num_nodes = int(graph.num_nodes or 0)
     if edge_index.numel() > 0:
@@ -83,12 +89,17 @@ def checked_edge_index(graph: Data) -> tuple[Tensor, int]:
 
 
 def checked_edge_values(values: Tensor, name: str, num_edges: int) -> Tensor:
-    r"""Finite, nonnegative, floating point values :obj:`[E]` of the edges."""
-    if not values.is_floating_point() or values.shape != (num_edges,):
+    r"""Finite, nonnegative values :obj:`[E]` of the edges, at least in single
+    precision."""
+    if (
+        not is_dense(values)
+        or not values.is_floating_point()
+        or values.shape != (num_edges,)
+    ):
         raise ValueError(
             f"graph.{name} must be a floating point tensor of shape [{num_edges}], one "
-            f"value an edge, got {values.dtype} of shape {tuple(values.shape)}: "
-            f"convert it with graph.{name}.float().flatten()"
+            f"value an edge, got {described(values)}: convert it with "
+            f"torch.as_tensor(graph.{name}).float().flatten()"
         )
     # One comparison finds negative values and NaN, one more infinity.
     is_valid = (values >= 0) & (values < torch.inf)
@@ -98,7 +109,7 @@ def checked_edge_values(values: Tensor, name: str, num_edges: int) -> Tensor:
             f"{values[~is_valid][0].item()}: drop those edges, or mend the values, for "
             f"example with graph.{name}.clamp(min=0)"
         )
-    return values
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def weight_matrix(graph: Data) -> csr_matrix:
@@ -114,27 +125,40 @@ def weight_matrix(graph: Data) -> csr_matrix:
     weight = graph.edge_weight
     if weight is None:
         weight = torch.ones(edge_index.size(1))
-    checked_edge_values(weight, "edge_weight", edge_index.size(1))
+    weight = checked_edge_values(weight, "edge_weight", edge_index.size(1))
+    limits = torch.finfo(weight.dtype)
     row, column = edge_index.cpu().numpy()
     values = weight.detach().cpu().double().numpy()
-    # Subnormal weights go with those of zero: products of the roots of such degrees
-    # underflow.
-    is_kept = (row != column) & (values >= torch.finfo(weight.dtype).tiny)
+    is_edge = (row != column) & (values > 0)
+    largest = values.max(where=is_edge, initial=0.0)
+    # Products of the roots of subnormal degrees underflow.
+    is_small = is_edge & (values < limits.tiny)
+    if values.max(where=is_small, initial=0.0) > limits.eps * largest:
+        raise ValueError(
+            f"graph.edge_weight holds {values[is_small].max():.3g}, below the normal "
+            f"numbers of {weight.dtype}, where {largest:.3g} is the largest: multiply "
+            "all weights by a power of two"
+        )
+    is_kept = is_edge & ~is_small
     if not is_kept.all():
         row, column, values = row[is_kept], column[is_kept], values[is_kept]
+    if (values / limits.max).sum() > 0.25:
+        raise ValueError(
+            f"graph.edge_weight adds up to more than a quarter of what {weight.dtype} "
+            f"holds, the largest being {largest:.3g}: divide all weights by a power of "
+            "two"
+        )
     matrix = csr_matrix((values, (row, column)), (num_nodes, num_nodes))
     difference = abs(matrix - matrix.T)
     if difference.nnz == 0:
         return matrix
-    tolerance = SYMMETRY_TOLERANCE * torch.finfo(weight.dtype).eps
-    is_one_way = ((matrix != 0) != (matrix.T != 0)).nnz > 0
-    if is_one_way or difference.max() > tolerance * matrix.max():
+    if difference.max() > SYMMETRY_TOLERANCE * limits.eps * matrix.max():
         raise ValueError(
             "graph.edge_weight must be symmetric: every edge (i, j) needs its reverse "
             "(j, i) with the same weight. A directed neighbor graph becomes symmetric "
             "with affinity(graph), any other with "
             "torch_geometric.utils.to_undirected(edge_index, edge_weight, reduce='max')"
         )
-    # Small weights may differ by much of themselves, and so would their rows after
-    # division by small degrees.
+    # Small weights may differ by much of themselves, or be there one way only, and so
+    # would their rows after division by small degrees.
     return (matrix + matrix.T) / 2

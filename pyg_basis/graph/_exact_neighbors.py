@@ -35,25 +35,27 @@ def exact_neighbors(points: Tensor, k: int, backend: str) -> tuple[Tensor, Tenso
         distances :math:`[n, k]` float64, in order.
     """
     n, d = points.shape
-    # Centering shrinks the norms and with them the roundoff of the matrix-product
-    # form. It rounds, so exact distances are taken on the points as they came.
-    centered = points - points.mean(dim=0)
     # Squared distances of the form |a|^2 + |b|^2 - 2ab carry an error below
     # (d + 8) eps (|a| + |b|)^2 each, and a node b that matters lies within the radius
-    # of the farthest candidate around a.
-    norm = torch.linalg.vector_norm(centered, dim=1)
+    # of the farthest candidate around a. The backend takes centered points.
+    norm = torch.linalg.vector_norm(points - points.mean(dim=0), dim=1)
     roundoff = (d + 8) * torch.finfo(torch.float64).eps
 
     index = torch.empty(n, k, dtype=torch.long, device=points.device)
     distance = points.new_empty(n, k)
-    search, first = candidate_search(backend, centered), k + EXTRA_CANDIDATES
+    search, first = candidate_search(backend, points), k + EXTRA_CANDIDATES
     at_once = max(1, _BLOCK_ELEMENTS // (GROWTH * first))
     for rows in torch.arange(n, device=points.device).split(at_once):
         for count in (first, GROWTH * first):
             if len(rows) == 0 or count > n // 2:
                 break
-            candidates, ordered = _in_order(points, rows, search(rows, count))
+            candidates, ordered = _in_order(
+                points, rows, search.candidates(rows, count)
+            )
             index[rows], distance[rows] = candidates[:, :k], ordered[:, :k]
+            if search.is_exact:
+                rows = rows[:0]
+                break
             # A node left out was judged no nearer than the farthest candidate.
             farthest = ordered[:, -1]
             slack = 4 * roundoff * (2 * norm[rows] + farthest) ** 2

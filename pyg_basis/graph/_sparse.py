@@ -1,4 +1,5 @@
 import warnings
+from typing import TypeGuard
 
 import numpy as np
 import scipy.sparse
@@ -37,3 +38,18 @@ def component_labels(matrix: scipy.sparse.csr_matrix) -> NDArray[np.int32]:
         return np.zeros(len(reached), dtype=np.int32)
     labels: NDArray[np.int32] = connected_components(matrix, directed=False)[1]
     return labels
+
+
+def is_dense(values: object) -> TypeGuard[Tensor]:
+    r"""Whether it is a tensor whose entries can all be read."""
+    if not isinstance(values, Tensor):
+        return False
+    return values.layout == torch.strided and not values.is_meta
+
+
+def described(values: object) -> str:
+    r"""What was given, for error messages."""
+    if not isinstance(values, Tensor):
+        return type(values).__name__
+    layout = "" if values.layout == torch.strided else f", {values.layout}"
+    return f"{values.dtype} of shape {tuple(values.shape)} on {values.device}{layout}"

@@ -52,7 +52,8 @@ def affinity(graph: Data, bandwidth: Bandwidth = "self_tuning") -> Data:
     Returns:
         Data: ``x`` if ``graph`` has it, symmetric ``edge_index`` without loops or
         repeated edges, sorted by row then column, ``edge_weight`` in
-        :math:`(0, 1]` with the dtype of ``edge_distance``, and ``num_nodes``.
+        :math:`(0, 1]` with the dtype of ``edge_distance``, but at least in single
+        precision, and ``num_nodes``.
 
     Raises:
         ValueError: If ``edge_distance`` is missing, negative or not finite,
@@ -68,7 +69,7 @@ def affinity(graph: Data, bandwidth: Bandwidth = "self_tuning") -> Data:
             "with knn_graph(x, k), or set graph.edge_distance [E]; a graph that has "
             "an edge_weight already goes to laplacian(graph) directly"
         )
-    checked_edge_values(distance, "edge_distance", edge_index.size(1))
+    distance = checked_edge_values(distance, "edge_distance", edge_index.size(1))
 
     if bandwidth == "self_tuning":
         ratio = _self_tuned_square(edge_index, distance, num_nodes)

@@ -6,6 +6,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from pyg_basis.graph._exact_neighbors import exact_neighbors
+from pyg_basis.graph._sparse import described, is_dense
 
 
 def knn_graph(x: Tensor, k: int, backend: str = "auto") -> Data:
@@ -31,7 +32,7 @@ def knn_graph(x: Tensor, k: int, backend: str = "auto") -> Data:
         Data: ``x`` :math:`[n, d]`; ``edge_index`` :math:`[2, nk]`, int64, row 0 the
         neighbor and row 1 the node, sorted by node, then distance, then
         neighbor; ``edge_distance`` :math:`[nk]`, Euclidean, in units and dtype
-        of ``x``.
+        of ``x``, but at least in single precision.
 
     Raises:
         ValueError: If ``x`` is not a finite, floating point, two-dimensional
@@ -52,24 +53,20 @@ def knn_graph(x: Tensor, k: int, backend: str = "auto") -> Data:
         node = torch.arange(x.size(0), device=x.device).repeat_interleave(int(k))
         edge_index = torch.stack([index.reshape(-1), node])
         # Between two ends of the range of x lies more than its dtype can hold.
-        edge_distance = (distance.reshape(-1) * scale).clamp(
-            max=torch.finfo(x.dtype).max
-        )
-        edge_distance = edge_distance.to(x.dtype)
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        edge_distance = distance.reshape(-1) * scale
+        edge_distance = edge_distance.clamp(max=torch.finfo(dtype).max).to(dtype)
     return Data(x=x, edge_index=edge_index, edge_distance=edge_distance)
 
 
 def _check(x: Tensor, k: int) -> None:
-    is_tensor = isinstance(x, Tensor)
-    if not is_tensor or not x.is_floating_point() or x.dim() != 2 or x.size(1) == 0:
-        given = (
-            f"{x.dtype} of shape {tuple(x.shape)}" if is_tensor else type(x).__name__
-        )
+    is_usable = is_dense(x) and x.is_floating_point() and x.dim() == 2
+    if not is_usable or x.size(1) == 0:
         raise ValueError(
             "x must have shape [n, d], one row of d >= 1 floating point numbers a "
-            f"node, got {given}: convert it with torch.as_tensor(x).float(), flatten "
-            "each node's features with x.flatten(1), or add a column axis with "
-            "x.unsqueeze(1)"
+            f"node, in memory and dense, got {described(x)}: convert it with "
+            "torch.as_tensor(x).float(), flatten each node's features with "
+            "x.flatten(1), or add a column axis with x.unsqueeze(1)"
         )
     if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
         raise ValueError(

@@ -41,18 +41,21 @@ def laplacian(graph: Data | nx.Graph, kind: LaplacianKind = "sym") -> "Laplacian
 
     Returns:
         Laplacian: Matrix :math:`[n, n]`, kind and degrees, in the dtype of
-        ``edge_weight``. The diagonal is stored in every row.
+        ``edge_weight``, but at least in single precision. The diagonal is stored in
+        every row.
 
     Raises:
         ValueError: If ``kind`` is unknown, ``edge_index`` is out of range, a weight
-            is negative or not finite, or the weights are not symmetric.
+            is negative or not finite, the weights are not symmetric (up to rounding
+            of the largest), or they add up to more than their dtype holds.
     """
     check_kind(kind)
     data = as_data(graph, features=False)
     found = Laplacian.of_weights(weight_matrix(data), kind)
-    weight = data.edge_weight
-    like = torch.zeros(0, device=data.edge_index.device) if weight is None else weight
-    return found.to(like)
+    edges, weight = data.edge_index, data.edge_weight
+    dtype = torch.get_default_dtype() if weight is None else weight.dtype
+    dtype = torch.promote_types(dtype, torch.float32)
+    return found.to(torch.empty(0, dtype=dtype, device=edges.device))
 
 
 def check_kind(kind: str, name: str = "kind") -> None:

@@ -66,10 +66,12 @@ class DegreeExtension(nn.Module):
         self.reset_parameters()
         num_centers = min(self.centers.size(0), x.size(0))
         drawn = torch.randperm(x.size(0), generator=generator)[:num_centers]
-        # Centers that are not used keep the coefficient 0.
-        self.centers[:num_centers] = x[drawn.to(x.device)]
-        centers = self.centers[:num_centers]
-        self.bandwidths[:num_centers] = neighbor_bandwidths(centers, BANDWIDTH_NEIGHBOR)
+        centers = x[drawn.to(x.device)]
+        bandwidths = neighbor_bandwidths(centers, BANDWIDTH_NEIGHBOR)
+        # Centers that are not used repeat others and keep the coefficient 0.
+        place = torch.arange(self.centers.size(0), device=x.device) % num_centers
+        self.centers.copy_(centers[place])
+        self.bandwidths.copy_(bandwidths[place])
 
         # An isolated node has no logarithm; it counts as the least connected one.
         positive = degree[degree > 0]

@@ -50,17 +50,19 @@ class Standardization(nn.Module):
     def fit(self, x: Tensor, keep_distances: bool = False) -> None:
         r"""Takes mean and standard deviation of the rows :obj:`x [n, d]`; with
         :obj:`keep_distances`, one scale for all features."""
-        self.mean.copy_(x.mean(dim=0))
-        scale = x.std(dim=0, correction=0)
+        # In units of powers of two, as squares may be beyond the range of numbers.
+        largest = x.abs().amax(dim=0)
+        unit = torch.ldexp(torch.ones_like(largest), largest.frexp().exponent - 1)
+        unit = unit.clamp(min=torch.finfo(x.dtype).tiny)
+        rows = x / unit
+        self.mean.copy_(unit * rows.mean(dim=0))
+        own = rows.std(dim=0, correction=0)
         # What rounding makes of a constant feature is no scale of it.
-        constant = scale <= x.abs().amax(dim=0) * 10 * torch.finfo(x.dtype).eps
-        scale = own = torch.where(constant, 0.0, scale)
-        if keep_distances:
-            # Relative to the largest, whose square may be beyond the range of numbers.
-            largest = own.max().clamp(min=torch.finfo(x.dtype).tiny)
-            scale = (largest * (scale / largest).square().mean().sqrt()).expand_as(
-                scale
-            )
+        constant = own <= largest / unit * 10 * torch.finfo(x.dtype).eps
+        scale = own = torch.where(constant, 0.0, unit * own)
+        if keep_distances and bool(own.any()):
+            share = (own / own.max()).square().mean().sqrt()
+            scale = (own.max() * share).expand_as(own)
         self.scale.copy_(torch.where(scale > 0, scale, 1.0))
         self.linear_range.copy_(LINEAR_RANGE * (own / self.scale).clamp(min=1))
 

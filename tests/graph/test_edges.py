@@ -3,6 +3,7 @@
 from typing import Any
 
 import networkx as nx
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -27,7 +28,10 @@ def weights_of(graph: Data | nx.Graph) -> list[list[float]]:
             ["must be a torch_geometric.data.Data or an undirected networkx", "Tensor"],
         ),
         (Data(num_nodes=2), ["no edge_index", "knn_graph(x, k)"]),
-        (Data(edge_index=EDGE.float(), num_nodes=2), ["float32", "edge_index.long()"]),
+        (Data(edge_index=EDGE.float(), num_nodes=2), ["float32", "edge_index).long()"]),
+        (Data(edge_index=EDGE.numpy(), num_nodes=2), ["int64", "got ndarray"]),
+        (Data(edge_index=EDGE.to("meta"), num_nodes=2), ["int64", "on meta"]),
+        ([Data(edge_index=EDGE)], ["graph must be", "got list"]),
         (Data(edge_index=EDGE[0], num_nodes=2), ["int64", "(2,)", "one column"]),
         (Data(edge_index=EDGE, num_nodes=1), ["[0, 0]", "from 0 to 1", "num_nodes"]),
         (Data(edge_index=EDGE - 1, num_nodes=2), ["[0, 1]", "from -1 to 0", "drop"]),
@@ -45,6 +49,7 @@ def test_bad_edges(graph: Any, words: list[str]) -> None:
     [
         (torch.ones(3), ["shape [2], one value an edge", "(3,)", "flatten()"]),
         (torch.ones(2).long(), ["must be a floating point", "torch.int64", "float()"]),
+        (np.ones(2), ["must be a floating point", "got ndarray", "as_tensor"]),
         (
             torch.tensor([1, -0.5]),
             ["finite and not negative, got -0.5", "clamp(min=0)"],
@@ -176,12 +181,57 @@ def test_affinities_of_a_networkx_graph_are_its_weights() -> None:
         affinity(nx.path_graph(3))
 
 
-def test_an_edge_without_its_reverse_is_refused_however_small() -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_rounding_leaves_one_way_is_an_edge(dtype: torch.dtype) -> None:
+    # As in kernel matrices of other libraries, of which one triangle underflows.
+    eps = torch.finfo(dtype).eps
     edge_index = torch.tensor([[0, 1, 1], [1, 0, 2]])
-    graph = Data(edge_index=edge_index, edge_weight=torch.tensor([1.0, 1.0, 1e-6]))
-    graph.num_nodes = 3
+    graph = Data(edge_index=edge_index, num_nodes=3)
+    graph.edge_weight = torch.tensor([1.0, 1.0, 2 * eps], dtype=dtype)
+    expected = [[0, 1, 0], [1, 0, eps], [0, eps, 0]]
+    weight = GivenGraph.from_data(graph).weight
+    assert weight.toarray().tolist() == expected
+    graph.edge_weight[2] = 1e-3
     with pytest.raises(ValueError, match="must be symmetric"):
         laplacian(graph)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_weights_give_single_precision(dtype: torch.dtype) -> None:
+    graph = Data(edge_index=EDGE, edge_weight=torch.full((2,), 0.1).to(dtype))
+    graph.num_nodes = 3
+    found = laplacian(graph, "comb")
+    assert found.matrix.dtype == found.degree.dtype == torch.float32
+    assert found.degree[0] == graph.edge_weight[0].float()
+
+
+def test_degrees_are_summed_in_double_precision() -> None:
+    n = 300_000
+    leaf, hub = torch.arange(1, n + 1), torch.zeros(n, dtype=torch.long)
+    edge_index = torch.stack([torch.cat([hub, leaf]), torch.cat([leaf, hub])])
+    graph = Data(edge_index=edge_index, edge_weight=torch.full((2 * n,), 0.1))
+    graph.num_nodes = n + 1
+    assert laplacian(graph).degree[0].item() == pytest.approx(0.1 * n, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("weight", "words"),
+    [
+        ([3e38, 3e38], ["more than a quarter", "torch.float32", "divide"]),
+        ([1e-40, 1e-40], ["below the normal numbers", "1e-40", "multiply"]),
+    ],
+)
+def test_weights_at_the_ends_of_their_dtype(
+    weight: list[float], words: list[str]
+) -> None:
+    graph = Data(edge_index=EDGE, edge_weight=torch.tensor(weight), num_nodes=2)
+    for function in (laplacian, GivenGraph.from_data):
+        with pytest.raises(ValueError, match=r"graph\.edge_weight") as caught:
+            function(graph)
+        assert all(word in str(caught.value) for word in words)
+    graph.edge_weight = graph.edge_weight.double()
+    found = laplacian(graph)
+    torch.testing.assert_close(found.matrix.to_dense()[0, 1].item(), -1.0)
 
 
 def test_features_are_read_only_where_they_are_needed() -> None:

@@ -7,9 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch_geometric.data import Data
 
 from pyg_basis.graph import _candidates, _exact_neighbors, knn_graph
-from pyg_basis.graph._candidates import candidate_search
+from pyg_basis.graph._candidates import Search, candidate_search
 
 BACKENDS = ["torch", "scipy", "torch_cluster"]
 
@@ -98,6 +99,12 @@ def test_extreme_magnitudes(backend: str, magnitude: float) -> None:
     torch.testing.assert_close(graph.edge_distance / magnitude, expected.edge_distance)
 
 
+def test_number_of_neighbors_of_numpy() -> None:
+    x = random_points(20, 2)
+    found = knn_graph(x, np.int64(3))
+    assert torch.equal(found.edge_index, knn_graph(x, 3).edge_index)
+
+
 @given(
     points=st.integers(1, 3).flatmap(
         lambda d: st.lists(
@@ -146,10 +153,12 @@ def test_distance_beyond_the_dtype_stays_finite() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_dtype_is_kept(dtype: torch.dtype) -> None:
-    graph = knn_graph(random_points(20, 2).to(dtype), k=3)
-    assert graph.edge_distance.dtype == dtype
-    assert graph.edge_index.dtype == torch.long
+def test_distances_are_single_precision_at_least(dtype: torch.dtype) -> None:
+    x = random_points(20, 2).to(dtype)
+    graph, expected = knn_graph(x, k=3), knn_graph(x.double(), k=3)
+    assert torch.equal(graph.edge_index, expected.edge_index)
+    wide = torch.promote_types(dtype, torch.float32)
+    assert torch.equal(graph.edge_distance, expected.edge_distance.to(wide))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
@@ -158,6 +167,47 @@ def test_cuda_equals_cpu() -> None:
     graph = knn_graph(x.cuda(), 20)
     assert graph.edge_index.is_cuda
     assert torch.equal(graph.edge_index.cpu(), knn_graph(x, 20).edge_index)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.1])  # on a grid, and not
+@pytest.mark.parametrize("highest", [2, 256])
+def test_many_features_of_few_values(factor: float, highest: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(0, highest, (700, 12), generator=generator).double() * factor
+    x[::7] = x[0]
+    for k in (1, 20, 130):
+        index, distance = brute_force(x, k)
+        graph = knn_graph(x, k, "torch")
+        found = graph.edge_distance.view(-1, k)
+        np.testing.assert_allclose(found, distance, rtol=1e-12)
+        if factor == 1:
+            assert np.array_equal(graph.edge_index[0].view(-1, k), index)
+        tree = knn_graph(x, k, "scipy")
+        assert torch.equal(graph.edge_index, tree.edge_index)
+
+
+@given(
+    st.integers(1, 60), st.integers(0, 2**53), st.integers(1, 4), st.integers(0, 2**31)
+)
+def test_integers_up_to_any_size(n: int, largest: int, d: int, seed: int) -> None:
+    # Beyond some size products are not exact, and must not be taken for it.
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randint(0, largest + 1, (n + 60, d), generator=generator)
+    x = (x // max(largest // 3, 1) * max(largest // 3, 1)).double()
+    found, tree = (knn_graph(x, 5, backend) for backend in ("torch", "scipy"))
+    assert torch.equal(found.edge_index, tree.edge_index)
+
+
+def test_points_on_a_grid_are_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    among_all = _exact_neighbors._among_all
+
+    def refuse(points: Tensor, rows: Tensor, k: int) -> Any:
+        assert len(rows) == 0, "rows were redone"
+        return among_all(points, rows, k)
+
+    monkeypatch.setattr(_exact_neighbors, "_among_all", refuse)
+    x = (random_points(300, 40) > 0.5).float()
+    assert_exact(x * 2**-10, 20, "torch")
 
 
 # --- certification
@@ -171,8 +221,13 @@ def test_rows_without_ties_are_not_redone(
     searched: list[int] = []
 
     def counted(backend: str, points: Tensor) -> Any:
-        search = _candidates.candidate_search(backend, points)
-        return lambda nodes, count: searched.append(len(nodes)) or search(nodes, count)
+        search = candidate_search(backend, points)
+
+        def candidates(nodes: Tensor, count: int) -> Tensor:
+            searched.append(len(nodes))
+            return search.candidates(nodes, count)
+
+        return Search(candidates, search.is_exact)
 
     monkeypatch.setattr(_exact_neighbors, "candidate_search", counted)
     knn_graph(random_points(300, 16).double() * factor + offset, 20, "torch")
@@ -200,13 +255,13 @@ def test_backend_may_err_within_roundoff(monkeypatch: pytest.MonkeyPatch) -> Non
     ordered = knn_graph(x, 40)
     assert 0 < ordered.edge_distance[39] - ordered.edge_distance[0] < 1e-15
 
-    def misled(points: Tensor) -> Any:
-        def search(nodes: Tensor, count: int) -> Tensor:
-            index = _candidates.all_distances(points)(nodes, count)
+    def misled(points: Tensor) -> Search:
+        def candidates(nodes: Tensor, count: int) -> Tensor:
+            index = candidate_search("scipy", points).candidates(nodes, count)
             index[0] = ordered.edge_index[0, 40 - count : 40]
             return index
 
-        return search
+        return Search(candidates)
 
     monkeypatch.setitem(_candidates.BACKENDS, "torch", misled)
     found = knn_graph(x, 5, "torch").edge_index[0].view(-1, 5)
@@ -245,11 +300,15 @@ def test_backend_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         (torch.ones(5, 0), 2, ["x must have shape", "d >= 1", "(5, 0)"]),
         (np.ones((5, 2)), 2, ["x must have shape", "ndarray", "torch.as_tensor(x)"]),
         (torch.ones(5, 2).long(), 2, ["x must have shape", "int64", "float()"]),
+        (torch.ones(5, 2, device="meta"), 2, ["x must have shape", "on meta"]),
+        (torch.eye(5).to_sparse(), 2, ["x must have shape", "torch.sparse_coo"]),
+        ([Data()], 2, ["x must have shape", "got list"]),
         (torch.tensor([[0], [torch.nan], [1]]), 1, ["1 of 3 rows", "nan_to_num(x)"]),
         (torch.tensor([[0], [torch.inf], [1]]), 1, ["1 of 3 rows", "nan_to_num(x)"]),
         (torch.ones(5, 2), 0, ["k=0 must be an integer of at least 1", "k=50"]),
         (torch.ones(5, 2), 2.5, ["k=2.5 must be an integer", "k=50"]),
         (torch.ones(5, 2), True, ["k=True must be an integer", "k=50"]),
+        (torch.ones(5, 2), np.bool_(True), ["True", "must be an integer", "k=50"]),
         (torch.ones(5, 2), 5, ["fewer nodes than neighbors", "k=5", "k <= 4"]),
     ],
 )

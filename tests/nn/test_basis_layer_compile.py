@@ -44,7 +44,8 @@ def test_one_graph_for_any_number_of_nodes(laplacian: Any) -> None:
         gradients(compiled, layer, x), gradients(layer, layer, x), strict=True
     ):
         assert torch.isfinite(found).all()
-        torch.testing.assert_close(found, expected)
+        # Compiled, kernels have more digits.
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)
     compiled(three_blobs(40))
     with torch.compiler.set_stance("fail_on_recompile"):
         for num_nodes in (2, 3, 25, 26, 1000):

@@ -95,3 +95,13 @@ def test_centers_are_drawn_from_the_given_generator() -> None:
     x = uniform(500)
     first, second = (fitted(x, smooth_degree(x), 50)(x) for _ in range(2))
     assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("num_points", [30, 500])
+@pytest.mark.parametrize("exponent", [-80, 80])
+def test_units_of_features_do_not_matter(exponent: int, num_points: int) -> None:
+    x = uniform(num_points)
+    expected = fitted(x, smooth_degree(x))(x)
+    scaled = x * 2.0**exponent
+    found = fitted(scaled, smooth_degree(x))(scaled)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=0)

@@ -95,3 +95,13 @@ def test_keeps_the_order(first: float, second: float) -> None:
     rows = standardization(x)
     if abs(first - second) > 1e-6:
         assert (rows[0] < rows[1]) == (first < second)
+
+
+@pytest.mark.parametrize("keep_distances", [False, True])
+@pytest.mark.parametrize("exponent", [-120, -80, 80, 126])
+def test_units_of_features_do_not_matter(exponent: int, keep_distances: bool) -> None:
+    x = torch.rand(30, 3, generator=torch.Generator().manual_seed(0)) + 0.5
+    expected, found = Standardization(3), Standardization(3)
+    expected.fit(x, keep_distances)
+    found.fit(x * 2.0**exponent, keep_distances)
+    assert torch.equal(found(x * 2.0**exponent), expected(x))
