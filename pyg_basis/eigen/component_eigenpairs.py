@@ -163,7 +163,8 @@ class _Components:
         for beyond in BEYOND:
             width = min(k + beyond, len(index))
             pairs = _unmixed_eigenpairs(operator, width, tol, seed)
-            if bool((pairs.values[k - 1 :].diff() > EQUAL).any()):
+            is_whole = bool((pairs.values[k - 1 :].diff() > EQUAL).any())
+            if is_whole or width == len(index):
                 break
         values, vectors = pairs.values[None].cpu(), pairs.vectors[None].cpu()
         values, vectors = self._finished(nodes, values, vectors, 1.0, k)
@@ -213,7 +214,8 @@ def _unmixed_eigenpairs(
         pairs = finer
     warnings.warn(
         f"eigenvalues of a component of {operator.num_nodes} nodes are so close that "
-        f"residuals of {residual:.1e} leave their vectors mixed: pass tol={needed:.0e}",
+        f"residuals of {residual:.1e} leave their vectors mixed: pass "
+        f"tol={needed / 2:.0e}",
         RuntimeWarning,
         stacklevel=5,
     )

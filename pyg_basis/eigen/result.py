@@ -53,10 +53,11 @@ class Solver(Protocol):
     def solve(
         self, operator: "SymmetricOperator", k: int, tol: float = 1e-6, seed: int = 0
     ) -> Eigenpairs:
-        r"""Returns the :obj:`k` smallest eigenpairs of :obj:`operator`.
+        r"""Returns the :obj:`k` smallest eigenpairs of :obj:`operator.matrix`.
 
         Args:
-            operator (SymmetricOperator): The operator, in double precision.
+            operator (SymmetricOperator): The operator, in double precision and scaled
+                to a norm of about 1. Its :meth:`rayleigh_ritz` makes the result.
             k (int): The number of eigenpairs, from 1 to :math:`n`.
             tol (float): Bound of the relative residuals. (default: :obj:`1e-6`)
             seed (int): Seed of the random start. (default: :obj:`0`)

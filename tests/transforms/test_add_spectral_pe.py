@@ -106,7 +106,7 @@ def test_a_graph_with_symmetries_has_the_same_rows_in_a_batch(
         assert torch.allclose(rows, alone, atol=1e-4)
 
 
-@pytest.mark.parametrize("n", [5, 12, 33])  # dense up to 128 nodes, filters from 1024
+@pytest.mark.parametrize("n", [5, 18])  # dense up to 128 nodes
 def test_rows_do_not_depend_on_the_number_of_threads(n) -> None:
     graph = from_networkx(nx.convert_node_labels_to_integers(nx.grid_graph([n, n])))
     before, rows = torch.get_num_threads(), []
