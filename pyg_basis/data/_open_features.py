@@ -78,7 +78,7 @@ def feature_matrix(data: Any, name: str) -> NDArray[Any] | Tensor:
     """
     x = data.x if isinstance(data, Data) else data
     if isinstance(x, Tensor):
-        x, is_real = x.detach(), not x.is_complex()
+        x, is_real = x.detach(), not (x.is_complex() or x.is_quantized)
     else:
         is_real = isinstance(x, np.ndarray) and np.can_cast(x.dtype, np.float64)
     expected = "a matrix [points, features]"

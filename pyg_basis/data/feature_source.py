@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,13 @@ class FeatureSource(Dataset[Tensor]):
         elif isinstance(data, (Tensor, np.ndarray, BaseData)):
             data = feature_matrix(data, "data")
             self._reopen = reopening(data) if isinstance(data, np.ndarray) else None
-        elif not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
+        elif isinstance(data, Mapping) or not (
+            hasattr(data, "__getitem__") and hasattr(data, "__len__")
+        ):
             raise ValueError(
                 f"data must be a tensor, an array, a path, a Data or a map-style "
-                f"dataset with __len__ and __getitem__, got {type(data).__name__}"
+                f"dataset with __len__ and __getitem__, such as the dataset of a "
+                f"DataLoader, got {type(data).__name__}"
             )
         self.data = data
         self.num_features = int(self[0].size(0)) if len(data) > 0 else 0
@@ -67,7 +70,14 @@ class FeatureSource(Dataset[Tensor]):
         if isinstance(self.data, np.ndarray):
             return _as_float(_to_tensor(self.data[indices]))
         items = _fetch(self.data, [int(i) for i in indices])
-        return _as_float(torch.stack([_features(item) for item in items]))
+        rows = [_features(item) for item in items]
+        lengths = sorted({len(row) for row in rows})
+        if len(lengths) > 1:
+            raise ValueError(
+                f"the items of data must be feature vectors of one length, got the "
+                f"lengths {lengths}: pad or crop them in the dataset"
+            )
+        return _as_float(torch.stack(rows))
 
     def __getstate__(self) -> dict[str, Any]:
         # NumPy would pickle the whole content of a memory map.
@@ -103,19 +113,28 @@ def _fetch(dataset: Any, indices: list[int]) -> Sequence[Any]:
 
 
 def _features(item: Any) -> Tensor:
-    item = item[0] if isinstance(item, (tuple, list)) else item
+    item = item[0] if isinstance(item, (tuple, list)) and item else item
     is_node = isinstance(item, BaseData)
-    row = _to_tensor(getattr(item, "x", None) if is_node else item)
+    x = getattr(item, "x", None) if is_node else item
+    try:
+        row = _to_tensor(x)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(_no_features(item, type(x).__name__)) from error
     row = row[0] if is_node and row.shape[:-1] == (1,) else row
-    if row.dim() != 1:
-        got = item if is_node else f"shape {tuple(row.shape)}"
-        raise ValueError(
-            f"the items of data must be feature vectors [d], or Data with the features "
-            f"of one point as x, [1, d] or [d], got {got}: flatten them in the "
-            f"dataset; to take the nodes of one graph as points, pass its Data by "
-            f"itself"
-        )
+    if row.dim() != 1 or row.is_complex() or row.layout != torch.strided:
+        got = f"shape {tuple(row.shape)} of {row.dtype}, {row.layout}"
+        raise ValueError(_no_features(item, got))
     return row
+
+
+def _no_features(item: Any, got: str) -> str:
+    return (
+        f"the items of data must be feature vectors [d] of real numbers, or Data with "
+        f"the features of one point as x, [1, d] or [d], got "
+        f"{item if isinstance(item, BaseData) else got}: flatten them in the dataset; "
+        f"to take the nodes of a graph as points, pass its Data by itself, and those "
+        f"of several graphs by Batch.from_data_list"
+    )
 
 
 def _to_tensor(rows: Any) -> Tensor:
@@ -123,7 +142,7 @@ def _to_tensor(rows: Any) -> Tensor:
         # Copied: rows of a memory map are read-only, and files may have the byte order
         # of another machine; tensors have neither.
         return torch.from_numpy(rows.astype(rows.dtype.newbyteorder("=")))
-    return torch.empty(()) if rows is None else torch.as_tensor(rows)
+    return torch.as_tensor(rows)
 
 
 def _as_float(rows: Tensor) -> Tensor:

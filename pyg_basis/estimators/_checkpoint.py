@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pyg_basis._atomic_file import atomic_file
 from pyg_basis._torch_file import load_torch_file
 from pyg_basis.estimators._batch_sizes import BatchSizes
-from pyg_basis.estimators._parameters import check_parameters, has_device
+from pyg_basis.estimators._parameters import at_least, check_parameters, has_device
 from pyg_basis.estimators._training import new_layer
 
 # Raised when files of an older layout can no longer be read. Up to 7, files were those
@@ -84,7 +84,7 @@ def read_checkpoint(
             with a network of its own and none is given.
     """
     saved = _read(path)
-    if saved.get("has_network") and network is None:
+    if saved.get("has_network") is True and network is None:
         raise ValueError(
             f"network=None, but {str(path)!r} was fitted with a network of its own: "
             f"pass a module of the same build as network"
@@ -173,7 +173,7 @@ def _restore(cls: type[Any], saved: dict[str, Any], network: nn.Module | None) -
     estimator.history_ = saved["history"]
     estimator.n_iter_ = len(saved["history"]["loss"])
     estimator.quality_ = saved["quality"]
-    estimator.eigenvalues_ = np.array(saved["eigenvalues"], dtype=np.float64)
+    estimator.eigenvalues_ = np.array([float(value) for value in saved["eigenvalues"]])
     return estimator
 
 
@@ -182,6 +182,9 @@ def _check_sizes(
 ) -> None:
     """Raises an error if the sizes in a file are not those of the tensors in it, before
     anything of these sizes is made."""
+    size = at_least(1)
+    if not all(map(size.is_satisfied_by, sizes)):
+        raise ValueError(f"each of {sizes} must be {size}")
     for name, tensor in state.items():
         if not name.startswith("network.") and not _is_stored(tensor):
             raise ValueError(f"{name} is larger than what is stored of it")

@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def feature_source(estimator: Any, X: Any, reset: bool) -> FeatureSource:
     """
     X = as_data(X) if isinstance(X, nx.Graph) else X
     least = 2 if reset else 1
-    if not isinstance(X, (Tensor, np.memmap, str, Path, BaseData, Dataset)):
+    if _is_array_like(X):
         floats = [np.float64, np.float32]
         return FeatureSource(
             validate_data(
@@ -48,6 +48,14 @@ def feature_source(estimator: Any, X: Any, reset: bool) -> FeatureSource:
         for _ in row_blocks(source):
             pass
     return source
+
+
+def _is_array_like(X: Any) -> bool:
+    if isinstance(X, (Tensor, np.memmap, str, Path, BaseData, Dataset)):
+        return False
+    if isinstance(X, Sequence):
+        return len(X) == 0 or not isinstance(X[0], BaseData)
+    return hasattr(X, "__array__") or hasattr(X, "shape")
 
 
 def _holds_floats(data: Any) -> bool:

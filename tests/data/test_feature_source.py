@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 from torch_geometric.data import Data, HeteroData, OnDiskDataset
 
 from pyg_basis.data import FeatureSource
@@ -104,6 +104,13 @@ def test_other_dtypes_become_float32_and_double_is_kept(kind, dtype) -> None:
     assert rows.tolist() == data[[0, 3]].astype(np.float64).tolist()
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float8_e4m3fn, torch.uint16])
+@pytest.mark.parametrize("kind", [lambda x: x, lambda x: Items(*x)])
+def test_dtypes_that_numpy_does_not_have(kind, dtype) -> None:
+    rows = FeatureSource(kind(torch.from_numpy(ROWS).to(dtype))).__getitems__([0, 3])
+    assert torch.equal(rows, torch.from_numpy(ROWS[[0, 3]]))  # small integers
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("as_items", [False, True])
 def test_read_only_memory_maps_do_not_warn_and_are_not_changed(
@@ -151,25 +158,50 @@ class Stream(IterableDataset):
         yield torch.ones(3)
 
 
-@pytest.mark.parametrize("data", [Stream(), iter([1]), 3, None])
+@pytest.mark.parametrize(
+    "data", [Stream(), iter([1]), 3, None, {"x": ROWS}, DataLoader(Items(*ROWS))]
+)
 def test_no_map_style_dataset(data) -> None:
     match = f"data must be a tensor.* map-style .* got {type(data).__name__}"
     with pytest.raises(ValueError, match=match):
         FeatureSource(data)
 
 
-@pytest.mark.parametrize("item", [torch.zeros(2, 3), torch.tensor(1.0), [1.0, 2.0]])
+@pytest.mark.parametrize(
+    "item",
+    [
+        torch.zeros(2, 3),
+        torch.tensor(1.0),
+        np.float32(1),
+        [1.0, 2.0],
+        "text",
+        None,
+        {"x": torch.zeros(3)},
+        np.array(["a"]),
+        np.array([{}]),
+        torch.zeros(3, dtype=torch.complex64),
+        torch.zeros(3).to_sparse(),
+    ],
+)
 def test_items_that_are_no_vectors(item) -> None:
     match = "items of data must be feature vectors .*: flatten them in the dataset"
     with pytest.raises(ValueError, match=match):
         FeatureSource(Items(item))
 
 
+def test_items_of_several_lengths() -> None:
+    source = FeatureSource(Items(ROWS[0], ROWS[1, :2]))
+    with pytest.raises(ValueError, match=r"of one length, got the lengths \[2, 3\]: "):
+        source.__getitems__([0, 1])
+
+
 @pytest.mark.parametrize(
     "item", [Data(), Data(x=torch.zeros(2, 3)), Data(x=torch.tensor(1)), HeteroData()]
 )
 def test_items_without_the_features_of_one_point(item) -> None:
-    match = r"the features of one point as x.*got (Hetero)?Data\((?s:.*)by itself"
+    match = (
+        r"the features of one point as x.*got (Hetero)?Data\((?s:.*)by itself.*Batch"
+    )
     with pytest.raises(ValueError, match=match):
         FeatureSource(Items(item))
 

@@ -1,6 +1,8 @@
+import io
 import os
 import pickle
 import stat
+import zipfile
 from functools import partial
 from pathlib import Path
 
@@ -129,6 +131,25 @@ def write_hetero_data(path: Path) -> None:
     torch.save(data, path)
 
 
+def write_part(path: Path) -> None:
+    if path.suffix == ".npy":
+        np.save(path, ROWS)
+    else:
+        torch.save(torch.from_numpy(ROWS), path)
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def write_compressed(path: Path) -> None:
+    buffer = io.BytesIO()
+    torch.save(torch.from_numpy(ROWS), buffer)
+    with (
+        zipfile.ZipFile(buffer) as whole,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as smaller,
+    ):
+        for name in whole.namelist():
+            smaller.writestr(name, whole.read(name))
+
+
 write_old_format = partial(
     torch.save, torch.from_numpy(ROWS), _use_new_zipfile_serialization=False
 )
@@ -140,11 +161,14 @@ write_old_format = partial(
         (".npy", write_pickle),
         (".npy", write_npz),
         (".npy", write_objects),
+        (".npy", write_part),
         (".npy", Path.touch),
         (".pt", write_pickle),
         (".pt", write_npz),
         (".pt", write_hetero_data),
         (".pt", write_old_format),
+        (".pt", write_part),
+        (".pt", write_compressed),
         (".pt", Path.touch),
     ],
 )
