@@ -204,7 +204,7 @@ def test_an_archive_that_expands_is_not_read(tmp_path: Path) -> None:
         ({"n_features_in": 10**9}, r"anchors of shape \[30, 3\], expected \[30, 1000"),
         ({"sizes": [80, 10**9, 10, 300]}, r"\[30, 3\], expected \[1000000000, 3\]"),
         ({"sizes": [80]}, "missing"),
-        ({"sizes": [80, 30, "10", 300]}, "num_neighbors='10'.* must be an integer"),
+        ({"sizes": [80, 30, "10", 300]}, "num_neighbors='10'.* must be an int"),
         ({"eigenvalues": torch.zeros(2, 2)}, "scalar"),
         ({"has_network": torch.zeros(2), "history": None}, "None"),
         ({"params": {"n_components": 10**9}}, "n_components=1000000000"),
