@@ -118,23 +118,18 @@ def _features(item: Any) -> Tensor:
     x = getattr(item, "x", None) if is_node else item
     try:
         row = _to_tensor(x)
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(_no_features(item, type(x).__name__)) from error
+    except (RuntimeError, TypeError, ValueError):  # of no numbers
+        row = torch.empty(())
     row = row[0] if is_node and row.shape[:-1] == (1,) else row
     if row.dim() != 1 or row.is_complex() or row.layout != torch.strided:
-        got = f"shape {tuple(row.shape)} of {row.dtype}, {row.layout}"
-        raise ValueError(_no_features(item, got))
+        got = item if is_node else f"{type(x).__name__} of shape {tuple(row.shape)}"
+        raise ValueError(
+            f"the items of data must be feature vectors [d], dense and real, or Data "
+            f"with the features of one point as x, [1, d] or [d], got {got}: flatten "
+            f"them in the dataset; to take the nodes of a graph as points, pass its "
+            f"Data by itself, and those of several graphs by Batch.from_data_list"
+        )
     return row
-
-
-def _no_features(item: Any, got: str) -> str:
-    return (
-        f"the items of data must be feature vectors [d] of real numbers, or Data with "
-        f"the features of one point as x, [1, d] or [d], got "
-        f"{item if isinstance(item, BaseData) else got}: flatten them in the dataset; "
-        f"to take the nodes of a graph as points, pass its Data by itself, and those "
-        f"of several graphs by Batch.from_data_list"
-    )
 
 
 def _to_tensor(rows: Any) -> Tensor:

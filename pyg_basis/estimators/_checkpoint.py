@@ -1,6 +1,7 @@
 import copy
 import hashlib
 import re
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from pyg_basis._atomic_file import atomic_file
 from pyg_basis._torch_file import load_torch_file
 from pyg_basis.estimators._batch_sizes import BatchSizes
-from pyg_basis.estimators._parameters import at_least, check_parameters, has_device
+from pyg_basis.estimators._parameters import check_parameters, has_device
 from pyg_basis.estimators._training import new_layer
 
 # Raised when files of an older layout can no longer be read. Up to 7, files were those
@@ -127,24 +128,21 @@ def _read(path: str | Path) -> dict[str, Any]:
         version = _version(path, first_line)
         payload = file.read() if version == FORMAT else b""
     if version is None:
-        raise ValueError(
-            f"path={str(path)!r} is no readable checkpoint: give a file written by "
-            f"BASiS.save"
+        problem = "is no readable checkpoint: give a file written by BASiS.save"
+    elif version != FORMAT:
+        problem = (
+            f"holds checkpoint version {version}, this pyg_basis reads version "
+            f"{FORMAT}: fit again, or use the pyg_basis that wrote it"
         )
-    if version != FORMAT:
-        raise ValueError(
-            f"path={str(path)!r} holds checkpoint version {version}, this pyg_basis "
-            f"reads version {FORMAT}: fit again, or use the pyg_basis that wrote it"
-        )
-    if first_line != _first_line(payload):
-        raise ValueError(
-            f"path={str(path)!r} is damaged, its content does not match its checksum: "
-            f"copy it again, or fit again"
-        )
-    try:
-        return dict(load_torch_file(BytesIO(payload)))
-    except Exception as error:
-        raise ValueError(f"path={str(path)!r} is no checkpoint: {error}") from error
+    elif first_line != _first_line(payload):
+        problem = "is damaged, its checksum is another one: copy it again, or fit again"
+    else:
+        with suppress(ValueError):
+            saved = load_torch_file(BytesIO(payload))
+            if isinstance(saved, dict):
+                return saved
+        problem = "holds no model: give a file written by BASiS.save"
+    raise ValueError(f"path={str(path)!r} {problem}")
 
 
 def _plain(value: Any) -> Any:
@@ -161,14 +159,18 @@ def _restore(cls: type[Any], saved: dict[str, Any], network: nn.Module | None) -
     if not has_device(estimator.device):
         estimator.device = "cpu"
     check_parameters(estimator)
-    num_features, sizes = saved["n_features_in"], BatchSizes(*saved["sizes"])
-    state = saved["state_dict"]
+    for name in ("sizes", "feature_names_in", "eigenvalues"):
+        if not isinstance(saved[name], list):  # a tensor could be of any length
+            raise TypeError(f"{name} is no list")
+    num_features, state = int(saved["n_features_in"]), saved["state_dict"]
+    sizes = BatchSizes(*map(int, saved["sizes"]))
     _check_sizes(estimator, num_features, sizes, state)
     layer = new_layer(estimator, num_features, sizes, seed=0)
     layer.load_state_dict(state)
     estimator.n_features_in_ = num_features
-    if saved["feature_names_in"]:
-        estimator.feature_names_in_ = np.array(saved["feature_names_in"], dtype=object)
+    names = [str(name) for name in saved["feature_names_in"]]
+    if names:
+        estimator.feature_names_in_ = np.array(names, dtype=object)
     estimator.layer_, estimator._sizes = layer.eval(), sizes
     estimator.history_ = saved["history"]
     estimator.n_iter_ = len(saved["history"]["loss"])
@@ -182,9 +184,6 @@ def _check_sizes(
 ) -> None:
     """Raises an error if the sizes in a file are not those of the tensors in it, before
     anything of these sizes is made."""
-    size = at_least(1)
-    if not all(map(size.is_satisfied_by, sizes)):
-        raise ValueError(f"each of {sizes} must be {size}")
     for name, tensor in state.items():
         if not name.startswith("network.") and not _is_stored(tensor):
             raise ValueError(f"{name} is larger than what is stored of it")
@@ -206,9 +205,10 @@ def _is_stored(tensor: Tensor) -> bool:
 
 
 def _clusters(saved: dict[str, Any]) -> dict[str, Any] | None:
-    clusters: dict[str, Any] | None = saved["clusters"]
-    if clusters is not None:
-        centers, num_columns = clusters["centers"], saved["params"]["n_components"]
-        if not _is_stored(centers) or centers.shape[1:] != (num_columns,):
-            raise ValueError(f"centers of shape {list(centers.shape)}")
-    return clusters
+    clusters = saved["clusters"]
+    if clusters is None:
+        return None
+    centers, num_columns = clusters["centers"], saved["params"]["n_components"]
+    if not _is_stored(centers) or centers.shape[1:] != (num_columns,):
+        raise ValueError(f"centers of shape {list(centers.shape)}")
+    return {"centers": centers, "n_init": int(clusters["n_init"])}

@@ -332,6 +332,9 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         Raises:
             NotFittedError: Before :meth:`fit`.
+            OSError: If the file cannot be written. An earlier one stays as it was.
+            ValueError: If :meth:`load` could not read it, as where parameters have
+                changed since the fit.
         """
         check_is_fitted(self)
         write_checkpoint(self, path)
@@ -343,8 +346,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         same build again.
 
         Raises:
-            ValueError: If the file is no such checkpoint, or of a version that
-                this one cannot read.
+            ValueError: If the file is no such checkpoint, damaged, or of a version
+                that this one cannot read.
         """
         basis: BASiS = read_checkpoint(cls, path, network)[0]
         return basis

@@ -175,7 +175,9 @@ def test_no_code_of_the_file_is_run(
     torch.save({"pyg_basis": 7, "params": Malicious()}, "old.pt")
     write(Path("new.pt"), {"params": Malicious()})
     for name in ("old.pt", "new.pt"):
-        with pytest.raises(ValueError, match=f"path='{name}' is no") as raised:
+        with pytest.raises(
+            ValueError, match=f"path='{name}' (is no|holds no)"
+        ) as raised:
             BASiS.load(name)
         assert "weights_only" not in str(raised.value)
     assert not Path("run.txt").exists()
@@ -194,7 +196,7 @@ def test_an_archive_that_expands_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "basis.pt"
     path.write_bytes(first_line(payload) + payload)
     assert len(payload) < 10**5
-    with pytest.raises(ValueError, match="is no checkpoint"):
+    with pytest.raises(ValueError, match="holds no model"):
         BASiS.load(path)
 
 
@@ -204,8 +206,8 @@ def test_an_archive_that_expands_is_not_read(tmp_path: Path) -> None:
         ({"n_features_in": 10**9}, r"anchors of shape \[30, 3\], expected \[30, 1000"),
         ({"sizes": [80, 10**9, 10, 300]}, r"\[30, 3\], expected \[1000000000, 3\]"),
         ({"sizes": [80]}, "missing"),
-        ({"sizes": [80, 30, "10", 300]}, "num_neighbors='10'.* must be an int"),
-        ({"eigenvalues": torch.zeros(2, 2)}, "scalar"),
+        ({"sizes": [80, 30, None, 300]}, "NoneType"),
+        ({"eigenvalues": torch.zeros(2)}, "eigenvalues is no list"),
         ({"has_network": torch.zeros(2), "history": None}, "None"),
         ({"params": {"n_components": 10**9}}, "n_components=1000000000"),
         ({"params": {"batch_size": -1}}, "'batch_size' parameter"),
