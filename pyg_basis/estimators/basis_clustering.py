@@ -10,8 +10,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from pyg_basis._constraints import at_least
 from pyg_basis.estimators._checkpoint import read_clusters, write_checkpoint
-from pyg_basis.estimators._parameters import at_least
 from pyg_basis.estimators.basis import BASiS
 
 
