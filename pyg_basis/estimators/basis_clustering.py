@@ -77,6 +77,11 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         if basis.random_state is None:
             basis.set_params(random_state=random_state.randint(2**31 - 1))
         embedding = _as_array(basis.fit(X, y).transform(X))
+        if self.n_clusters > len(embedding):
+            raise ValueError(
+                f"n_clusters={self.n_clusters} is above n_samples={len(embedding)}: "
+                f"ask for fewer clusters, or give more points"
+            )
         kmeans = KMeans(self.n_clusters, n_init=self.n_init, random_state=random_state)
         labels = kmeans.fit_predict(embedding)
         self.basis_, self.kmeans_, self.labels_ = basis, kmeans, labels
