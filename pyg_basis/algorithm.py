@@ -16,13 +16,16 @@ import warnings
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import replace
+from numbers import Real
 from typing import Any, NamedTuple, Protocol
 
 import torch
+from sklearn.utils._param_validation import Interval
 from torch import Tensor
 from torch_geometric.data import Data
 from tqdm import tqdm
 
+from pyg_basis._constraints import SEED, at_least, check_arguments
 from pyg_basis._own_generator import OwnGenerator
 from pyg_basis._precision import without_autocast
 from pyg_basis.align import Aligner, LeastSquares, MomentPreserving
@@ -31,6 +34,7 @@ from pyg_basis.align.moment_preserving import canonical_correlations
 from pyg_basis.align.within_eigenspaces import within_eigenspaces
 from pyg_basis.graph import Laplacian
 from pyg_basis.readout import RayleighRitz, RitzVectors, closest_in_span
+from pyg_basis.reference._points import check_points
 from pyg_basis.reference.choose_anchors import choose_anchors
 from pyg_basis.reference.exact_embedding import ExactEmbedding
 from pyg_basis.reference.fixing_anchors import are_fixing, fixing_anchors
@@ -58,6 +62,14 @@ DIAGNOSTICS = (
     "fell_back",
 )
 RECORDED = ("loss", "learning_rate", *DIAGNOSTICS)
+
+CONSTRAINTS: dict[str, list[Any]] = {
+    "num_anchors": [at_least(1)],
+    "anchor_index": [Tensor, None],
+    "reference_size": [at_least(1)],
+    "seed": [SEED],
+    "momentum": [Interval(Real, 0, 1, closed="left")],
+}
 
 History = dict[str, list[float]]
 
@@ -114,6 +126,15 @@ def fix_reference(
             other node, or are fewer than an affine map between the embeddings
             needs; or if features are not finite.
     """
+    check_points(x)
+    check_arguments(
+        CONSTRAINTS,
+        "fix_reference",
+        num_anchors=num_anchors,
+        anchor_index=anchor_index,
+        reference_size=reference_size,
+        seed=seed,
+    )
     size = min(reference_size, x.size(0))
     embedding.check_num_anchors(num_anchors, size)
     nodes = reference_nodes(x, num_anchors, anchor_index, reference_size, seed)
@@ -148,11 +169,9 @@ def batch_targets(reference: Reference, x: Tensor) -> Data:
         ValueError: If :obj:`x` is no matrix of the anchors' width.
     """
     anchors = reference.anchors
-    if x.dim() != 2 or x.size(1) != anchors.size(1) or x.size(0) == 0:
-        raise ValueError(
-            f"x has shape {tuple(x.shape)}, expected [nodes, {anchors.size(1)}] with "
-            f"at least one node: the anchors have {anchors.size(1)} features"
-        )
+    check_points(x, anchors.size(1))
+    if len(x) == 0:
+        raise ValueError("x has no rows: pass at least one node")
     # The anchors decide where and how precisely the work is done. Gradients reach x by
     # the network alone: the targets are constants of the regression.
     points = torch.cat([anchors, x.to(anchors)])
@@ -414,11 +433,8 @@ def update_reference(
         RuntimeWarning: If directions were lost, or the anchors had to be chosen
             anew. The basis remains complete and finite.
     """
-    if not 0 <= momentum < 1:
-        raise ValueError(
-            f"momentum={momentum} must be at least 0 and below 1: 0 takes the newest "
-            f"rows"
-        )
+    check_points(x)
+    check_arguments(CONSTRAINTS, "update_reference", momentum=momentum)
     num_features = reference.anchors.size(1)
     if x.shape != (reference.num_nodes, num_features):
         raise ValueError(

@@ -303,11 +303,12 @@ def test_targets_on_a_gpu() -> None:
     torch.testing.assert_close(batch.y.cpu(), expected, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("shape", [(90, 3), (90,), (0, 2), (2, 90, 2)])
+@pytest.mark.parametrize("shape", [(90, 3), (90,), (2, 90, 2)])
 def test_batches_of_another_shape_or_not_finite(shape) -> None:
-    match = r"x has shape .*, expected \[nodes, 2\] with at least one node: the anchors"
-    with pytest.raises(ValueError, match=match):
+    with pytest.raises(ValueError, match=r"x has shape .*, expected \[nodes, 2\]"):
         batch_targets(of_cloud(), torch.zeros(shape))
+    with pytest.raises(ValueError, match="x has no rows"):
+        batch_targets(of_cloud(), torch.zeros(0, 2))
     with pytest.raises(ValueError, match=r"x must be finite.*drop those rows"):
         batch_targets(of_cloud(), torch.full((90, 2), torch.nan))
 
@@ -630,8 +631,8 @@ def test_features_that_collapse_leave_a_finite_reference(x: Tensor) -> None:
         (torch.zeros(239, 2), {}, r"made of 240 nodes with 2 features.*same order"),
         (torch.zeros(240, 3), {}, r"x has shape \(240, 3\)"),
         (torch.full((240, 2), torch.nan), {}, "finite"),
-        (blobs(), {"momentum": 1.0}, "momentum=1.0"),
-        (blobs(), {"momentum": -0.1}, "momentum=-0.1"),
+        (blobs(), {"momentum": 1.0}, r"momentum.*Got 1\.0"),
+        (blobs(), {"momentum": -0.1}, r"momentum.*Got -0\.1"),
     ],
 )
 def test_bad_input_to_an_update(x: Tensor, settings: Any, match: str) -> None:

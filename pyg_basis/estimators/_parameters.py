@@ -1,25 +1,19 @@
 from dataclasses import replace
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, get_args
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 from torch import nn
 
+from pyg_basis._constraints import POSITIVE, StrOptions, at_least
 from pyg_basis.align.fit_affine import AlignmentMethod
 from pyg_basis.eigen.eigenpairs import SOLVERS
 from pyg_basis.graph.laplacian import LaplacianKind
 from pyg_basis.reference import ExactEmbedding
 from pyg_basis.reference.choose_anchors import AnchorMethod
 
-
-def at_least(least: int) -> Interval:
-    """Integers from the least one on."""
-    return Interval(Integral, least, None, closed="left")
-
-
-POSITIVE = Interval(Real, 0, np.inf, closed="neither")
 # What scikit-learn checks parameters against, each by itself.
 CONSTRAINTS: dict[str, list[Any]] = {
     "n_components": [at_least(1)],

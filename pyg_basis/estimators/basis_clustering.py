@@ -10,8 +10,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from pyg_basis._constraints import at_least
 from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
-from pyg_basis.estimators._parameters import at_least
 from pyg_basis.estimators.basis import BASiS
 
 
@@ -77,6 +77,11 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         if basis.random_state is None:
             basis.set_params(random_state=random_state.randint(2**31 - 1))
         embedding = _as_array(basis.fit(X, y).transform(X))
+        if self.n_clusters > len(embedding):
+            raise ValueError(
+                f"n_clusters={self.n_clusters} is above n_samples={len(embedding)}: "
+                f"ask for fewer clusters, or give more points"
+            )
         kmeans = KMeans(self.n_clusters, n_init=self.n_init, random_state=random_state)
         labels = kmeans.fit_predict(embedding)
         self.basis_, self.kmeans_, self.labels_ = basis, kmeans, labels

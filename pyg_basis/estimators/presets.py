@@ -1,5 +1,7 @@
 from typing import Any, Literal
 
+from pyg_basis._constraints import StrOptions, at_least, check_arguments
+
 # What both publications have in common.
 PUBLISHED = {
     "batch_size": 512,
@@ -29,6 +31,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 ANCHORS_OF_A_CLUSTER = 25
+CONSTRAINTS = {"name": [StrOptions(set(PRESETS))], "n_components": [at_least(1)]}
 
 
 def preset(name: Literal["paper", "official"], n_components: int) -> dict[str, Any]:
@@ -60,10 +63,7 @@ def preset(name: Literal["paper", "official"], n_components: int) -> dict[str, A
         ValueError: If there is no preset of that name, or the anchors of so many
             clusters leave no room in a batch.
     """
-    if name not in PRESETS:
-        raise ValueError(
-            f"name={name!r} cannot be used: it must be one of {[*PRESETS]}"
-        )
+    check_arguments(CONSTRAINTS, "preset", name=name, n_components=n_components)
     most = (PRESETS[name]["batch_size"] - 1) // ANCHORS_OF_A_CLUSTER
     if n_components > most:
         raise ValueError(

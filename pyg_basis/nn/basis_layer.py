@@ -1,12 +1,15 @@
 import warnings
 from collections.abc import Iterable
 from itertools import chain
+from typing import Any, get_args
 
 import torch
 import torch.nn.functional as F
+from sklearn.utils._param_validation import HasMethods
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from pyg_basis._constraints import SEED, StrOptions, at_least, check_arguments
 from pyg_basis._precision import full_precision, uncompiled
 from pyg_basis.algorithm import (
     NUM_BEYOND,
@@ -15,6 +18,7 @@ from pyg_basis.algorithm import (
     update_reference,
 )
 from pyg_basis.align import Aligner, AlignmentMethod, get_aligner
+from pyg_basis.eigen.eigenpairs import SOLVERS
 from pyg_basis.graph import GivenGraph, Laplacian
 from pyg_basis.graph.affinity import Bandwidth
 from pyg_basis.graph.laplacian import LaplacianKind
@@ -32,11 +36,26 @@ from pyg_basis.readout.rayleigh_ritz import (
     RitzVectors,
 )
 from pyg_basis.reference import ExactEmbedding, Movement, Reference
+from pyg_basis.reference._points import check_points
 
 # The bandwidth of an anchor's kernel is the distance to this nearest other anchor.
 KERNEL_NEIGHBOR = 20
 # Nodes that allow as many directions as there may be.
 ENOUGH_NODES = NODES_PER_DIRECTION * MOST_DIRECTIONS
+
+CONSTRAINTS: dict[str, list[Any]] = {
+    "in_channels": [at_least(1)],
+    "num_eigenvectors": [at_least(1)],
+    "num_anchors": [at_least(1)],
+    "network": [nn.Module, None],
+    "num_neighbors": [at_least(1)],
+    "laplacian": [StrOptions(set(get_args(LaplacianKind)))],
+    "alignment": [StrOptions(set(get_args(AlignmentMethod))), *get_args(Aligner)],
+    "extend_degree": ["boolean"],
+    "eigen_solver": [StrOptions({"auto", *SOLVERS}), HasMethods("solve")],
+    "generator": [torch.Generator, None],
+    "seed": [SEED],
+}
 
 
 class BASiSLayer(ReferenceSpace):
@@ -108,6 +127,20 @@ class BASiSLayer(ReferenceSpace):
         eigen_solver: str = "auto",
         generator: torch.Generator | None = None,
     ) -> None:
+        check_arguments(
+            CONSTRAINTS,
+            type(self).__name__,
+            in_channels=in_channels,
+            num_eigenvectors=num_eigenvectors,
+            num_anchors=num_anchors,
+            network=network,
+            num_neighbors=num_neighbors,
+            laplacian=laplacian,
+            alignment=alignment,
+            extend_degree=extend_degree,
+            eigen_solver=eigen_solver,
+            generator=generator,
+        )
         # A batch's own degrees are noise to the network: see DegreeExtension.
         extend_degree = extend_degree and laplacian == "sym"
         embedding = ExactEmbedding(
@@ -123,7 +156,10 @@ class BASiSLayer(ReferenceSpace):
         self.laplacian = laplacian
         self.extend_degree = extend_degree
         self.standardization = Standardization(in_channels)
-        self.network = network or HiddenLayers(in_channels, generator)
+        # An empty nn.Sequential, the identity, is false.
+        self.network = (
+            HiddenLayers(in_channels, generator) if network is None else network
+        )
         widths = [num_anchors, *_hidden_widths(self.network, in_channels)]
         num_values = num_eigenvectors + NUM_BEYOND
         self.output = OutputLayer(widths, num_eigenvectors, num_values, generator)
@@ -227,6 +263,7 @@ class BASiSLayer(ReferenceSpace):
             RuntimeWarning: If directions were lost, or the anchors had to be chosen
                 anew.
         """
+        check_arguments(CONSTRAINTS, "update_reference", alignment=alignment)
         x = self._checked(x).to(self.anchors.device)
         reference, movement = update_reference(
             self.reference, x, get_aligner(alignment), momentum
@@ -240,10 +277,11 @@ class BASiSLayer(ReferenceSpace):
         r"""Learns the degrees of the graph of a sample :obj:`x [n, d]`, of which
         10,000 nodes are used at most. :meth:`init_reference` does it; do it again
         when features have changed."""
+        check_arguments(CONSTRAINTS, "fit_degree", seed=seed)
         if not self.extend_degree:
             return
         x = self._checked(x).to(self.anchors.device)
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(int(seed))
         order = torch.randperm(x.size(0), generator=generator)
         sample = x[order[:DEGREE_SAMPLE].to(x.device)]
         self.root_degree.fit(sample, self.embedding.operator(sample).degree, generator)
@@ -263,7 +301,13 @@ class BASiSLayer(ReferenceSpace):
         # Worker processes make their batches on the CPU.
         batch = x if isinstance(x, Data) else self.targets(x)
         batch = batch.to(self.anchors.device, non_blocking=True)
-        return F.mse_loss(self._rows(self._checked(batch.x)), batch.y)
+        rows = self._rows(self._checked(batch.x))
+        if not isinstance(batch.y, Tensor) or batch.y.shape != rows.shape:
+            raise ValueError(
+                f"x.y must be targets of shape {tuple(rows.shape)}, one row a node of "
+                f"x.x: pass a batch that targets or an AnchorLoader made"
+            )
+        return F.mse_loss(rows, batch.y)
 
     @torch.no_grad()
     @uncompiled
@@ -304,7 +348,13 @@ class BASiSLayer(ReferenceSpace):
             UserWarning: If the hidden features do not span :math:`K` directions. The
                 output stays as it was.
         """
+        check_arguments(CONSTRAINTS, "read_out", seed=seed)
         is_one = isinstance(x, (Tensor, Data))
+        if not is_one and not isinstance(x, Iterable):
+            raise ValueError(
+                f"x must be a sample of nodes or several, got {type(x).__name__}: give "
+                f"a tensor [n, {self.in_channels}], or a Data with x and edge_index"
+            )
         graphs = map(self._graph_of, [x] if is_one else x)
         with evaluating(self):
             first = next(graphs, None)
@@ -325,7 +375,7 @@ class BASiSLayer(ReferenceSpace):
         r"""Moments of the hidden features, to which graphs may be added, of
         :obj:`num_nodes` in all; their directions are those of the nodes
         :obj:`x [n, d]`."""
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(int(seed))
         num_vectors = self.embedding.num_pairs + NUM_BEYOND
         return RayleighRitz(self.hidden, x, num_nodes, num_vectors, generator)
 
@@ -399,11 +449,7 @@ class BASiSLayer(ReferenceSpace):
     def _checked(self, x: Tensor) -> Tensor:
         """The features in the layer's dtype."""
         self._check_precision()
-        if x.dim() != 2 or x.size(1) != self.in_channels:
-            raise ValueError(
-                f"x has shape {tuple(x.shape)}, expected [nodes, {self.in_channels}]: "
-                f"this layer was made for in_channels={self.in_channels}"
-            )
+        check_points(x, self.in_channels)
         return x.to(self.anchors.dtype)
 
     def __repr__(self) -> str:

@@ -1,17 +1,24 @@
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pyg_basis._constraints import SEED, StrOptions, at_least, check_arguments
 from pyg_basis.graph import knn_graph
+from pyg_basis.reference._points import check_points
 
 # Poisson disks are laid among so many random nodes an anchor: enough for evenness,
 # while the neighbors of all of a large set would not fit into memory.
 DISK_CANDIDATES = 10
 
 AnchorMethod = Literal["random", "poisson_disk", "per_class"]
+CONSTRAINTS: dict[str, list[Any]] = {
+    "num_anchors": [at_least(1)],
+    "method": [StrOptions(set(get_args(AnchorMethod)))],
+    "seed": [SEED],
+}
 
 
 def choose_anchors(
@@ -44,9 +51,13 @@ def choose_anchors(
         ValueError: For an unknown method, more anchors than nodes, missing
             labels, or features without distances (NaN or infinite).
     """
-    if not 1 <= num_anchors <= x.size(0):
+    check_points(x)
+    check_arguments(
+        CONSTRAINTS, "choose_anchors", num_anchors=num_anchors, method=method, seed=seed
+    )
+    if num_anchors > x.size(0):
         raise ValueError(
-            f"num_anchors={num_anchors} must be between 1 and the {x.size(0)} nodes to "
+            f"num_anchors={num_anchors} must be at most {x.size(0)}, the nodes to "
             f"choose from: ask for fewer anchors or give more nodes"
         )
     rng = np.random.default_rng(seed)
@@ -54,11 +65,7 @@ def choose_anchors(
         return torch.from_numpy(rng.choice(x.size(0), num_anchors, replace=False))
     if method == "poisson_disk":
         return _poisson_disk(x, num_anchors, rng)
-    if method == "per_class":
-        return _per_class(x, num_anchors, y, rng)
-    raise ValueError(
-        f"method={method!r} is unknown: use 'random', 'poisson_disk' or 'per_class'"
-    )
+    return _per_class(x, num_anchors, y, rng)
 
 
 def _poisson_disk(x: Tensor, num_anchors: int, rng: np.random.Generator) -> Tensor:
@@ -113,11 +120,12 @@ def _with_distances(x: Tensor) -> Tensor:
 def _per_class(
     x: Tensor, num_anchors: int, y: Tensor | None, rng: np.random.Generator
 ) -> Tensor:
-    if y is None or y.shape != (x.size(0),):
-        given = None if y is None else tuple(y.shape)
+    if not isinstance(y, Tensor) or y.shape != (x.size(0),):
+        given = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
         raise ValueError(
-            f"method='per_class' needs one label a node, y of shape ({x.size(0)},), "
-            f"got {given}: pass y, or use method='random', which needs no labels"
+            f"method='per_class' needs one label a node, a tensor y of shape "
+            f"({x.size(0)},), got {given}: pass y, or use method='random', which "
+            f"needs no labels"
         )
     labels = y.cpu().numpy()
     # Round robin over the shuffled classes: the numbers differ by one at most,

@@ -1,15 +1,29 @@
 from dataclasses import dataclass, replace
+from typing import Any, get_args
 
+from sklearn.utils._param_validation import HasMethods
 from torch import Tensor
 
+from pyg_basis._constraints import POSITIVE, StrOptions, at_least, check_arguments
 from pyg_basis.eigen import eigenpairs
+from pyg_basis.eigen.eigenpairs import SOLVERS
 from pyg_basis.graph import Laplacian, affinity, knn_graph, laplacian
-from pyg_basis.graph.affinity import Bandwidth, check_bandwidth
-from pyg_basis.graph.laplacian import LaplacianKind, check_kind
+from pyg_basis.graph.affinity import Bandwidth
+from pyg_basis.graph.laplacian import LaplacianKind
+from pyg_basis.reference._points import check_points
 
 # Eigenvalues below, relative to the bound of the norm, count as zero: parts of a graph
 # that are joined by nothing more count as components.
 ZERO_EIGENVALUE = 5e-7
+
+CONSTRAINTS: dict[str, list[Any]] = {
+    "num_eigenvectors": [at_least(1)],
+    "num_neighbors": [at_least(1)],
+    "bandwidth": [StrOptions({"self_tuning", "global"}), POSITIVE],
+    "laplacian": [StrOptions(set(get_args(LaplacianKind)))],
+    "drop_first": ["boolean"],
+    "solver": [StrOptions({"auto", *SOLVERS}), HasMethods("solve")],
+}
 
 
 @dataclass(frozen=True)
@@ -69,18 +83,7 @@ class ExactEmbedding:
     solver: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.num_eigenvectors < 1:
-            raise ValueError(
-                f"num_eigenvectors={self.num_eigenvectors} must be at least 1: the "
-                f"number of columns of the embedding"
-            )
-        if self.num_neighbors < 1:
-            raise ValueError(
-                f"num_neighbors={self.num_neighbors} must be at least 1: the default "
-                f"is 50"
-            )
-        check_bandwidth(self.bandwidth)
-        check_kind(self.laplacian, "laplacian")
+        check_arguments(CONSTRAINTS, type(self).__name__, **vars(self))
 
     @property
     def num_pairs(self) -> int:
@@ -186,6 +189,7 @@ class ExactEmbedding:
             ValueError: If features are not finite floating-point numbers, or there are
                 too few points for :obj:`num_neighbors` or :obj:`num_eigenvectors`.
         """
+        check_points(x)
         self.check_num_nodes(x.size(0))
         if not x.is_floating_point():
             raise ValueError(

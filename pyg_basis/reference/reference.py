@@ -102,14 +102,16 @@ def reference_nodes(
         anchor_index = choose_anchors(x, num_anchors, seed=seed)
     anchor_index = anchor_index.cpu()
     distinct = anchor_index.unique()
+    is_index = anchor_index.dtype == torch.long
     in_range = bool(((distinct >= 0) & (distinct < x.size(0))).all())
-    if distinct.shape != (num_anchors,) or not in_range:
+    shapes = {anchor_index.shape, distinct.shape}
+    if shapes != {(num_anchors,)} or not is_index or not in_range:
         raise ValueError(
             f"anchor_index must hold num_anchors={num_anchors} different rows of "
             f"x, from 0 to {x.size(0) - 1}, got {distinct.numel()} different ones "
-            f"in shape {tuple(anchor_index.shape)}"
+            f"in shape {tuple(anchor_index.shape)} of {anchor_index.dtype}"
         )
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(int(seed))
     others = torch.randperm(x.size(0), generator=generator)
     others = others[~torch.isin(others, anchor_index)]
     size = min(reference_size, x.size(0))

@@ -157,3 +157,8 @@ def test_an_earlier_fit_survives_bad_points(moons: torch.Tensor) -> None:
 def test_equal_points_are_one_cluster() -> None:
     labels = quick().fit_predict(np.full((300, 2), 0.1))
     assert len(set(labels.tolist())) == 1
+
+
+def test_more_clusters_than_points() -> None:
+    with pytest.raises(ValueError, match="n_clusters=41 is above n_samples=40"):
+        BASiSClustering(41, basis=quick(max_iter=1)).fit(three_blobs(40))

@@ -41,7 +41,7 @@ def test_published_targets_hold_the_degrees() -> None:
 
 
 def test_unknown_preset() -> None:
-    with pytest.raises(ValueError, match=r"name='best'.*'paper', 'official'"):
+    with pytest.raises(ValueError, match=r"'official', 'paper'.*Got 'best'"):
         preset("best", n_components=5)
 
 

@@ -126,18 +126,31 @@ ROWS = one_of("out.npy", "out.npz", "out.csv", "out.parquet", "out.txt", "points
 ODD_WORDS = one_of(
     "", "-1", "0", "nan", "inf", "1e300", "9" * 30, "none", "é", "a,b", "x"
 )
-GOOD_OPTIONS = one_of(
-    *(("--key", "a"), ("--columns", "a,b"), ("--labels", "kind"), ("--readout",)),
+# Good options of each command; of others they are unknown.
+READING = (("--key", "a"), ("--columns", "a,b"), ("--force",))
+FITTING = (
+    *(("--laplacian", "sym"), ("--no-readout",), ("--n-anchors", "9"), ("--seed", "3")),
     *(
-        ("--labels", "labels.npy"),
-        ("--laplacian", "sym"),
-        ("--no-readout",),
-        ("--json",),
+        ("--bandwidth", "0.5"),
+        ("--no-drop-first",),
+        ("--tol", "none"),
+        ("--graph", "knn"),
     ),
-    *(("--n-components", "3"), ("--n-clusters", "2"), ("--model", "model.pt")),
-    *(("--axes", "1", "2"), ("--axes", "0", "9"), ("--force",), ("--help",)),
-    *(("--anchor-method", "per_class"), ("--save-model", "out.pt"), ("--version",)),
 )
+LABELED = (("--labels", "kind"), ("--labels", "labels.npy"))
+GOOD_OPTIONS = {
+    "fit": (
+        *READING,
+        *FITTING,
+        *LABELED,
+        *(("--n-components", "3"), ("--anchor-method", "per_class")),
+    ),
+    "transform": READING,
+    "cluster": (*READING, *FITTING, ("--save-model", "out.pt"), ("--n-init", "2")),
+    "info": (("--json",), *READING),
+    "plot": (*READING, *LABELED, ("--axes", "1", "2"), ("--axes", "0", "9")),
+}
+OTHERS = (("--help",), ("--version",), ("--axes", "1", "2"), ("--save-model", "out.pt"))
 
 
 @st.composite
@@ -157,8 +170,10 @@ def cases(draw: DrawFn) -> Case:
     if command == "cluster":
         words += draw(one_of(("--n-clusters", "2"), ("--model", "model.pt"), ()))
     words += QUICK if command in ("fit", "cluster") else ()
-    for option in draw(st.lists(GOOD_OPTIONS, max_size=2)):
+    for option in draw(st.lists(one_of(*GOOD_OPTIONS[command]), max_size=2)):
         words += option
+    if draw(st.integers(0, 9)) == 0:
+        words += draw(one_of(*OTHERS))
     if draw(st.integers(0, 3)) == 0:
         words += [draw(one_of(*OPTIONS)), draw(ODD_WORDS)]
     damage = {}

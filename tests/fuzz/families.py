@@ -33,13 +33,13 @@ class Family(NamedTuple):
 
 
 FAMILIES = {
-    "points": Family(points.cases(), 250, 1_600),
-    "graphs": Family(graphs.cases(), 300, 2_000),
-    "alignment": Family(alignment.cases(), 250, 1_600),
-    "metrics": Family(metrics.cases(), 300, 1_500),
-    "plot": Family(plot.cases(), 100, 700),
-    "estimators": Family(estimators.cases(), 40, 500),
-    "layer": Family(layer.cases(), 80, 700),
-    "files": Family(files.cases(), 120, 900),
-    "command line": Family(command_line.cases(), 60, 500),
+    "points": Family(points.cases(), 300, 1_500),
+    "graphs": Family(graphs.cases(), 400, 1_900),
+    "alignment": Family(alignment.cases(), 300, 1_400),
+    "metrics": Family(metrics.cases(), 300, 1_200),
+    "plot": Family(plot.cases(), 100, 500),
+    "estimators": Family(estimators.cases(), 100, 1_000),
+    "layer": Family(layer.cases(), 150, 1_000),
+    "files": Family(files.cases(), 150, 900),
+    "command line": Family(command_line.cases(), 80, 600),
 }

@@ -64,7 +64,9 @@ SOME = st.integers(2, 30), one_of(WIDTH, WIDTH, WIDTH, 3)
 def known(layer: BASiSLayer) -> Any:
     """All that a layer knows, and its rows at some points."""
     x = torch.linspace(-2, 2, 10, dtype=layer.anchors.dtype).view(5, 2)
-    return layer.state_dict(), layer.eval()(x)
+    state = layer.state_dict()
+    del state["output.eigenvalues"]  # infinite beyond those that are known
+    return state, layer.eval()(x)
 
 
 def constructed(**settings: Any) -> Any:
@@ -151,15 +153,18 @@ def called(laplacian: str, method: str, x: Any) -> Any:
     return found
 
 
+def _is_moderate(x: Tensor) -> bool:
+    return bool((x.detach().to_dense().abs() < 1e35).all())
+
+
 def _calls(method: str) -> SearchStrategy[Case]:
     x: SearchStrategy[Any] = either(tensors(*SOME), odd_tensors(*SOME))
     if method == "forward":
         # NaN stays NaN, as in any module.
-        x = x.filter(
-            lambda x: not isinstance(x, Tensor) or x.to_dense().isfinite().all()
-        )
+        x = x.filter(lambda x: not isinstance(x, Tensor) or _is_moderate(x))
     if method == "loss":
-        some = st.builds(Data, x=tensors(*SOME), y=tensors(*SOME))
+        y = st.builds(torch.zeros, st.integers(2, 9), one_of(2, 3))
+        some = st.builds(Data, x=tensors(*SOME), y=either(y, odd))
         x = either(x, graphs(10, WIDTH), some)
     if method == "read_out":
         several = st.lists(tensors(*SOME), max_size=3)

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch_geometric.data import Data
 
 from pyg_basis import BASiS, BASiSLayer
 from pyg_basis.data import AnchorLoader
@@ -168,6 +169,12 @@ def test_loss_is_the_mean_over_nodes_and_columns() -> None:
         expected = (rows - batch.y).square().sum() / (100 * 2)
         torch.testing.assert_close(layer.loss(batch), expected)
         assert torch.equal(layer.loss(batch), layer.loss(batch.x[60:]))
+
+
+@pytest.mark.parametrize("y", [None, torch.zeros(9, 2), torch.zeros(10, 3)])
+def test_a_batch_without_targets_of_its_nodes(y: Tensor | None) -> None:
+    with pytest.raises(ValueError, match=r"x\.y must be targets of shape \(10, 2\)"):
+        ready_layer().loss(Data(x=three_blobs(10), y=y))
 
 
 def test_gradients_reach_x_through_the_network_only() -> None:
@@ -349,19 +356,22 @@ def test_without_a_reference() -> None:
 )
 @pytest.mark.parametrize("shape", [(100, 3), (100,), (4, 100, 2)])
 def test_wrong_width(method: str, shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"x has shape .*in_channels=2|\[nodes, 2\]"):
+    with pytest.raises(ValueError, match=r"x has shape .*\[nodes, 2\]"):
         getattr(ready_layer(), method)(random_rows(*shape))
 
 
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"num_columns": 0}, "num_eigenvectors=0 must be at least 1"),
+        ({"num_columns": 0}, "num_eigenvectors.*Got 0"),
+        ({"num_columns": "2"}, "num_eigenvectors.*Got '2'"),
+        ({"network": nn.Linear}, "network.*Got <class"),
+        ({"extend_degree": None}, "extend_degree.*Got None"),
         ({"num_anchors": 2}, "num_anchors=2 .*at least 3"),
-        ({"alignment": "best"}, r"'best'.*lstsq"),
-        ({"laplacian": "signless"}, "'signless' is unknown: use 'sym'"),
-        ({"bandwidth": "wide"}, "bandwidth must be.*'wide'"),
-        ({"num_neighbors": 0}, "num_neighbors=0 must be at least 1"),
+        ({"alignment": "best"}, "alignment.*'lstsq'.*Got 'best'"),
+        ({"laplacian": "signless"}, "laplacian.*Got 'signless'"),
+        ({"bandwidth": "wide"}, "bandwidth.*Got 'wide'"),
+        ({"num_neighbors": 0}, "num_neighbors.*Got 0"),
     ],
 )
 def test_bad_settings(settings: Any, match: str) -> None:
@@ -374,6 +384,13 @@ def test_bad_settings(settings: Any, match: str) -> None:
     [
         (three_blobs(), {"reference_size": 60}, "larger reference_size"),
         (three_blobs(), {"anchor_index": torch.arange(3)}, "num_anchors=60.*got 3"),
+        (three_blobs(), {"anchor_index": torch.rand(60)}, "anchor_index.*float32"),
+        (three_blobs(), {"anchor_index": list(range(60))}, "anchor_index.*Got"),
+        (three_blobs(), {"reference_size": None}, "reference_size.*Got None"),
+        (three_blobs(), {"seed": -1}, "seed.*Got -1"),
+        (three_blobs().to_sparse(), {}, "x must be a dense tensor.*sparse_coo"),
+        (three_blobs().numpy(), {}, "x must be a dense tensor.*ndarray"),
+        (three_blobs().to(torch.complex64), {}, "real numbers.*complex64"),
         (three_blobs() / 0, {}, "finite"),
     ],
 )
@@ -389,8 +406,9 @@ def test_bad_samples_for_a_reference(x: Tensor, settings: Any, match: str) -> No
     [
         (three_blobs(399), {}, "made of 400 nodes"),
         (three_blobs() / 0, {}, "finite"),
-        (three_blobs(), {"alignment": "best"}, "'best'.*moments"),
-        (three_blobs(), {"momentum": 2.0}, "momentum=2.0"),
+        (three_blobs(), {"alignment": "best"}, "alignment.*'moments'.*Got 'best'"),
+        (three_blobs(), {"momentum": 2.0}, r"momentum.*Got 2\.0"),
+        (three_blobs(), {"momentum": "half"}, "momentum.*Got 'half'"),
     ],
 )
 def test_bad_updates_change_nothing(x: Tensor, settings: Any, match: str) -> None:

@@ -208,7 +208,7 @@ EDGE = torch.tensor([[0, 1], [1, 0]])
             Data(x=random_rows(3, 2), edge_index=EDGE, num_nodes=4),
             "features of 3 nodes.*num_nodes=4: give every node",
         ),
-        (Data(x=random_rows(4, 3), edge_index=EDGE), "in_channels=2"),
+        (Data(x=random_rows(4, 3), edge_index=EDGE), r"expected \[nodes, 2\]"),
         (
             Data(x=random_rows(4, 2), edge_index=torch.tensor([[0, 1], [1, 2]])),
             "symmetric",
@@ -219,6 +219,7 @@ EDGE = torch.tensor([[0, 1], [1, 0]])
         ),
         ([], "no sample: give a sample"),
         (["nodes"], "a str: give a tensor"),
+        (3, "got int: give a tensor"),
         (three_blobs() / 0, "finite"),
     ],
 )

@@ -106,26 +106,26 @@ def test_per_class_does_not_favor_a_class_with_what_is_left_over() -> None:
     assert seen == {0, 1, 2}
 
 
-@pytest.mark.parametrize("num_anchors", [0, 11])
+@pytest.mark.parametrize(
+    ("num_anchors", "match"),
+    [(0, "num_anchors.*Got 0"), (11, "num_anchors=11 must be at most 10.* fewer")],
+)
 @pytest.mark.parametrize("method", METHODS)
-def test_number_out_of_range(method, num_anchors) -> None:
+def test_number_out_of_range(method, num_anchors, match) -> None:
     x, y = points(10)
-    match = f"num_anchors={num_anchors} must be between 1 and the 10 nodes .* fewer"
     with pytest.raises(ValueError, match=match):
         choose_anchors(x, num_anchors, method, y)
 
 
 @pytest.mark.parametrize("y", [None, torch.zeros(9), torch.zeros(10, 1)])
 def test_per_class_without_labels(y) -> None:
-    match = (
-        r"'per_class' needs one label a node, y of shape \(10,\), got .*: pass y, or"
-    )
+    match = r"'per_class' needs one label a node.* y of shape \(10,\), got .*: pass y"
     with pytest.raises(ValueError, match=match):
         choose_anchors(torch.zeros(10, 2), 3, "per_class", y)
 
 
 def test_unknown_method() -> None:
-    match = "method='kmeans' is unknown: use 'random', .*'per_class'"
+    match = "'method' .* among .*'per_class'.*Got 'kmeans'"
     with pytest.raises(ValueError, match=match):
         choose_anchors(torch.zeros(10, 2), 3, "kmeans")
 
