@@ -13,7 +13,7 @@ from torch.utils.data import TensorDataset
 from pyg_basis import BASiS, BASiSClustering
 from pyg_basis.datasets import blobs, two_moons
 from pyg_basis.metrics import normalized_mutual_information
-from tests.estimators.inputs import network, quick, three_blobs
+from tests.estimators.inputs import network
 
 
 def quick(n_clusters: int = 2, **kwargs: Any) -> BASiSClustering:
@@ -159,6 +159,7 @@ def test_equal_points_are_one_cluster() -> None:
     assert len(set(labels.tolist())) == 1
 
 
-def test_more_clusters_than_points() -> None:
+def test_more_clusters_than_points(moons: torch.Tensor) -> None:
+    clustering = quick().set_params(n_clusters=41)
     with pytest.raises(ValueError, match="n_clusters=41 is above n_samples=40"):
-        BASiSClustering(41, basis=quick(max_iter=1)).fit(three_blobs(40))
+        clustering.fit(moons[:40])
