@@ -159,6 +159,7 @@ def test_equal_points_are_one_cluster() -> None:
     assert len(set(labels.tolist())) == 1
 
 
-def test_more_clusters_than_points() -> None:
+def test_more_clusters_than_points(moons: torch.Tensor) -> None:
+    clustering = quick().set_params(n_clusters=41)
     with pytest.raises(ValueError, match="n_clusters=41 is above n_samples=40"):
-        BASiSClustering(41, basis=quick(max_iter=1)).fit(three_blobs(40))
+        clustering.fit(moons[:40])

@@ -39,7 +39,17 @@ OPTIONS = (
     *("--learning-rate", "--eigen-solver", "--seed", "--unknown", "--n-clusters"),
 )
 NAMES = (
-    *("points", "model", "out", "labels", "axes", "X", "n_samples", "random_state"),
+    *(
+        "points",
+        "nowhere",
+        "model",
+        "out",
+        "labels",
+        "axes",
+        "X",
+        "n_samples",
+        "random_state",
+    ),
     *(option.strip("-").replace("-", "_") for option in OPTIONS),
     *(option.strip("-") for option in OPTIONS),
 )
@@ -76,6 +86,7 @@ def run(words: tuple[str, ...], damage: dict[str, bytes]) -> Any:
     with tempfile.TemporaryDirectory() as folder, _within(folder):
         for name, content in given.items():
             Path(name).write_bytes(content)
+        Path("points.d.npy").mkdir()
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 status = main([*words, "--traceback"])
@@ -100,7 +111,8 @@ def run(words: tuple[str, ...], damage: dict[str, bytes]) -> Any:
 
 def _written(given: dict[str, bytes]) -> dict[str, io.BytesIO]:
     """What is in the folder and was not given, or differs from it."""
-    found = {path.name: path.read_bytes() for path in Path().iterdir()}
+    files = [path for path in Path().iterdir() if path.is_file()]
+    found = {path.name: path.read_bytes() for path in files}
     return {
         name: io.BytesIO(content)
         for name, content in found.items()
@@ -120,7 +132,14 @@ def _within(folder: str) -> Any:
 
 POINTS = one_of(
     *("points.npy", "points.npz", "points.csv", "points.parquet", "points.pt"),
-    *("points.graph.pt", "points.txt", "labels.npy", "model.pt", "nowhere.npy", "."),
+    *(
+        "points.graph.pt",
+        "points.txt",
+        "labels.npy",
+        "model.pt",
+        "nowhere.npy",
+        "points.d.npy",
+    ),
 )
 ROWS = one_of("out.npy", "out.npz", "out.csv", "out.parquet", "out.txt", "points.npy")
 ODD_WORDS = one_of(
@@ -179,7 +198,7 @@ def cases(draw: DrawFn) -> Case:
     damage = {}
     if draw(st.integers(0, 2)) == 0:
         name = draw(one_of(*contents()))
-        damage[name] = draw(damaged(contents()[name]))
+        damage[name] = draw(damaged(lambda: contents()[name]))
     given = {"words": tuple(words), "damage": damage}
     kinds = (ValueError, FileNotFoundError, OSError, ImportError, SystemExit)
     return Case(run, given, kinds=kinds, names=NAMES)

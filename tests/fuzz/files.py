@@ -36,9 +36,10 @@ def cases() -> SearchStrategy[Case]:
 
 
 @st.composite
-def damaged(draw: DrawFn, whole: bytes) -> bytes:
+def damaged(draw: DrawFn, content: Callable[[], bytes]) -> bytes:
     """The content of a file, of which some is flipped, lost, swapped or foreign."""
-    place = st.integers(0, max(len(whole) - 1, 0))
+    whole = content()
+    place = st.integers(0, len(whole) - 1)
     first, last = sorted((draw(place), draw(place)))
     change = draw(one_of("flip", "cut", "without", "twice", "zero", "swap", "foreign"))
     if change == "flip":
@@ -77,9 +78,7 @@ def _models() -> SearchStrategy[Case]:
     def check(rows: Any) -> None:
         assert np.array_equal(rows, fitted().transform(X)), "other rows"
 
-    # Fitted when the first example is drawn, and not when the file is imported.
-    contents = st.deferred(lambda: damaged(model()))
-    return contents.map(
+    return damaged(model).map(
         lambda content: Case(load, {"path": "model.pt", "content": content}, check)
     )
 
@@ -151,7 +150,7 @@ def read(data: str, content: bytes) -> Any:
 @st.composite
 def _points(draw: DrawFn) -> Case:
     suffix = draw(one_of(*CONTENTS))
-    content = draw(damaged(CONTENTS[suffix]))
+    content = draw(damaged(lambda: CONTENTS[suffix]))
     return Case(read, {"data": f"points{suffix}", "content": content})
 
 
