@@ -1,6 +1,7 @@
 """Settings of the whole test run, and the fixtures that all tests share."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 # The thread pools and matplotlib read these when they are first imported.
@@ -13,6 +14,10 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from tests.generators import global_generators
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and all that they
+# start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # One thread adds up in one order: the same seed gives the same bits.
 torch.set_num_threads(1)

@@ -133,7 +133,9 @@ def test_bad_counts(name: str, value: Any, moons: torch.Tensor) -> None:
 
 
 def test_bad_basis(moons: torch.Tensor) -> None:
-    with pytest.raises(ValueError, match=r"basis='laplacian'.*a BASiS or None"):
+    with pytest.raises(
+        ValueError, match=r"'basis' parameter .*BASiS' or None. Got 'laplacian'"
+    ):
         BASiSClustering(2, basis="laplacian").fit(moons)
     with pytest.raises(ValueError, match="n_anchors=0"):
         BASiSClustering(2, basis=BASiS(2, n_anchors=0)).fit(moons)
