@@ -147,7 +147,7 @@ def test_edges_of_a_file_are_learned(run: Run, ring: Data, blobs: np.ndarray) ->
         ("--n-components 0", "'n_components' parameter of BASiS must be an int"),
         ("--laplacian a", "'laplacian' parameter of BASiS must be a str among"),
         ("--graph edges", "graph='edges' needs edges, and X has none"),
-        ("--preset none", "name='none' cannot be used: it must be one of ['paper'"),
+        ("--preset none", "'name' parameter of preset must be a str among"),
         ("--key a", "--key is for .npz: leave"),
         ("--labels none", "'none' is no file: check the path"),
         ("--preset paper", "anchor_method='per_class' needs one label a point"),

@@ -13,7 +13,7 @@ from torch.utils.data import TensorDataset
 from pyg_basis import BASiS, BASiSClustering
 from pyg_basis.datasets import blobs, two_moons
 from pyg_basis.metrics import normalized_mutual_information
-from tests.estimators.inputs import network, three_blobs
+from tests.estimators.inputs import network
 
 
 def quick(n_clusters: int = 2, **kwargs: Any) -> BASiSClustering:
