@@ -71,7 +71,8 @@ def test_errors_of_a_worker_reach_the_caller() -> None:
     assert workers() == []
 
 
-INTERRUPTED = """
+INTERRUPTED = r"""
+import os
 import signal
 
 import numpy as np
@@ -85,7 +86,7 @@ class Reports(Rows):
     def __getitem__(self, index):
         worker = get_worker_info()
         if worker is not None and not self.has_reported:
-            print("worker", worker.id, flush=True)
+            os.write(1, f"worker {worker.id}\n".encode())  # at once
             self.has_reported = True
         return self.x[index]
 
@@ -97,6 +98,7 @@ basis = quick(max_iter=3).fit(x)
 before = basis.transform(x)
 try:
     basis.set_params(max_iter=10**6, tol=None, num_workers=2).fit(Reports(x))
+    print("kept", 0 < basis.n_iter_ < 10**6)
 except KeyboardInterrupt:
     print("interrupted", np.array_equal(basis.transform(x), before))
 """
@@ -121,4 +123,5 @@ def test_ctrl_c_ends_a_fit_with_workers() -> None:
     except BaseException:
         os.killpg(script.pid, signal.SIGKILL)
         raise
-    assert printed == "interrupted True\n" and script.returncode == 0
+    # It may come before the first batch is done.
+    assert printed in ("kept True\n", "interrupted True\n") and script.returncode == 0
