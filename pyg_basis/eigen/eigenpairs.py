@@ -148,9 +148,9 @@ def solver_chain(
     has_solve = callable(getattr(solver, "solve", None))
     if isinstance(solver, str) and solver in SOLVERS:
         first = SOLVERS[solver]
-    elif not isinstance(solver, (str, type)) and has_solve:
+    elif has_solve and not isinstance(solver, (str, type, Tensor)):
         first = solver
-    elif solver != "auto":
+    elif not isinstance(solver, str) or solver != "auto":
         raise ValueError(
             f"solver={solver!r} is neither a name nor an object with a method solve: "
             f"pass 'auto', {', '.join(map(repr, SOLVERS))}, or an object such as "
