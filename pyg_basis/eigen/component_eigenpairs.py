@@ -10,9 +10,9 @@ from pyg_basis._precision import without_autocast
 from pyg_basis.eigen._canonical_basis import canonical_basis, normalize_signs
 from pyg_basis.eigen._validation import (
     MOST_PAIRS,
-    check_tol,
     checked_integer,
     checked_seed,
+    checked_tol,
 )
 from pyg_basis.eigen.eigenpairs import (
     SOLVERS,
@@ -96,8 +96,7 @@ def component_eigenpairs(
         )
     remedy = "the number of eigenpairs of each component"
     k = checked_integer("k", k, 1, remedy, MOST_PAIRS)
-    seed, degree = checked_seed(seed), laplacian.degree
-    check_tol(tol)
+    seed, tol, degree = checked_seed(seed), checked_tol(tol), laplacian.degree
     values, vectors = degree.new_zeros(2, laplacian.num_nodes, k).unbind()
     components = _Components(laplacian.to(degree.double()))
     with without_autocast(degree.device):

@@ -9,9 +9,9 @@ from pyg_basis._constraints import check_arguments
 from pyg_basis.eigen import component_eigenpairs
 from pyg_basis.eigen._validation import (
     MOST_PAIRS,
-    check_tol,
     checked_integer,
     checked_seed,
+    checked_tol,
 )
 from pyg_basis.graph import laplacian
 from pyg_basis.graph.laplacian import check_kind
@@ -87,14 +87,13 @@ class AddSpectralPE(BaseTransform):
         tol: float = 1e-5,
         seed: int = 0,
     ) -> None:
-        check_tol(tol)
         check_kind(laplacian, "laplacian")
         check_arguments(CONSTRAINTS, type(self).__name__, drop_first=drop_first)
         self.k = checked_integer("k", k, 1, "the number of columns", MOST_PAIRS - 1)
         self.attr_name = checked_name(attr_name)
         self.laplacian = laplacian
         self.drop_first = drop_first
-        self.tol = tol
+        self.tol = checked_tol(tol)
         self.seed = checked_seed(seed)
 
     def forward(self, data: Data) -> Data:

@@ -327,9 +327,10 @@ def test_a_solver_that_returns_something_else(returned) -> None:
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_tolerances_of_numpy(dtype: Any) -> None:
-    assert eigenpairs(laplacian(nx.path_graph(10)), 2, tol=dtype(1e-3)).converged
+@pytest.mark.parametrize("solver", ["auto", *SOLVERS])
+@pytest.mark.parametrize("tol", [np.float16(1e-3), np.float32(1e-3), 2**70])
+def test_tolerances_of_any_real_type(tol: Any, solver: str) -> None:
+    assert eigenpairs(laplacian(nx.path_graph(10)), 2, solver, tol=tol).converged
 
 
 # --- bad input
