@@ -1,5 +1,10 @@
 from numbers import Integral, Real
 
+import numpy as np
+
+# More eigenpairs than a solver finds in any time.
+MOST_PAIRS = 2**16
+
 
 def checked_integer(
     name: str, value: object, least: int, remedy: str, most: int | None = None
@@ -18,8 +23,10 @@ def checked_seed(seed: object) -> int:
     return checked_integer("seed", seed, 0, "pass 0", 2**63 - 1)
 
 
-def check_tol(tol: object) -> None:
-    r"""Raises unless :obj:`tol` is a bound that a residual can meet."""
-    is_real = isinstance(tol, Real)
-    if not is_real or not 0 < tol < 1e300:  # type: ignore[operator]
+def checked_tol(tol: object) -> float:
+    r"""The bound, once it is known to be one that a residual can meet."""
+    # The bound itself overflows in NumPy's lower precisions.
+    number = tol.item() if isinstance(tol, np.generic) else tol
+    if not isinstance(number, Real) or not 0 < number < 1e300:  # type: ignore[operator]
         raise ValueError(f"tol={tol!r} must be a positive finite number: pass 1e-6")
+    return float(number)

@@ -8,7 +8,12 @@ from torch import Tensor
 
 from pyg_basis._precision import without_autocast
 from pyg_basis.eigen._canonical_basis import canonical_basis, normalize_signs
-from pyg_basis.eigen._validation import check_tol, checked_integer, checked_seed
+from pyg_basis.eigen._validation import (
+    MOST_PAIRS,
+    checked_integer,
+    checked_seed,
+    checked_tol,
+)
 from pyg_basis.eigen.eigenpairs import (
     SOLVERS,
     first_converged,
@@ -77,8 +82,8 @@ def component_eigenpairs(
         ComponentEigenpairs: Values and vectors, a row for each node.
 
     Raises:
-        ValueError: If :obj:`laplacian` is none, :obj:`k` is below 1, :obj:`tol` is not
-            positive, or :obj:`seed` is negative.
+        ValueError: If :obj:`laplacian` is none, :obj:`k` is not in 1 to 65,536,
+            :obj:`tol` is not positive, or :obj:`seed` is negative.
 
     Warns:
         RuntimeWarning: If no solver reached :obj:`tol`, or eigenvalues are so close
@@ -89,9 +94,9 @@ def component_eigenpairs(
             f"laplacian must be a Laplacian, got {type(laplacian).__name__}: build one "
             f"with laplacian(graph)"
         )
-    k = checked_integer("k", k, 1, "the number of eigenpairs of each component")
-    seed, degree = checked_seed(seed), laplacian.degree
-    check_tol(tol)
+    remedy = "the number of eigenpairs of each component"
+    k = checked_integer("k", k, 1, remedy, MOST_PAIRS)
+    seed, tol, degree = checked_seed(seed), checked_tol(tol), laplacian.degree
     values, vectors = degree.new_zeros(2, laplacian.num_nodes, k).unbind()
     components = _Components(laplacian.to(degree.double()))
     with without_autocast(degree.device):

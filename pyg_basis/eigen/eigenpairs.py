@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pyg_basis._precision import without_autocast
 from pyg_basis.eigen._canonical_basis import normalize_signs
-from pyg_basis.eigen._validation import check_tol, checked_integer, checked_seed
+from pyg_basis.eigen._validation import checked_integer, checked_seed, checked_tol
 from pyg_basis.eigen.chebyshev import ChebyshevSubspace
 from pyg_basis.eigen.dense import Dense
 from pyg_basis.eigen.lanczos import Lanczos
@@ -82,8 +82,7 @@ def eigenpairs(
     symmetric = SymmetricOperator.of(operator)
     n = symmetric.num_nodes
     k = checked_integer("k", k, 1, "ask for fewer, or use a graph of more nodes", n)
-    seed = checked_seed(seed)
-    check_tol(tol)
+    seed, tol = checked_seed(seed), checked_tol(tol)
     solvers = solver_chain(solver, symmetric, k)
     given = operator.matrix if isinstance(operator, Laplacian) else operator
     dtype = given.dtype if given.is_floating_point() else torch.get_default_dtype()
@@ -148,9 +147,9 @@ def solver_chain(
     has_solve = callable(getattr(solver, "solve", None))
     if isinstance(solver, str) and solver in SOLVERS:
         first = SOLVERS[solver]
-    elif not isinstance(solver, (str, type)) and has_solve:
+    elif has_solve and not isinstance(solver, (str, type, Tensor)):
         first = solver
-    elif solver != "auto":
+    elif not isinstance(solver, str) or solver != "auto":
         raise ValueError(
             f"solver={solver!r} is neither a name nor an object with a method solve: "
             f"pass 'auto', {', '.join(map(repr, SOLVERS))}, or an object such as "

@@ -1,5 +1,7 @@
 """The edges of a graph as a checked sparse matrix."""
 
+from operator import index
+
 import networkx as nx
 import numpy as np
 import torch
@@ -22,7 +24,8 @@ def as_data(graph: object, features: bool = True) -> Data:
 
     Raises:
         ValueError: If it is neither of the two, or directed by networkx, or the
-            attribute :obj:`"x"` is not a row of numbers of one length.
+            attribute :obj:`"x"` is not a row of numbers of one length, or
+            :obj:`"weight"` not a number.
     """
     if isinstance(graph, Data):
         return graph
@@ -36,8 +39,14 @@ def as_data(graph: object, features: bool = True) -> Data:
     num_nodes = graph.number_of_nodes()
     if num_nodes == 0:
         return Data(edge_index=torch.zeros(2, 0, dtype=torch.long), num_nodes=0)
-    # By way of CSR, which adds up what networkx corrects loops with.
-    weight = nx.to_scipy_sparse_array(graph, dtype=np.float64, format="csr").tocoo()
+    try:
+        # By way of CSR, which adds up what networkx corrects loops with.
+        weight = nx.to_scipy_sparse_array(graph, dtype=np.float64, format="csr").tocoo()
+    except (OverflowError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"the attribute 'weight' of the edges of graph must be a number ({error}): "
+            f"convert it, or remove the attribute"
+        ) from error
     edges = np.stack([weight.row, weight.col]).astype(np.int64)
     data = Data(
         edge_index=torch.from_numpy(edges),
@@ -76,7 +85,7 @@ def checked_edge_index(graph: Data) -> tuple[Tensor, int]:
             f"{described(edge_index)}: pass one column an edge, converted with "
             "torch.as_tensor(edge_index).long()"
         )
-    num_nodes = int(graph.num_nodes or 0)
+    num_nodes = _checked_num_nodes(graph)
     if edge_index.numel() > 0:
         low, high = (int(bound) for bound in edge_index.aminmax())
         if low < 0 or high >= num_nodes:
@@ -86,6 +95,20 @@ def checked_edge_index(graph: Data) -> tuple[Tensor, int]:
                 "those edges, or set graph.num_nodes (or graph.x) to cover them"
             )
     return edge_index, num_nodes
+
+
+def _checked_num_nodes(graph: Data) -> int:
+    given: object = graph.num_nodes
+    try:
+        num_nodes = 0 if given is None else index(given)  # type: ignore[arg-type]
+    except TypeError:
+        num_nodes = -1
+    if not 0 <= num_nodes < 2**63:
+        raise ValueError(
+            f"graph.num_nodes={given!r} must be an integer, not negative: pass the "
+            f"number of nodes, or set graph.x"
+        )
+    return num_nodes
 
 
 def checked_edge_values(values: Tensor, name: str, num_edges: int) -> Tensor:

@@ -58,10 +58,10 @@ def laplacian(graph: Data | nx.Graph, kind: LaplacianKind = "sym") -> "Laplacian
     return found.to(torch.empty(0, dtype=dtype, device=edges.device))
 
 
-def check_kind(kind: str, name: str = "kind") -> None:
+def check_kind(kind: object, name: str = "kind") -> None:
     r"""Raises a :class:`ValueError` unless a parameter of this name is a kind of
     Laplacian."""
-    if kind not in get_args(LaplacianKind):
+    if not isinstance(kind, str) or kind not in get_args(LaplacianKind):
         raise ValueError(f"{name}={kind!r} is unknown: use 'sym', 'rw' or 'comb'")
 
 

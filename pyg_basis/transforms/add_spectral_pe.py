@@ -5,14 +5,23 @@ from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 from torch_geometric.utils import is_sparse, to_edge_index
 
+from pyg_basis._constraints import check_arguments
 from pyg_basis.eigen import component_eigenpairs
-from pyg_basis.eigen._validation import check_tol, checked_integer, checked_seed
+from pyg_basis.eigen._validation import (
+    MOST_PAIRS,
+    checked_integer,
+    checked_seed,
+    checked_tol,
+)
 from pyg_basis.graph import laplacian
+from pyg_basis.graph.laplacian import check_kind
 from pyg_basis.transforms._node_attribute import (
     add_node_attribute,
     checked_graph,
     checked_name,
 )
+
+CONSTRAINTS = {"drop_first": ["boolean"]}
 
 
 @functional_transform("add_spectral_pe")
@@ -59,9 +68,10 @@ class AddSpectralPE(BaseTransform):
         seed (int): Seed of the solver's start. (default: :obj:`0`)
 
     Raises:
-        ValueError: If :obj:`k` is not an integer from 1, :obj:`laplacian` unknown,
-            :obj:`tol` not positive or :obj:`seed` negative; when called, if the graph
-            is directed, heterogeneous, or not valid.
+        ValueError: If :obj:`k` is not an integer from 1 to 65,535, :obj:`laplacian`
+            unknown, :obj:`drop_first` not a truth value, :obj:`tol` not positive or
+            :obj:`seed` negative; when called, if the graph is directed, heterogeneous,
+            or not valid.
 
     Warns:
         RuntimeWarning: If no solver reached :obj:`tol`, or eigenvalues are so close
@@ -77,22 +87,19 @@ class AddSpectralPE(BaseTransform):
         tol: float = 1e-5,
         seed: int = 0,
     ) -> None:
-        check_tol(tol)
-        if laplacian not in ("sym", "rw", "comb"):
-            raise ValueError(
-                f"laplacian={laplacian!r} is unknown: use 'sym', 'rw' or 'comb'"
-            )
-        self.k = checked_integer("k", k, 1, "the number of columns")
+        check_kind(laplacian, "laplacian")
+        check_arguments(CONSTRAINTS, type(self).__name__, drop_first=drop_first)
+        self.k = checked_integer("k", k, 1, "the number of columns", MOST_PAIRS - 1)
         self.attr_name = checked_name(attr_name)
         self.laplacian = laplacian
         self.drop_first = drop_first
-        self.tol = tol
+        self.tol = checked_tol(tol)
         self.seed = checked_seed(seed)
 
     def forward(self, data: Data) -> Data:
         r"""The graph with encodings and eigenvalues."""
         graph = checked_graph(data, type(self).__name__)
-        first = int(bool(self.drop_first))
+        first = int(self.drop_first)
         operator = laplacian(_with_edges(graph), self.laplacian)
         pairs = component_eigenpairs(operator, self.k + first, self.tol, self.seed)
         rows = pairs.vectors[:, first:] * pairs.size.sqrt().unsqueeze(1)

@@ -326,6 +326,13 @@ def test_a_solver_that_returns_something_else(returned) -> None:
         eigenpairs(torch.eye(80), 2, solver)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("solver", ["auto", *SOLVERS])
+@pytest.mark.parametrize("tol", [np.float16(1e-3), np.float32(1e-3), 2**70])
+def test_tolerances_of_any_real_type(tol: Any, solver: str) -> None:
+    assert eigenpairs(laplacian(nx.path_graph(10)), 2, solver, tol=tol).converged
+
+
 # --- bad input
 
 NOT_SYMMETRIC = torch.eye(5) + torch.eye(5).roll(1, 0).tril(-1) / 2
@@ -365,11 +372,15 @@ def test_bad_operator(operator: Any, text: str) -> None:
         ({"k": True}, r"k=True.*integer, from 1"),
         ({"solver": "qr"}, r"solver='qr' is neither a name.*'lanczos'"),
         ({"solver": None}, r"solver=None.*method solve.*'auto'"),
+        # Both have a method solve, or compare with names entry by entry.
+        ({"solver": torch.eye(2)}, r"solver=tensor"),
+        ({"solver": np.ones(2)}, r"solver=array"),
         ({"solver": LOBPCG}, r"solver=.*method solve.*'auto'"),
         ({"seed": -1}, r"seed=-1.*integer, from 0"),
         ({"seed": "x"}, r"seed='x'.*integer, from 0"),
         ({"tol": "x"}, r"tol='x'.*positive"),
         ({"tol": None}, r"tol=None.*positive"),
+        ({"tol": np.float32(torch.inf)}, r"tol=.*inf.*positive"),
         ({"tol": 0.0}, r"tol=0.0.*positive"),
         ({"tol": torch.nan}, r"tol=nan.*positive"),
         ({"tol": torch.inf}, r"tol=inf.*positive"),

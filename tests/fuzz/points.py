@@ -138,7 +138,8 @@ def _embeddings() -> SearchStrategy[Case]:
             assert found.vectors.shape == expected
             assert found.vectors.dtype == given["x"].dtype
             square = found.vectors.double().square().mean(dim=0)
-            assert torch.allclose(square, torch.ones_like(square), rtol=1e-3), "scale"
+            rtol = max(1e-3, 2 * torch.finfo(given["x"].dtype).eps)
+            assert torch.allclose(square, torch.ones_like(square), rtol=rtol), "scale"
 
         return Case(embedded, given, check)
 

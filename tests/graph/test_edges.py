@@ -168,6 +168,21 @@ def test_no_nodes(graph: Any) -> None:
         laplacian(graph)
 
 
+@pytest.mark.parametrize(
+    "num_nodes", [-1, 2.5, 1e300, torch.nan, 2**70, 1j, np.array([3])]
+)
+def test_a_number_of_nodes_that_is_none(num_nodes: Any) -> None:
+    with pytest.raises(ValueError, match=r"graph.num_nodes=.* must be an integer"):
+        laplacian(Data(edge_index=EDGE[:, :0], num_nodes=num_nodes))
+
+
+@pytest.mark.parametrize("weight", ["", {}, [1, 2], 1j, object, 10**400])
+@pytest.mark.parametrize("edge", [(0, 1), (0, 0)])
+def test_networkx_weights_that_are_no_numbers(edge: Any, weight: Any) -> None:
+    with pytest.raises(ValueError, match=r"'weight' of the edges of graph must be"):
+        laplacian(nx.Graph([(*edge, {"weight": weight})]))
+
+
 def test_directed_networkx_graph_is_refused() -> None:
     for graph in (nx.DiGraph([(0, 1)]), nx.DiGraph([(0, 1), (1, 0)])):
         with pytest.raises(

@@ -280,9 +280,10 @@ def test_auto_takes_the_tree_in_few_dimensions(
     assert chosen == ["scipy", "scipy", "torch"]
 
 
-def test_unknown_backend() -> None:
-    with pytest.raises(ValueError, match=r"backend='faiss' is unknown.*'scipy'"):
-        knn_graph(torch.ones(5, 2), 2, backend="faiss")
+@pytest.mark.parametrize("backend", ["faiss", ["torch"], {}, np.array([1, 2])])
+def test_unknown_backend(backend: Any) -> None:
+    with pytest.raises(ValueError, match=r"backend=.* is unknown.*'scipy'"):
+        knn_graph(torch.ones(5, 2), 2, backend=backend)
 
 
 def test_backend_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

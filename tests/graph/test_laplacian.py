@@ -144,9 +144,10 @@ def test_trivial_is_a_unit_null_vector(operator: Laplacian) -> None:
     torch.testing.assert_close(vector, expected / expected.norm())
 
 
-def test_unknown_kind() -> None:
-    with pytest.raises(ValueError, match=r"kind='normalized' is unknown.*'sym'"):
-        laplacian(nx.path_graph(3), "normalized")  # type: ignore[arg-type]
+@pytest.mark.parametrize("kind", ["normalized", None, ["sym"], np.array(["sym", "rw"])])
+def test_unknown_kind(kind: Any) -> None:
+    with pytest.raises(ValueError, match=r"kind=.* is unknown.*'sym'"):
+        laplacian(nx.path_graph(3), kind)
 
 
 def test_repr() -> None:

@@ -145,6 +145,11 @@ def test_bad_settings_are_refused_before_any_work(settings, match) -> None:
         ExactEmbedding(**{"num_eigenvectors": 3, **settings})
 
 
+def test_true_is_one_neighbor() -> None:  # as scikit-learn counts it
+    found, expected = (ExactEmbedding(2, count)(cloud(10)) for count in (True, 1))
+    assert torch.equal(found.vectors, expected.vectors)
+
+
 @pytest.mark.parametrize(
     ("x", "settings", "match"),
     [
