@@ -15,8 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.generators import global_generators
 
-# A shell that runs the tests in the background has them, and all that they start, ignore
-# Ctrl-C.
+# Tests that a shell runs in the background, and what they start, would ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # One thread adds up in one order: the same seed gives the same bits.
