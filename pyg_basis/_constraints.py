@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 
-__all__ = ["POSITIVE", "SEED", "StrOptions", "at_least", "check_arguments"]
+__all__ = ["POSITIVE", "SEED", "StrOptions", "at_least", "between", "check_arguments"]
 
 
 def at_least(least: int) -> Interval:
@@ -18,9 +18,14 @@ def at_least(least: int) -> Interval:
     return Interval(Integral, least, None, closed="left")
 
 
+def between(least: int, most: int) -> Interval:
+    """Integers from the least one to the most one."""
+    return Interval(Integral, least, most, closed="both")
+
+
 POSITIVE = Interval(Real, 0, np.inf, closed="neither")
 # What both torch and NumPy take as one.
-SEED = Interval(Integral, 0, 2**63 - 1, closed="both")
+SEED = between(0, 2**63 - 1)
 
 
 def check_arguments(

@@ -5,7 +5,6 @@ them. Nothing is shown, and matplotlib's settings stay as they are.
 """
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -18,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from pyg_basis._constraints import SEED, at_least, check_arguments
 from pyg_basis._to_numpy import ArrayLike, to_numpy
 
 # Ten hues that stay apart when they are drawn thin and half transparent.
@@ -26,6 +26,13 @@ _TEN_COLORS = (
     *("#e377c2", "#8e4fe0", "#7fb2f0", "#8c5a3c", "#8a8f98"),
 )
 _MAX_CLASSES = 20
+# Beyond it matplotlib's margins and ticks overflow.
+_LARGEST = 1e300
+_CONSTRAINTS: dict[str, list[Any]] = {
+    "ax": [Axes, None],
+    "max_points": [at_least(1)],
+    "seed": [SEED],
+}
 _BLUE, _ORANGE, _GREY = _TEN_COLORS[0], "#f28e2b", "#b8bcc4"
 
 
@@ -49,9 +56,12 @@ def plot_embedding(
         seed: Seed of that choice, and of the order in which points cover each other.
 
     Raises:
-        ValueError: If a shape, `columns` or `max_points` is wrong, or labels of more
-            than 20 classes are no numbers.
+        ValueError: If a shape or parameter is wrong, labels of more than 20 classes
+            are no numbers, or a point lies beyond 1e300.
     """
+    check_arguments(
+        _CONSTRAINTS, "plot_embedding", ax=ax, max_points=max_points, seed=seed
+    )
     points = _numbers(embedding, "embedding")
     if points.ndim != 2 or len(points) == 0 or points.shape[1] < 2:
         raise ValueError(
@@ -65,16 +75,12 @@ def plot_embedding(
             f"columns must be two of the {width} columns of embedding, got {columns}; "
             f"pass for example (0, 1)."
         )
-    if not isinstance(max_points, Integral) or max_points < 1:
-        raise ValueError(
-            f"max_points must be an integer of at least 1, got {max_points!r}."
-        )
     # Colors come from all labels: they do not depend on which points are drawn.
     colors, key = _point_colors(labels, len(points))
     # In random order no class is drawn on top of all others.
     drawn = np.random.default_rng(seed).permutation(len(points))[:max_points]
+    x, y = _floats(points[drawn][:, drawn_columns], "embedding").T
     ax = _new_axes((5.4, 4.6)) if ax is None else ax
-    x, y = points[drawn][:, drawn_columns].T
     ax.scatter(
         x,
         y,
@@ -120,13 +126,15 @@ def plot_loss(
         ax: Axes to draw into; by default those of a new figure.
 
     Raises:
-        ValueError: If there is no positive loss, or the losses are not one row.
+        ValueError: If there is no positive loss, one is beyond 1e300, the losses are
+            not one row, or `ax` is no Axes.
     """
+    check_arguments(_CONSTRAINTS, "plot_loss", ax=ax)
     if isinstance(history, Mapping):
         if "loss" not in history:
             raise ValueError(f"history must have 'loss', got {list(history)}.")
         history = history["loss"]
-    losses = _numbers(history, "history").astype(np.float64)
+    losses = _floats(_numbers(history, "history"), "history")
     losses = np.where(np.isfinite(losses) & (losses > 0), losses, np.nan)
     if losses.ndim != 1 or np.isnan(losses).all():
         raise ValueError(
@@ -160,8 +168,10 @@ def plot_eigenvalues(
             the first ones; their number may differ.
 
     Raises:
-        ValueError: If a series is empty, not one row or not finite.
+        ValueError: If a series is empty, not one row, not finite or beyond 1e300, or
+            `ax` is no Axes.
     """
+    check_arguments(_CONSTRAINTS, "plot_eigenvalues", ax=ax)
     shift = 0.0 if reference is None else 0.13
     series = [(-shift, "eigenvalues", _one_row(values, "values"), _BLUE, "o")]
     if reference is not None:
@@ -185,8 +195,15 @@ def _numbers(values: ArrayLike, name: str) -> NDArray[Any]:
     return array
 
 
+def _floats(values: NDArray[Any], name: str) -> NDArray[np.float64]:
+    floats = values.astype(np.float64)
+    if (np.isfinite(floats) & (np.abs(floats) > _LARGEST)).any():
+        raise ValueError(f"{name} must be at most {_LARGEST:g} in size to be drawn.")
+    return floats
+
+
 def _one_row(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    array = _numbers(values, name).astype(np.float64)
+    array = _floats(_numbers(values, name), name)
     num_bad = (~np.isfinite(array)).sum()
     if array.ndim != 1 or not len(array) or num_bad:
         raise ValueError(

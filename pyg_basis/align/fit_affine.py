@@ -4,15 +4,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from pyg_basis.align.alignment import Alignment
+from pyg_basis.align.alignment import Alignment, full_dtype
 from pyg_basis.align.least_squares import LeastSquares
 from pyg_basis.align.moment_preserving import MomentPreserving
 from pyg_basis.align.orthogonal import Orthogonal
 from pyg_basis.align.ransac import RANSAC
 
 AlignmentMethod = Literal["lstsq", "ransac", "orthogonal", "moments"]
-# The squares of larger values overflow.
-HUGE = 1e100
 Aligner = LeastSquares | RANSAC | Orthogonal | MomentPreserving
 
 
@@ -38,8 +36,9 @@ def fit_affine(
 
     Raises:
         ValueError: For other shapes, rows that are no floating-point tensors on one
-            device, non-finite or huge values, fewer than :obj:`K_source + 1` anchors,
-            or an unknown method.
+            device, non-finite or huge values (over 5e102, or over 6e12 where either is
+            of single precision), fewer than :obj:`K_source + 1` anchors, an unknown
+            method, or sizes so different that the map or its residual overflows.
 
     Warns:
         RuntimeWarning: When the anchors do not determine the map, or RANSAC finds
@@ -48,6 +47,12 @@ def fit_affine(
     aligner = get_aligner(method)
     _check(source, target, aligner)
     alignment = aligner.fit(source, target)
+    mapped = alignment.apply(source.to(full_dtype(source)))
+    if not (mapped.isfinite().all() and alignment.residual.isfinite()):
+        raise ValueError(
+            "source and target are of such different sizes that the map between them, "
+            "or its residual, overflows: bring both to one scale"
+        )
     if not alignment.consensus:
         warnings.warn(
             f"{aligner} found no affine map on which more than {source.size(1) + 1} of "
@@ -96,7 +101,8 @@ def keeps_width(aligner: Aligner) -> bool:
 
 
 def _check(source: Any, target: Any, aligner: Aligner) -> None:
-    for name, rows in (("source", source), ("target", target)):
+    both = {"source": source, "target": target}
+    for name, rows in both.items():
         if not isinstance(rows, Tensor):
             raise ValueError(
                 f"{name} must be a tensor, got {type(rows).__name__}: pass "
@@ -110,7 +116,10 @@ def _check(source: Any, target: Any, aligner: Aligner) -> None:
                 f"{rows.dtype} of shape {tuple(rows.shape)}, {rows.layout} on "
                 f"{rows.device}: pass one row of eigenvectors an anchor"
             )
-        if not (rows.double().abs() < HUGE).all():
+    # Of larger values products of three overflow in the lower of the two precisions.
+    huge = min(torch.finfo(full_dtype(rows)).max for rows in both.values()) ** (1 / 3)
+    for name, rows in both.items():
+        if not (rows.double().abs() < huge).all():
             raise ValueError(
                 f"{name} holds NaN, infinite or huge values: embed the anchors again "
                 f"after cleaning their features"

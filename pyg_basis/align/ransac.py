@@ -1,9 +1,9 @@
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
 
 import torch
 from torch import Tensor
 
+from pyg_basis._constraints import POSITIVE, between, check_arguments
 from pyg_basis._random import seeded_generator
 from pyg_basis.align.alignment import Alignment, full_dtype, spread
 from pyg_basis.align.least_squares import LeastSquares
@@ -13,6 +13,8 @@ NUM_REFITS = 3
 # Inliers beyond this many times their median distance are dropped: 2.7 standard
 # deviations of normal errors in one column, and out of reach in several.
 OUTLYING = 4
+# All hypotheses are in memory at once.
+CONSTRAINTS = {"num_trials": [between(1, 10**6)], "tolerance": [POSITIVE]}
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class RANSAC:
     inlier are dropped.
 
     Args:
-        num_trials (int, optional): Number of hypotheses. With a share
-            :math:`p` of good anchors, one of them is free of outliers with
+        num_trials (int, optional): Number of hypotheses, at most a million. With
+            a share :math:`p` of good anchors, one of them is free of outliers with
             probability :math:`1 - (1 - p^{K+1})^{num\_trials}`.
             (default: :obj:`512`)
         tolerance (float, optional): An anchor is an inlier when its distance
@@ -39,8 +41,9 @@ class RANSAC:
         seed (int, optional): Seed of the draws. (default: :obj:`0`)
 
     Raises:
-        ValueError: If :obj:`num_trials` is no positive integer, :obj:`tolerance` no
-            positive number or :obj:`seed` no integer in [0, 2**32).
+        ValueError: If :obj:`num_trials` is no integer from 1 to a million,
+            :obj:`tolerance` no positive number or :obj:`seed` no integer in
+            [0, 2**32).
     """
 
     num_trials: int = 512
@@ -48,16 +51,9 @@ class RANSAC:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.num_trials, Integral) or self.num_trials < 1:
-            raise ValueError(
-                f"num_trials={self.num_trials!r} must be an integer of at least 1: the "
-                f"default is 512"
-            )
-        if not isinstance(self.tolerance, Real) or not self.tolerance > 0:
-            raise ValueError(
-                f"tolerance={self.tolerance!r} must be a positive number: it is a "
-                f"share of the target's spread, 0.25 by default"
-            )
+        check_arguments(
+            CONSTRAINTS, "RANSAC", num_trials=self.num_trials, tolerance=self.tolerance
+        )
         seeded_generator(self.seed)
 
     def fit(self, source: Tensor, target: Tensor) -> Alignment:
@@ -65,7 +61,7 @@ class RANSAC:
         falls back to least squares, without :obj:`consensus`, when no hypothesis is
         shared by an anchor that it was not fitted on."""
         num_anchors, num_sampled = source.size(0), source.size(1) + 1
-        radius = self.tolerance * spread(target.double()) / num_anchors**0.5
+        radius = float(self.tolerance) * spread(target.double()) / num_anchors**0.5
         # Below are distances of single precision, which tell nothing apart.
         rounding = 1e-5 * radius
         rows = source.to(full_dtype(source))
@@ -87,7 +83,7 @@ class RANSAC:
         """Inlier mask ``[l]`` of the hypothesis with most inliers."""
         # Drawn on the CPU, so that one seed means the same draws everywhere.
         generator = seeded_generator(self.seed)
-        draws = torch.rand(self.num_trials, source.size(0), generator=generator)
+        draws = torch.rand(int(self.num_trials), source.size(0), generator=generator)
         index = draws.topk(source.size(1) + 1, dim=1).indices.to(source.device)
         homogeneous = torch.cat([source, torch.ones_like(source[:, :1])], dim=1)
         # A singular draw gives a meaningless or non-finite map; it has no inliers.

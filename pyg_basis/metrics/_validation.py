@@ -17,7 +17,9 @@ def check_matrix(value: ArrayLike, name: str) -> NDArray[np.float64]:
     """
     array = to_numpy(value, name)
     try:
-        matrix = check_array(array, input_name=name)
+        # It takes a sum first, in which huge values of both signs overflow.
+        with np.errstate(invalid="ignore"):
+            matrix = check_array(array, input_name=name)
     except (OverflowError, TypeError, ValueError) as error:
         raise ValueError(
             f"{name} must be a finite matrix [n, K] of real numbers: {error}"

@@ -29,7 +29,7 @@ def orthogonality(
 
     Returns:
         The deviation, 0 for orthonormal columns. A column of zeros counts as one
-        missing unit on the diagonal.
+        missing unit on the diagonal. What is too large for a float is infinite.
 
     Raises:
         ValueError: If `y` is not a real, finite matrix or `variant` is unknown.

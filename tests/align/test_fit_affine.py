@@ -112,12 +112,35 @@ def test_a_map_that_half_precision_cannot_hold() -> None:
         (torch.ones(30, 3).fill_(torch.nan), "NaN, infinite or huge .* cleaning"),
         (torch.ones(30, 3).fill_(-torch.inf), "NaN, infinite or huge .* cleaning"),
         (torch.ones(30, 3).double() * 1e200, "NaN, infinite or huge .* cleaning"),
+        (torch.ones(30, 3).fill_(1e38), "NaN, infinite or huge .* cleaning"),
     ],
 )
 def test_no_matrix_of_finite_numbers(name, bad, match) -> None:
     rows = {"source": torch.ones(30, 3), "target": torch.ones(30, 3), name: bad}
     with pytest.raises(ValueError, match=f"{name} .*{match}"):
         fit_affine(**rows)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("sizes", [(1e-300, 1.0), (1.0, 1e-300), (1e100, 1e-100)])
+@pytest.mark.parametrize("dtypes", [("float64", "float32"), ("float64", "float64")])
+def test_sizes_far_apart(method, sizes, dtypes) -> None:
+    pair = zip(normal(9, (12, 2), (12, 2)), sizes, dtypes, strict=True)
+    source, target = ((size * x).to(getattr(torch, dtype)) for x, size, dtype in pair)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            found = fit_affine(source, target, method)
+        except ValueError as error:
+            assert "source" in str(error)
+        else:
+            assert found.apply(source).isfinite().all() and found.residual.isfinite()
+
+
+def test_a_map_that_overflows() -> None:
+    (rows,) = normal(9, (12, 2))
+    with pytest.raises(ValueError, match=r"source and target .* to one scale"):
+        fit_affine(1e-300 * rows.double(), rows.float())
 
 
 def test_numbers_of_anchors() -> None:

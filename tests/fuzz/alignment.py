@@ -48,7 +48,9 @@ def _pairs(draw: DrawFn) -> dict[str, Any]:
 def fitted(source: Any, target: Any, method: Any) -> Any:
     """The map, and what it makes of the source."""
     found = fit_affine(source, target, method)
-    return found, found.inlier_share, found.apply(source), repr(found)
+    # In half precision the targets may be infinite.
+    mapped = found.apply(source.to(found.linear.dtype))
+    return found, found.inlier_share, mapped, repr(found)
 
 
 def _fits() -> SearchStrategy[Case]:

@@ -38,6 +38,13 @@ def test_agrees_with_scipy_and_ignores_the_basis(seed, columns):
     assert grassmann_distance(right, left) == pytest.approx(expected, abs=1e-10)
 
 
+@pytest.mark.filterwarnings("error")
+def test_huge_values_of_both_signs():
+    rows = 1e308 * np.tile([[1.0], [-1.0]], (6, 1)).repeat(100, axis=0)
+    assert grassmann_distance(rows, rows) == pytest.approx(0.0, abs=1e-9)
+    assert grassmann_distance(rows, np.sort(rows, axis=0)) == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize("scale", [1e-200, 1e-8, 1e8, 1e200])
 def test_scale_does_not_matter(scale):
     left, right = random_matrix(0), random_matrix(1)
