@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, settings
 
 from tests.generators import global_generators
 
-# A shell that runs the tests in the background has them, and all that they start, ignore
-# Ctrl-C.
+# A shell that runs the tests in the background has them, and all that they start,
+# ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # One thread adds up in one order: the same seed gives the same bits.
