@@ -1,5 +1,8 @@
 """The edges of a graph as a checked sparse matrix."""
 
+from contextlib import suppress
+from operator import index
+
 import networkx as nx
 import numpy as np
 import torch
@@ -76,7 +79,7 @@ def checked_edge_index(graph: Data) -> tuple[Tensor, int]:
             f"{described(edge_index)}: pass one column an edge, converted with "
             "torch.as_tensor(edge_index).long()"
         )
-    num_nodes = int(graph.num_nodes or 0)
+    num_nodes = _num_nodes(graph)
     if edge_index.numel() > 0:
         low, high = (int(bound) for bound in edge_index.aminmax())
         if low < 0 or high >= num_nodes:
@@ -86,6 +89,18 @@ def checked_edge_index(graph: Data) -> tuple[Tensor, int]:
                 "those edges, or set graph.num_nodes (or graph.x) to cover them"
             )
     return edge_index, num_nodes
+
+
+def _num_nodes(graph: Data) -> int:
+    given = graph.num_nodes
+    with suppress(TypeError):
+        num_nodes = index(0 if given is None else given)
+        if 0 <= num_nodes < 2**63:
+            return num_nodes
+    raise ValueError(
+        f"graph.num_nodes={given!r} must be an integer, not negative: set it to the "
+        f"number of nodes, or give every node a row of graph.x and leave it out"
+    )
 
 
 def checked_edge_values(values: Tensor, name: str, num_edges: int) -> Tensor:
