@@ -135,6 +135,8 @@ def fix_reference(
         reference_size=reference_size,
         seed=seed,
     )
+    # NumPy's small integers wrap.
+    num_anchors, reference_size = int(num_anchors), int(reference_size)
     size = min(reference_size, x.size(0))
     embedding.check_num_anchors(num_anchors, size)
     nodes = reference_nodes(x, num_anchors, anchor_index, reference_size, seed)

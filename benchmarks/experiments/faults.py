@@ -148,7 +148,8 @@ def trial(
             problems = watch(process, cause, moment * duration, folder / output)
             report.seek(0)
             text = report.read()
-        if "Traceback" in text and cause != "SIGINT":
+        # The script of save is no command, which reports errors in one line.
+        if "Traceback" in text and action != "save":
             problems.append(f"traceback: {text.strip().splitlines()[-1]}")
         if cause == "SIGKILL" or (action, cause) == ("save", "SIGTERM"):
             BASiS.load(folder / "model.pt").save(folder / output)

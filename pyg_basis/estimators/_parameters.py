@@ -1,3 +1,4 @@
+import copy
 from dataclasses import replace
 from numbers import Real
 from typing import Any, get_args
@@ -79,6 +80,16 @@ def check_parameters(estimator: Any) -> None:
             f"at least {least} anchors, better ten times as many, of at least "
             f"{2 * least} points"
         )
+
+
+def with_plain_integers(estimator: Any) -> Any:
+    """A copy whose parameters are Python's integers in place of NumPy's, of which the
+    small ones wrap."""
+    plain = copy.copy(estimator)
+    for name, value in estimator.get_params(deep=False).items():
+        if isinstance(value, np.integer):
+            setattr(plain, name, int(value))
+    return plain
 
 
 def exact_embedding(estimator: Any, num_neighbors: int) -> ExactEmbedding:

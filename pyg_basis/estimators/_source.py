@@ -113,7 +113,7 @@ def single_precision(rows: Tensor) -> Tensor:
     largest = float(rows.abs().max())
     rounding = torch.finfo(torch.float32).eps * rows.abs().amax(dim=0)
     # Below the lower bound a feature is constant but for its own rounding.
-    spread = rows.double().std(dim=0)
+    spread = rows.double().std(dim=0, correction=0)
     is_lost = (spread < 10 * rounding) & (spread > 1e-6 * rounding)
     if largest > LARGEST or (rows.dtype == torch.float64 and bool(is_lost.any())):
         raise ValueError(

@@ -23,6 +23,7 @@ from pyg_basis.estimators._parameters import (
     CONSTRAINTS,
     check_parameters,
     exact_embedding,
+    with_plain_integers,
 )
 from pyg_basis.estimators._point_training import point_training
 from pyg_basis.estimators._quality import captured_shares, quality, warn_if_poor
@@ -236,19 +237,19 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         # Also where a caller has turned gradients off.
         with torch.inference_mode(False), torch.enable_grad():
             # An earlier fit is replaced at the end only.
-            described = copy.copy(self)
+            described, estimator = copy.copy(self), with_plain_integers(self)
             source = feature_source(described, X, reset=True)
             seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-            graph = given_edges(self, X)
+            graph = given_edges(estimator, X)
             if graph is None:
-                training = point_training(self, source, y, seed)
+                training = point_training(estimator, source, y, seed)
             else:
-                training = graph_training(self, graph, source, seed)
+                training = graph_training(estimator, graph, source, seed)
             layer, batches, read_out, held_out, sizes, eigenvalues = training
             history = train(
                 layer,
                 batches,
-                self.max_iter,
+                estimator.max_iter,
                 self.learning_rate,
                 read_out if self.readout else None,
                 self.tol,
@@ -262,7 +263,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.n_iter_ = len(history["loss"])
         self.quality_ = None
         first = int(self.drop_first)
-        eigenvalues = eigenvalues[first : first + self.n_components]
+        eigenvalues = eigenvalues[first : first + layer.num_eigenvectors]
         if vectors is not None:
             eigenvalues = vectors.values
             self.quality_ = quality(layer, vectors, held_out, history)
@@ -280,7 +281,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """The distance from the K-th eigenvalue to the next; NaN where that is not
         known."""
         check_is_fitted(self)
-        known = self.eigenvalues_[self.n_components - 1 : self.n_components + 1]
+        last = self._n_features_out - 1
+        known = self.eigenvalues_[last : last + 2]
         return float(known[1] - known[0]) if len(known) == 2 else float("nan")
 
     def transform(self, X: Any) -> Any:

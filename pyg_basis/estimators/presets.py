@@ -72,6 +72,6 @@ def preset(name: Literal["paper", "official"], n_components: int) -> dict[str, A
         )
     return {
         "n_components": n_components,
-        "n_anchors": ANCHORS_OF_A_CLUSTER * n_components,
+        "n_anchors": ANCHORS_OF_A_CLUSTER * int(n_components),
         **PRESETS[name],
     }

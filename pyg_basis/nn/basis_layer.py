@@ -160,9 +160,9 @@ class BASiSLayer(ReferenceSpace):
         self.network = (
             HiddenLayers(in_channels, generator) if network is None else network
         )
-        widths = [num_anchors, *_hidden_widths(self.network, in_channels)]
-        num_values = num_eigenvectors + NUM_BEYOND
-        self.output = OutputLayer(widths, num_eigenvectors, num_values, generator)
+        widths = [self.num_anchors, *_hidden_widths(self.network, in_channels)]
+        num_values = self.num_eigenvectors + NUM_BEYOND
+        self.output = OutputLayer(widths, self.num_eigenvectors, num_values, generator)
         self.register_buffer("bandwidths", torch.ones(num_anchors))
         self.root_degree = DegreeExtension(in_channels)
 

@@ -39,8 +39,8 @@ class ReferenceSpace(nn.Module):
         aligner: Aligner,
     ) -> None:
         super().__init__()
-        self.in_channels = in_channels
-        self.num_anchors = num_anchors
+        self.in_channels = int(in_channels)
+        self.num_anchors = int(num_anchors)  # NumPy's small integers wrap
         self.num_eigenvectors = embedding.num_eigenvectors
         self.embedding = embedding
         self.aligner = aligner

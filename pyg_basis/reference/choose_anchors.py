@@ -60,7 +60,8 @@ def choose_anchors(
             f"num_anchors={num_anchors} must be at most {x.size(0)}, the nodes to "
             f"choose from: ask for fewer anchors or give more nodes"
         )
-    rng = np.random.default_rng(seed)
+    # NumPy's small integers would wrap.
+    num_anchors, rng = int(num_anchors), np.random.default_rng(seed)
     if method == "random":
         return torch.from_numpy(rng.choice(x.size(0), num_anchors, replace=False))
     if method == "poisson_disk":

@@ -84,6 +84,9 @@ class ExactEmbedding:
 
     def __post_init__(self) -> None:
         check_arguments(CONSTRAINTS, type(self).__name__, **vars(self))
+        for name in ("num_eigenvectors", "num_neighbors"):
+            # NumPy's small integers wrap.
+            object.__setattr__(self, name, int(getattr(self, name)))
 
     @property
     def num_pairs(self) -> int:

@@ -23,6 +23,7 @@ from torch_geometric.data import Data
 from pyg_basis import BASiS
 from pyg_basis.datasets import blobs, sphere, two_moons
 from pyg_basis.eigen import ChebyshevSubspace, Dense, Lanczos
+from pyg_basis.graph import affinity, knn_graph
 from pyg_basis.metrics import grassmann_distance
 from pyg_basis.reference import ExactEmbedding
 from tests.estimators.inputs import (
@@ -115,6 +116,22 @@ def test_small_far_groups_do_not_throw_the_training() -> None:
         basis.fit(x)
     assert max(basis.history_["loss"]) < 5
     assert basis.transform(x).isfinite().all()
+
+
+@pytest.mark.parametrize("is_graph", [False, True])
+def test_small_integers_of_numpy_do_not_wrap(is_graph: bool) -> None:
+    names = ("n_components", "n_anchors", "batch_size", "n_neighbors", "max_iter")
+    sizes = dict(zip(names, (15, 40, 200, 10, 140), strict=True))
+    small = {name: np.uint8(size) for name, size in sizes.items()}
+    x: Any = torch.from_numpy(three_blobs(400)).float()
+    if is_graph:
+        x = affinity(knn_graph(x, 10))
+    settings: dict[str, Any] = {"tol": None, "network": nn.Identity(), "readout": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a poor fit
+        expected, basis = (quick(**some, **settings).fit(x) for some in (sizes, small))
+    assert same(basis, expected, x)
+    assert type(basis.n_anchors) is np.uint8
 
 
 def test_per_class_anchors_of_string_labels() -> None:

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -14,6 +15,7 @@ def test_presets_fit(name) -> None:
     assert parameters["batch_size"] == 512
     parameters["batch_size"] = 400  # each call gives its own
     assert preset(name, n_components=5)["batch_size"] == 512
+    assert preset(name, n_components=np.uint8(11))["n_anchors"] == 275
     basis = BASiS(**parameters, random_state=0).set_params(max_iter=5)
     embedding = basis.fit(x, y).transform(x)
     assert basis.n_iter_ == 5 and basis.quality_ is None

@@ -42,6 +42,12 @@ def test_what_holds_no_points(basis: BASiS, points: Any, message: str) -> None:
             call(points)
 
 
+@pytest.mark.filterwarnings("error")
+def test_one_point_has_no_graph_to_score(basis: BASiS) -> None:
+    with pytest.raises(ValueError, match="1 nodes can give"):
+        basis.score(X[:1])
+
+
 def test_a_list_of_nodes_holds_points(basis: BASiS) -> None:
     nodes = [Data(x=row[None]) for row in X]
     assert same(quick(max_iter=2).fit(nodes), basis, X)

@@ -11,6 +11,7 @@ import torch
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 from torch import Tensor, nn
+from torch_geometric.data import Data
 
 from pyg_basis import BASiS, BASiSClustering
 from pyg_basis.estimators import preset
@@ -97,7 +98,8 @@ def _fits(
 ) -> Case:
     parameters = draw(arguments(PARAMETERS, ODD_PARAMETERS))
     x = draw(either(points, points, points, others))
-    n = getattr(x, "num_nodes", None) or (len(x) if np.ndim(x) else 1)
+    features = x.x if isinstance(x, Data) else x  # whatever num_nodes is
+    n = len(features) if np.ndim(features) else 1
     good = labels(st.just(n))
     y = draw(either(good, good, st.none(), odd_labels(st.just(n))))
 

@@ -1,5 +1,6 @@
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -42,6 +43,11 @@ def test_seed(method) -> None:
     one = choose_anchors(x, 20, method, y, seed=3)
     assert torch.equal(one, choose_anchors(x, 20, method, y, seed=3))
     assert not torch.equal(one, choose_anchors(x, 20, method, y, seed=4))
+
+
+def test_small_integers_of_numpy_do_not_wrap() -> None:
+    x, _ = points(400)
+    assert torch.equal(choose_anchors(x, np.uint8(30)), choose_anchors(x, 30))
 
 
 def test_random_is_uniform() -> None:
