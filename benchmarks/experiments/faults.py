@@ -148,8 +148,9 @@ def trial(
             problems = watch(process, cause, moment * duration, folder / output)
             report.seek(0)
             text = report.read()
-        # The script of save is no command, which reports errors in one line.
-        if "Traceback" in text and action != "save":
+        # The script of save is no command, which reports errors in one line; and an
+        # interrupt may come while Python starts.
+        if "Traceback" in text and action != "save" and cause != "SIGINT":
             problems.append(f"traceback: {text.strip().splitlines()[-1]}")
         if cause == "SIGKILL" or (action, cause) == ("save", "SIGTERM"):
             BASiS.load(folder / "model.pt").save(folder / output)
