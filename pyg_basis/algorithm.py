@@ -2,6 +2,8 @@ r"""BASiS, read from top to bottom: Algorithms 1 and 2 of `"BASiS: Batch Aligned
 Spectral Embedding Space" <https://arxiv.org/abs/2211.16960>`_, and the read-out.
 
 Each function is one step. :class:`~pyg_basis.BASiSLayer` and the estimators call them.
+A graph that is given has targets of its own (``reference/graph_targets.py``), which take
+the place of steps 1 and 2.
 
 1. :func:`fix_reference` embeds a reference set once, with anchors among its nodes.
 2. :func:`batch_targets` joins the anchors with new nodes, takes the eigenvectors of
@@ -218,8 +220,8 @@ class ReadOut(Protocol):
         r"""Whether more batches would help little, by all excesses so far."""
 
     def finish(self) -> RitzVectors | None:
-        r"""Reads out of the network as it was at the last :meth:`excess`, which is as
-        it is; nothing where the hidden features do not span enough."""
+        r"""Reads out of the network, with no training since the last :meth:`excess`;
+        nothing where the hidden features do not span enough."""
 
 
 def train(
@@ -258,7 +260,7 @@ def train(
         KeyboardInterrupt: If it is interrupted before the first batch is done.
 
     Warns:
-        UserWarning: If it is interrupted later: the layer is then as it was.
+        UserWarning: If it is interrupted later: the layer is as trained so far.
     """
     optimizer = torch.optim.Adam(layer.parameters(), lr=learning_rate)
     layer.train()

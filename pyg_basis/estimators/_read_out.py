@@ -74,8 +74,8 @@ class TrainingReadOut:
         return is_small or (len(before) > 0 and last > (1 - tol) * before[-1])
 
     def finish(self) -> RitzVectors | None:
-        r"""Reads out of the network as it was at the last look, which is the last that
-        is done to it, see :func:`~pyg_basis.algorithm.read_out`."""
+        r"""Reads out of the network, with no training since the last look, see
+        :func:`~pyg_basis.algorithm.read_out`."""
         assert self._moments is not None
         self.layer.eval()
         return read_out(self.layer, self._moments, self.others)

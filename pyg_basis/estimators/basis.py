@@ -122,8 +122,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     Attributes:
         layer_ (BASiSLayer): The fitted layer.
         history_ (dict): Loss, learning rate, alignment residual, rank and
-            consensus, number of connected components and solver convergence, a list
-            with one entry a batch each; and :obj:`excess`, with one for each time that
+            consensus, number of connected components, whether the eigensolver converged
+            and whether it fell back, a list with one entry a batch each; and :obj:`excess`, with one for each time that
             :obj:`tol` was looked at, and for the end: by how much the eigenvalues in
             the span of the hidden features exceed the exact ones, in units of the
             distance to the (K + 5)-th; on a given graph that is learned as a whole, d_G

@@ -83,7 +83,8 @@ class CoarsenedGraph:
         rows (Tensor): Their rows of the reference embedding, :obj:`[l, K]`.
         eigenvalues (Tensor): Of the reference embedding, the trivial one included.
         embedding (ExactEmbedding): How a sample is embedded.
-        aligner (LeastSquares or RANSAC or Orthogonal): How the affine map is fitted.
+        aligner (LeastSquares or RANSAC or Orthogonal or MomentPreserving): How the
+            affine map is fitted.
     """
 
     graph: GivenGraph
