@@ -2,8 +2,8 @@ r"""BASiS, read from top to bottom: Algorithms 1 and 2 of `"BASiS: Batch Aligned
 Spectral Embedding Space" <https://arxiv.org/abs/2211.16960>`_, and the read-out.
 
 Each function is one step. :class:`~pyg_basis.BASiSLayer` and the estimators call them.
-A graph that is given has targets of its own (``reference/graph_targets.py``), which take
-the place of steps 1 and 2.
+A graph that is given has targets of its own (``reference/graph_targets.py``), which
+take the place of steps 1 and 2.
 
 1. :func:`fix_reference` embeds a reference set once, with anchors among its nodes.
 2. :func:`batch_targets` joins the anchors with new nodes, takes the eigenvectors of

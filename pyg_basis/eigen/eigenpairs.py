@@ -45,11 +45,11 @@ def eigenpairs(
     .. math::
         L v_j = \lambda_j v_j, \quad 0 \le \lambda_1 \le \dots \le \lambda_k
 
-    What is returned is found, or at least refined and measured, in double precision; it
-    has the operator's dtype and device. A solver that does not reach :obj:`tol` is
-    followed by Lanczos, and up to 8,192 nodes by the dense one; :obj:`Eigenpairs.solver`
-    names the one that gave the result. Of each vector the entry of largest magnitude is positive. If the null
-    space of a Laplacian is multiple, the trivial vector comes first.
+    What is returned is refined and measured in double precision; it has the operator's
+    dtype and device. A solver that does not reach :obj:`tol` is followed by Lanczos,
+    and up to 8,192 nodes by the dense one; :obj:`Eigenpairs.solver` names the one that
+    gave the result. Of each vector the entry of largest magnitude is positive. If the
+    null space of a Laplacian is multiple, the trivial vector comes first.
 
     Args:
         operator (Laplacian or Tensor): A Laplacian, or any symmetric matrix, dense

@@ -121,13 +121,14 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     Attributes:
         layer_ (BASiSLayer): The fitted layer.
-        history_ (dict): Loss, learning rate, alignment residual, rank and
-            consensus, number of connected components, whether the eigensolver converged
-            and whether it fell back, a list with one entry a batch each; and :obj:`excess`, with one for each time that
-            :obj:`tol` was looked at, and for the end: by how much the eigenvalues in
-            the span of the hidden features exceed the exact ones, in units of the
-            distance to the (K + 5)-th; on a given graph that is learned as a whole, d_G
-            to what comes closest in that span.
+        history_ (dict): Loss, learning rate, alignment residual, rank and consensus,
+            number of connected components, whether the eigensolver converged and
+            whether it fell back, a list with one entry a batch each; and
+            :obj:`excess`, with one for each time that :obj:`tol` was looked at, and
+            for the end: by how much the eigenvalues in the span of the hidden features
+            exceed the exact ones, in units of the distance to the (K + 5)-th; on a
+            given graph that is learned as a whole, d_G to what comes closest in that
+            span.
         eigenvalues_ (numpy.ndarray): Eigenvalues of the graph that was read out of, the
             first K and up to five beyond, ascending. Without a read-out, those of
             the reference, :obj:`[K]`: fewer nodes have larger ones.
