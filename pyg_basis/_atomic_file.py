@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import os
 import platform
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
         code = errno.EISDIR if target.is_dir() else errno.EINVAL
         raise OSError(code, "Not a file, choose another path", str(path))
     # A name may be as long as names can be.
-    prefix = f".{target.name[:50]}-{platform.node()[:50]}-"
+    prefix = f".{target.name[:50]}-{_machine()}-"
     try:
         # In the same folder: only within one file system does a file move in one step.
         own = f"{prefix}{os.getpid()}-"
@@ -73,3 +74,13 @@ def _runs(process: str) -> bool:
     except (OSError, ValueError):  # of another user; another folder
         pass
     return True
+
+
+def _machine() -> str:
+    """What processes of one number are the same process in: the machine since it was
+    started, and the container."""
+    name = platform.node()
+    with suppress(OSError):
+        name += Path("/proc/sys/kernel/random/boot_id").read_text()
+        name += str(os.stat("/proc/self/ns/pid").st_ino)
+    return hashlib.sha256(name.encode()).hexdigest()[:12]

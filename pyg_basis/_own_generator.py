@@ -9,7 +9,14 @@ from torch import Generator, Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 aten = torch.ops.aten
-# Not all versions of torch have an overload of these that takes a generator.
+# The overloads that take a generator, by those that do not.
+WITH_GENERATOR = {
+    "default": "generator",
+    "low": "low_generator",
+    "out": "generator_out",
+    "low_out": "low_generator_out",
+}
+# Not all versions of torch have such an overload of these.
 LIKE = {aten.rand_like.default: torch.rand, aten.randn_like.default: torch.randn}
 
 
@@ -46,6 +53,8 @@ class OwnGenerator(TorchDispatchMode):
         )
         if device.type != self.generator.device.type:
             return func(*args, **given)
+        if any(isinstance(value, Generator) for value in (*args, *given.values())):
+            return func(*args, **given)  # which the network has of its own
         own: dict[str, Any] = {"generator": self.generator}
         if x is not None and func in LIKE:
             dtype = given.get("dtype") or x.dtype
@@ -54,11 +63,21 @@ class OwnGenerator(TorchDispatchMode):
             # The fused kernel of accelerators.
             kept = torch.rand(x.shape, device=device, **own) >= args[1]
             return x * kept * (1 / (1 - args[1]) if args[1] < 1 else 0), kept
-        if "generator" in func.overloadpacket.overloads():
-            func = func.overloadpacket.generator
+        name = WITH_GENERATOR.get(func._overloadname, "")
+        if name in func.overloadpacket.overloads():
+            func = getattr(func.overloadpacket, name)
         if any(argument.name == "generator" for argument in func._schema.arguments):
             given |= own
         return func(*args, **given)
+
+
+def is_compiled(network: nn.Module) -> bool:
+    r"""Whether a network is compiled, or a part of it: its graphs draw from the global
+    generator, and compilation would end under an :class:`OwnGenerator`."""
+    return any(
+        hasattr(part, "_orig_mod") or part._compiled_call_impl is not None
+        for part in network.modules()
+    )
 
 
 def draw_weights(weight: Tensor, bias: Tensor, generator: Generator | None) -> None:

@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from pyg_basis._own_generator import is_compiled
 from pyg_basis.algorithm import History, train
 from pyg_basis.align import AlignmentMethod
 from pyg_basis.estimators._batch_sizes import BatchSizes
@@ -102,7 +103,10 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             that is learned as a whole, by least squares. Without it the output is the
             regression of the batches, as published. (default: :obj:`True`)
         network (torch.nn.Module, optional): The network to train a copy of; it gives
-            hidden features, see :class:`~pyg_basis.BASiSLayer`. (default: :obj:`None`)
+            hidden features, see :class:`~pyg_basis.BASiSLayer`. Its dropout draws from
+            a generator of the fit's own, which :mod:`torch.utils.checkpoint` does not
+            restore: leave dropout out of checkpointed parts. A compiled network draws
+            from the global one. (default: :obj:`None`)
         learning_rate (float): Of Adam. Without a read-out it decays over the second
             half of the training. (default: :obj:`3e-3`)
         tol (float, optional): With a read-out, training ends after 10, 20, 40, ...
@@ -247,6 +251,9 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             else:
                 training = graph_training(estimator, graph, source, seed)
             layer, batches, read_out, held_out, sizes, eigenvalues = training
+            own = None
+            if not is_compiled(layer.network):
+                own = torch.Generator(estimator.device).manual_seed(seed)
             history = train(
                 layer,
                 batches,
@@ -254,7 +261,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 self.learning_rate,
                 read_out if self.readout else None,
                 self.tol,
-                torch.Generator(self.device).manual_seed(seed),
+                own,
                 self.verbose,
             )
             vectors = read_out.finish() if self.readout else None

@@ -1,5 +1,6 @@
 import warnings
 from collections.abc import Iterable
+from contextlib import nullcontext
 from itertools import chain
 from typing import Any, get_args
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from pyg_basis._constraints import SEED, StrOptions, at_least, check_arguments
+from pyg_basis._own_generator import OwnGenerator, is_compiled
 from pyg_basis._precision import full_precision, uncompiled
 from pyg_basis.algorithm import (
     NUM_BEYOND,
@@ -160,7 +162,10 @@ class BASiSLayer(ReferenceSpace):
         self.network = (
             HiddenLayers(in_channels, generator) if network is None else network
         )
-        widths = [self.num_anchors, *_hidden_widths(self.network, in_channels)]
+        widths = [
+            self.num_anchors,
+            *_hidden_widths(self.network, in_channels, generator),
+        ]
         num_values = self.num_eigenvectors + NUM_BEYOND
         self.output = OutputLayer(widths, self.num_eigenvectors, num_values, generator)
         self.register_buffer("bandwidths", torch.ones(num_anchors))
@@ -459,12 +464,16 @@ class BASiSLayer(ReferenceSpace):
         )
 
 
-def _hidden_widths(network: nn.Module, in_channels: int) -> list[int]:
-    """The widths of the layers that a network gives, by a pass of two rows."""
+def _hidden_widths(
+    network: nn.Module, in_channels: int, generator: torch.Generator | None
+) -> list[int]:
+    """The widths of the layers that a network gives, by a pass of two rows, in which
+    lazy layers draw their weights."""
     like = next(network.parameters(), torch.zeros(()))
     x = torch.zeros(2, in_channels, dtype=like.dtype, device=like.device)
     # The default device may be another one, as where a layer is made on meta.
-    with torch.no_grad(), evaluating(network), like.device:
+    own = OwnGenerator(generator) if generator and not is_compiled(network) else None
+    with torch.no_grad(), evaluating(network), like.device, own or nullcontext():
         given = network(x)
     layers = given if isinstance(given, tuple) else (given,)
     for layer in layers:

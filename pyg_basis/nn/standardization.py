@@ -69,9 +69,10 @@ class Standardization(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         r"""Rows :obj:`[n, d]` of mean 0 and mean square 1 over the sample, but for what
         lies far out."""
-        rows = (x - self.mean) / self.scale
+        largest = torch.finfo(x.dtype).max
+        rows = ((x - self.mean) / self.scale).clamp(-largest, largest)
         excess = self._excess(rows)
-        return rows * ((1 + excess.log()) / excess)
+        return rows / excess * (1 + excess.log())
 
     def _excess(self, rows: Tensor) -> Tensor:
         """How many times as far out as the linear range ends; exactly 1 within it, and

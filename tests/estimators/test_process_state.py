@@ -5,11 +5,12 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from pyg_basis import BASiS
@@ -41,6 +42,40 @@ def test_dropout_follows_the_seed() -> None:
     without = with_dropout().eval()
     without[2].p = 0.0
     assert not same(quick(network=without).fit(x), one, x)
+
+
+class Draws(nn.Module):
+    """Draws in several ways, some of them with a generator of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.LazyLinear(16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        own = torch.rand(1, generator=torch.Generator().manual_seed(5))
+        assert own.item() == torch.rand(1, generator=torch.Generator().manual_seed(5))
+        if self.training:
+            x = x + 0.1 * (torch.rand_like(x) + torch.randint(-1, 2, x.shape))
+            x = x + 0.1 * torch.rand(x.shape)
+        return self.linear(x)
+
+
+@pytest.mark.usefixtures("untouched_global_generators")
+def test_all_that_a_network_draws_follows_the_seed() -> None:
+    one, other = (quick(network=Draws()).fit(three_blobs()) for _ in range(2))
+    assert same(one, other, three_blobs())
+
+
+def test_a_compiled_network_stays_compiled() -> None:
+    graphs = []
+
+    def backend(graph: Any, _: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    network = torch.compile(with_dropout(), backend=backend)
+    quick(network=network, max_iter=2).fit(three_blobs())
+    assert graphs
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])

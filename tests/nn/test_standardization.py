@@ -105,3 +105,10 @@ def test_units_of_features_do_not_matter(exponent: int, keep_distances: bool) ->
     expected.fit(x, keep_distances)
     found.fit(x * 2.0**exponent, keep_distances)
     assert torch.equal(found(x * 2.0**exponent), expected(x))
+
+
+def test_rows_at_the_end_of_their_precision_are_finite() -> None:
+    standardization = Standardization(1)
+    standardization.fit(1e-25 * torch.randn(100, 1, generator=torch.Generator()))
+    rows = standardization(torch.tensor([[1e20], [-1e20], [3e38]]))
+    assert rows.isfinite().all() and rows[0] == -rows[1]
