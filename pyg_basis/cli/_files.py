@@ -29,16 +29,17 @@ def check_files(arguments: Namespace) -> None:
             raise ValueError(f"--{name} is for {' and '.join(suffixes)}: leave it out")
     labels = getattr(arguments, "labels", None)
     if labels is not None and suffix not in TABLES:
-        check_input(Path(labels), ROWS)
+        check_input(Path(labels), ROWS, f"--labels={labels!r}")
 
 
-def check_input(path: Path, kinds: Sequence[str]) -> None:
+def check_input(path: Path, kinds: Sequence[str], name: str = "") -> None:
     """Raises an error if no file of a known kind is there."""
+    name = name or repr(str(path))
     if not path.is_file():
-        raise FileNotFoundError(f"{str(path)!r} is no file: check the path")
-    _check_kind(path, repr(str(path)), kinds)
+        raise FileNotFoundError(f"{name} is no file: check the path")
+    _check_kind(path, name, kinds)
     if path.stat().st_size == 0:
-        raise ValueError(f"{str(path)!r} is empty, it has 0 bytes: write it anew")
+        raise ValueError(f"{name} is empty, it has 0 bytes: write it anew")
 
 
 def _check_output(path: Path, name: str, kinds: Sequence[str], force: bool) -> None:

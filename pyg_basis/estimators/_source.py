@@ -34,11 +34,12 @@ def feature_source(estimator: Any, X: Any, reset: bool) -> FeatureSource:
     least = 2 if reset else 1
     if _is_array_like(X):
         floats = [np.float64, np.float32]
-        return FeatureSource(
-            validate_data(
+        # scikit-learn adds up what may be huge, to see whether it is finite.
+        with np.errstate(invalid="ignore", over="ignore"):
+            rows = validate_data(
                 estimator, X, reset=reset, dtype=floats, ensure_min_samples=least
             )
-        )
+        return FeatureSource(rows)
     source = FeatureSource(X)
     # scikit-learn would first convert all rows to floats: it is shown their shape.
     shape = len(source), source.num_features

@@ -121,7 +121,7 @@ VALUES = (
 def _entries() -> SearchStrategy[Case]:
     def case(keys: tuple[str, ...], value: Any, cls: Any) -> Case:
         given = {"path": "model.pt", "keys": keys, "value": value, "load": cls}
-        return Case(load_entries, given)
+        return Case(load_entries, given, names=("network",))
 
     loads = one_of(BASiS.load, BASiSClustering.load)
     return st.builds(case, one_of(*KEYS), one_of(*VALUES), loads)
