@@ -8,6 +8,7 @@ import warnings
 from argparse import ArgumentError
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from pyg_basis.cli._parser import new_parser, parse
 
@@ -45,11 +46,32 @@ def _sigterm_as_exit() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set what a signal does
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    # Python swallows and reports what is raised while an object is finalized. So it is
+    # raised again each second, until the stack unwinds.
+    report, numbers = sys.unraisablehook, [signal.SIGTERM]
+    if hasattr(signal, "setitimer"):
+        numbers.append(signal.SIGALRM)
+
+    def end(*_: Any) -> None:
+        if len(numbers) > 1:
+            signal.setitimer(signal.ITIMER_REAL, 1)
+        if not isinstance(sys.exc_info()[1], SystemExit):
+            sys.exit(TERMINATED)
+
+    def report_others(ignored: Any) -> None:
+        if not isinstance(ignored.exc_value, SystemExit):
+            report(ignored)
+
+    before = {number: signal.signal(number, end) for number in numbers}
+    sys.unraisablehook = report_others
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+        if len(numbers) > 1:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+        sys.unraisablehook = report
 
 
 def _set_up_reports(quiet: bool) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import pyg_basis
+import pyg_basis.cli
 from pyg_basis import BASiS
 
 from .conftest import Run
@@ -157,3 +158,24 @@ def test_signals_are_left_as_they_were(run: Run, points: Path) -> None:
 def test_in_a_thread(run: Run, points: Path) -> None:
     with ThreadPoolExecutor(1) as executor:
         assert executor.submit(run, "info", points).result().status == 0
+
+
+def test_a_swallowed_sigterm_is_raised_again(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Finalized:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    def info(_: object) -> None:
+        Finalized()
+        time.sleep(30)
+        pytest.fail("it was swallowed")
+
+    monkeypatch.setattr("pyg_basis.cli._commands.info", info)
+    np.save("points.npy", np.zeros((3, 2)))
+    before = signal.getsignal(signal.SIGTERM), sys.unraisablehook
+    with pytest.raises(SystemExit, match="143"):
+        pyg_basis.cli.main(["info", "points.npy"])
+    assert (signal.getsignal(signal.SIGTERM), sys.unraisablehook) == before
+    assert "Traceback" not in capfd.readouterr().err
