@@ -161,7 +161,9 @@ def test_in_a_thread(run: Run, points: Path) -> None:
 
 
 def test_a_swallowed_sigterm_is_raised_again(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     class Finalized:
         def __del__(self) -> None:
@@ -173,6 +175,7 @@ def test_a_swallowed_sigterm_is_raised_again(
         pytest.fail("it was swallowed")
 
     monkeypatch.setattr("pyg_basis.cli._commands.info", info)
+    monkeypatch.chdir(tmp_path)
     np.save("points.npy", np.zeros((3, 2)))
     before = signal.getsignal(signal.SIGTERM), sys.unraisablehook
     with pytest.raises(SystemExit, match="143"):
