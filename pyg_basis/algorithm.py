@@ -31,7 +31,6 @@ from pyg_basis._constraints import SEED, at_least, check_arguments
 from pyg_basis._own_generator import OwnGenerator
 from pyg_basis._precision import without_autocast
 from pyg_basis.align import Aligner, LeastSquares, MomentPreserving
-from pyg_basis.align.align_to_anchors import align_to_anchors
 from pyg_basis.align.moment_preserving import canonical_correlations
 from pyg_basis.align.within_eigenspaces import within_eigenspaces
 from pyg_basis.graph import Laplacian
@@ -41,7 +40,12 @@ from pyg_basis.reference.choose_anchors import choose_anchors
 from pyg_basis.reference.exact_embedding import ExactEmbedding
 from pyg_basis.reference.fixing_anchors import are_fixing, fixing_anchors
 from pyg_basis.reference.movement import Movement, warn_about_movement
-from pyg_basis.reference.reference import Reference, oversampled, reference_nodes
+from pyg_basis.reference.reference import (
+    Reference,
+    aligned,
+    oversampled,
+    reference_nodes,
+)
 
 # Ritz vectors beyond the first K whose eigenvalues are kept, to show the gap.
 NUM_BEYOND = 5
@@ -164,10 +168,10 @@ def batch_targets(reference: Reference, x: Tensor) -> Data:
 
     Returns:
         Data: With features :obj:`x [m, d]` (anchors first), targets :obj:`y [m, K]`,
-        :obj:`eigenvalues [K]`, :obj:`degree [m]`, :obj:`anchor_mask [m]`, and the
-        batch's diagnostics: :obj:`residual`, :obj:`rank` and :obj:`consensus` of the
-        alignment, :obj:`num_components` of the graph, :obj:`converged` and
-        :obj:`fell_back` of the eigensolver.
+        :obj:`eigenvalues [K]`, :obj:`degree [m]`, and the batch's diagnostics:
+        :obj:`residual`, :obj:`rank` and :obj:`consensus` of the alignment,
+        :obj:`num_components` of the graph, :obj:`converged` and :obj:`fell_back` of the
+        eigensolver.
 
     Raises:
         ValueError: If :obj:`x` is no matrix of the anchors' width.
@@ -188,25 +192,18 @@ def batch_targets(reference: Reference, x: Tensor) -> Data:
             len(points),
         )
         found = embedding(points.detach())
-        rows, alignment = align_to_anchors(
-            found.vectors,
+        rows, diagnostics = aligned(
+            found,
             reference.anchor_rows,
             reference.aligner,
             reference.embedding.num_constant,
         )
-    is_anchor = torch.arange(len(points), device=points.device) < len(anchors)
     return Data(
         x=points,
         y=rows,
         eigenvalues=found.values[: rows.size(1)],
         degree=found.degree,
-        anchor_mask=is_anchor,
-        residual=float(alignment.residual),
-        rank=int(alignment.rank),
-        consensus=alignment.consensus,
-        num_components=found.num_components,
-        converged=found.converged,
-        fell_back=found.fell_back,
+        **diagnostics,
     )
 
 
@@ -457,8 +454,8 @@ def update_reference(
     # What is lost, least squares flattens, and in all references to come.
     aligner = MomentPreserving() if num_lost or aligner is None else aligner
     alignment = aligner.fit(mapped, target)
-    aligned = alignment.apply(mapped)
-    rows = torch.cat([vectors[:, :constant], aligned], dim=1)
+    moved_rows = alignment.apply(mapped)
+    rows = torch.cat([vectors[:, :constant], moved_rows], dim=1)
     if momentum > 0:
         # A mean of what differs is shorter, and the next map would hand that on.
         mean = momentum * before + (1 - momentum) * rows
@@ -467,11 +464,11 @@ def update_reference(
 
     num_anchors = reference.num_anchors
     order = torch.arange(len(rows), device=rows.device)
-    reanchored = not are_fixing(aligned, num_anchors)
+    reanchored = not are_fixing(moved_rows, num_anchors)
     if reanchored:
         chosen = choose_anchors(points, num_anchors).to(order)
         order = torch.cat([chosen, order[~torch.isin(order, chosen)]])
-        order = order[fixing_anchors(aligned[order], num_anchors)]
+        order = order[fixing_anchors(moved_rows[order], num_anchors)]
     warn_about_movement(num_lost, reanchored)
 
     moved = replace(

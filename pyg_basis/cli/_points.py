@@ -16,7 +16,7 @@ from pyg_basis.cli._files import ROWS, TABLES, check_input
 from pyg_basis.data._open_features import feature_matrix
 
 # Blocks that BASiS.transform makes itself: rows come out as in one call, to the bit.
-from pyg_basis.estimators._source import BLOCK_ROWS
+from pyg_basis.readout.rayleigh_ritz import BLOCK_ROWS
 
 logger = logging.getLogger("pyg_basis")
 

@@ -10,12 +10,8 @@ from pyg_basis.eigen._null_space import NullSpace
 from pyg_basis.eigen.rayleigh_ritz import Ritz, ritz_pairs
 from pyg_basis.eigen.result import Eigenpairs
 from pyg_basis.graph import Laplacian
+from pyg_basis.graph._edges import SYMMETRY_TOLERANCE
 from pyg_basis.graph._sparse import csr_tensor, to_scipy_csr
-
-# Asymmetry allowed in a matrix, relative to its largest entry, in units of the
-# machine epsilon of its dtype: products such as D^-1/2 W D^-1/2 round the two
-# triangles differently.
-SYMMETRY_TOLERANCE = 100
 
 DTYPES = (
     *(torch.float16, torch.bfloat16, torch.float32, torch.float64),

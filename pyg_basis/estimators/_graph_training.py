@@ -17,13 +17,14 @@ from pyg_basis.data._open_features import open_mapped
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._quality import HELD_OUT_SHARE, LEAST_HELD_OUT, HeldOut
 from pyg_basis.estimators._read_out import TrainingReadOut
-from pyg_basis.estimators._source import BLOCK_ROWS, single_precision
+from pyg_basis.estimators._source import single_precision
 from pyg_basis.estimators._training import Training, allowed_workers, new_layer
 from pyg_basis.estimators._whole_read_out import WholeReadOut
 from pyg_basis.graph import GivenGraph
 from pyg_basis.graph._edges import as_data
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE
+from pyg_basis.readout.rayleigh_ritz import BLOCK_ROWS
 from pyg_basis.reference import CoarsenedGraph, Reference, WholeGraph
 from pyg_basis.reference.fixing_anchors import fixing_anchors
 from pyg_basis.reference.graph_targets import GraphTargets

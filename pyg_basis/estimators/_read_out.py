@@ -8,6 +8,7 @@ from torch import Tensor
 from pyg_basis.algorithm import NUM_BEYOND, read_out
 from pyg_basis.graph import Laplacian
 from pyg_basis.nn import BASiSLayer
+from pyg_basis.nn._evaluating import evaluating
 from pyg_basis.readout import RayleighRitz, RitzVectors
 
 # Excess of each Ritz value that is no more than the noise of a sample.
@@ -52,10 +53,9 @@ class TrainingReadOut:
         Each term bounds, about, the share of the j-th eigenvector that lies beyond the
         first K + 5. Infinite where the hidden features do not span K directions.
         """
-        self.layer.eval()
-        self._moments = self.layer.new_moments(self.x, self.num_nodes, self.seed)
-        self._moments.add(*self.first)
-        self.layer.train()
+        with evaluating(self.layer):
+            self._moments = self.layer.new_moments(self.x, self.num_nodes, self.seed)
+            self._moments.add(*self.first)
         k = self.layer.embedding.num_pairs
         exact = self.exact.double().cpu()[:k]
         ritz = self._moments.solve(k + NUM_BEYOND)[0].cpu()

@@ -13,10 +13,8 @@ from torch_geometric.data.data import BaseData
 
 from pyg_basis.data import FeatureSource
 from pyg_basis.graph._edges import as_data
+from pyg_basis.readout.rayleigh_ritz import BLOCK_ROWS
 
-# Enough rows to keep the matrix products busy, few enough for what they give to stay
-# in the cache.
-BLOCK_ROWS = 1024
 # Squares of larger values come near the end of single precision.
 LARGEST = 1e15
 

@@ -65,7 +65,9 @@ def warn_about_batches(
     num_batches = len(history["loss"])
     num_eigenvectors = embedding.num_eigenvectors
     most = embedding.num_pairs  # as many zero eigenvalues as components
-    has_constant = embedding.laplacian != "sym" and not embedding.drop_first
+    num_mapped = num_eigenvectors - int(
+        embedding.has_constant and not embedding.drop_first
+    )
     more_edges = "" if uses_edges else "n_neighbors, "
     causes = {
         f"fell into more than {most} components, so that their first eigenvectors "
@@ -79,7 +81,7 @@ def warn_about_batches(
         "had anchors that agree on no alignment, and fell back to least squares over "
         "all: raise n_anchors": [not agreed for agreed in history["consensus"]],
         "had anchors that do not determine the alignment: raise n_anchors": [
-            rank < num_eigenvectors - int(has_constant) for rank in history["rank"]
+            rank < num_mapped for rank in history["rank"]
         ],
     }
     for cause, is_affected in causes.items():

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pyg_basis.algorithm import read_out_known
 from pyg_basis.nn import BASiSLayer
+from pyg_basis.nn._evaluating import evaluating
 from pyg_basis.readout import RitzVectors, closest_in_span
 
 # Of each eigenvector, the share of which it matters little that it is missing.
@@ -44,16 +45,15 @@ class WholeReadOut:
         r"""d_G between the eigenvectors and what comes closest to them in the span of
         the hidden features, at the nodes that are looked at. Infinite where these do
         not span K directions."""
-        self.layer.eval()
-        found = closest_in_span(
-            self.layer.new_moments(self.x, len(self.eigenvectors), self.seed),
-            [self.x],
-            self.eigenvectors[self.index],
-            self.weight[self.index],
-            self.layer.embedding.has_constant,
-            self.layer.embedding.drop_first,
-        )
-        self.layer.train()
+        with evaluating(self.layer):
+            found = closest_in_span(
+                self.layer.new_moments(self.x, len(self.eigenvectors), self.seed),
+                [self.x],
+                self.eigenvectors[self.index],
+                self.weight[self.index],
+                self.layer.embedding.has_constant,
+                self.layer.embedding.drop_first,
+            )
         return inf if found is None else found[1]
 
     def has_nothing_to_gain(self, excesses: list[float], tol: float) -> bool:

@@ -11,8 +11,9 @@ from torch_geometric.data import Data
 
 from pyg_basis.graph._sparse import described, is_dense
 
-# Asymmetry that rounding explains, relative to the largest weight, in units of the
-# machine epsilon.
+# Asymmetry that rounding explains, relative to the largest entry of a matrix, in units
+# of the machine epsilon: products such as D^-1/2 W D^-1/2 round the two triangles
+# differently.
 SYMMETRY_TOLERANCE = 100
 
 

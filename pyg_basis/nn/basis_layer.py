@@ -47,11 +47,8 @@ ENOUGH_NODES = NODES_PER_DIRECTION * MOST_DIRECTIONS
 
 CONSTRAINTS: dict[str, list[Any]] = {
     "in_channels": [at_least(1)],
-    "num_eigenvectors": [at_least(1)],
     "num_anchors": [at_least(1)],
     "network": [nn.Module, None],
-    "num_neighbors": [at_least(1)],
-    "laplacian": [StrOptions(set(get_args(LaplacianKind)))],
     "alignment": [StrOptions(set(get_args(AlignmentMethod))), *get_args(Aligner)],
     "extend_degree": ["boolean"],
     "eigen_solver": [StrOptions({"auto", *SOLVERS}), HasMethods("solve")],
@@ -133,11 +130,8 @@ class BASiSLayer(ReferenceSpace):
             CONSTRAINTS,
             type(self).__name__,
             in_channels=in_channels,
-            num_eigenvectors=num_eigenvectors,
             num_anchors=num_anchors,
             network=network,
-            num_neighbors=num_neighbors,
-            laplacian=laplacian,
             alignment=alignment,
             extend_degree=extend_degree,
             eigen_solver=eigen_solver,

@@ -24,9 +24,11 @@ MOST_DIRECTIONS = 1024
 # Numbers in single precision that are held at once, a gigabyte.
 MOST_ELEMENTS = 1 << 28
 # Columns whose products with a graph are held at once, and those that one thread
-# takes at a time, which stay in its cache; rows of one pass of the network.
+# takes at a time, which stay in its cache.
 BLOCK_COLUMNS = 256
 THREAD_COLUMNS = 32
+# Rows of one pass of the network: enough to keep the matrix products busy, few enough
+# for what they give to stay in the cache.
 BLOCK_ROWS = 1024
 # Steps of subspace iteration that eigenvalues are taken after. They are of a few
 # columns, so they cost little.

@@ -198,6 +198,6 @@ class ExactEmbedding:
             raise ValueError(
                 f"x must be floating point, got {x.dtype}: convert it with x.float()"
             )
-        neighbors = knn_graph(x.detach().double(), int(self.num_neighbors))
+        neighbors = knn_graph(x.detach().double(), self.num_neighbors)
         graph = affinity(neighbors, self.bandwidth)
         return laplacian(graph, self.laplacian)

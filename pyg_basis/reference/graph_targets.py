@@ -8,10 +8,9 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from pyg_basis.align import Aligner
-from pyg_basis.align.align_to_anchors import align_to_anchors
 from pyg_basis.graph import GivenGraph, coarsened, nearest_seeds
 from pyg_basis.reference.exact_embedding import ExactEmbedding, SpectralRows
-from pyg_basis.reference.reference import oversampled
+from pyg_basis.reference.reference import aligned, oversampled
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,21 +153,13 @@ class CoarsenedGraph:
             ),
             seed,
         )
-        rows, alignment = align_to_anchors(
-            found.vectors,
+        rows, diagnostics = aligned(
+            found,
             self.rows[torch.from_numpy(is_reached)],
             self.aligner,
             self.embedding.num_constant,
         )
-        return Data(
-            y=rows[len(anchors) :].float(),
-            residual=float(alignment.residual),
-            rank=int(alignment.rank),
-            consensus=alignment.consensus,
-            num_components=found.num_components,
-            converged=found.converged,
-            fell_back=found.fell_back,
-        )
+        return Data(y=rows[len(anchors) :].float(), **diagnostics)
 
 
 GraphTargets = WholeGraph | CoarsenedGraph

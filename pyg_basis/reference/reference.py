@@ -1,12 +1,14 @@
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pyg_basis.align import Aligner
+from pyg_basis.align.align_to_anchors import align_to_anchors
 from pyg_basis.align.fit_affine import keeps_width
 from pyg_basis.reference.choose_anchors import choose_anchors
-from pyg_basis.reference.exact_embedding import ExactEmbedding
+from pyg_basis.reference.exact_embedding import ExactEmbedding, SpectralRows
 
 # Eigenvectors of a batch, beyond its first K, that the map to a larger reference draws
 # on.
@@ -76,6 +78,30 @@ def oversampled(
     # A map through few anchors would follow their noise.
     room = max(num_anchors // 3 - embedding.least_anchors, 0)
     return embedding.widened(min(NUM_OVERSAMPLES, room))
+
+
+def aligned(
+    found: SpectralRows, anchor_rows: Tensor, aligner: Aligner, num_constant: int
+) -> tuple[Tensor, dict[str, Any]]:
+    r"""Brings the embedding of a batch, anchors first, into the basis of the anchors'
+    rows :obj:`[l, K]` (Eq. 12-14).
+
+    Returns:
+        tuple: The rows :obj:`[m, K]`, and the batch's diagnostics: :obj:`residual`,
+        :obj:`rank` and :obj:`consensus` of the alignment, :obj:`num_components` of the
+        graph, :obj:`converged` and :obj:`fell_back` of the eigensolver.
+    """
+    rows, alignment = align_to_anchors(
+        found.vectors, anchor_rows, aligner, num_constant
+    )
+    return rows, {
+        "residual": float(alignment.residual),
+        "rank": int(alignment.rank),
+        "consensus": alignment.consensus,
+        "num_components": found.num_components,
+        "converged": found.converged,
+        "fell_back": found.fell_back,
+    }
 
 
 def reference_nodes(

@@ -8,15 +8,12 @@ from torch_geometric.transforms import BaseTransform
 
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn._evaluating import evaluating
+from pyg_basis.readout.rayleigh_ritz import BLOCK_ROWS
 from pyg_basis.transforms._node_attribute import (
     add_node_attribute,
     checked_graph,
     checked_name,
 )
-
-# Enough rows to keep the matrix products busy, few enough for what they give to stay
-# in the cache.
-BLOCK_ROWS = 1024
 
 
 @functional_transform("add_basis_pe")

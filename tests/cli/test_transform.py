@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pyg_basis import BASiS
-from pyg_basis.estimators._source import BLOCK_ROWS
+from pyg_basis.readout.rayleigh_ritz import BLOCK_ROWS
 
 from .conftest import Run
 

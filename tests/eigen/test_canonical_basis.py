@@ -59,7 +59,7 @@ def test_basis_follows_from_the_spaces(seed, count, multiplicities, data) -> Non
     basis = canonical_basis(vectors.clone(), *arguments, k)
     turned = canonical_basis(vectors @ turn, *arguments, k)
     assert torch.allclose(normalize_signs(basis), normalize_signs(turned), atol=1e-10)
-    # Orthonormal, and of the same spaces, the first of which starts as it is told to.
+    # Orthonormal, and of the same spaces. The first space begins with the given vector.
     eye = torch.eye(k).double()
     assert torch.allclose(basis.mT @ basis, eye.expand(count, k, k), atol=1e-12)
     overlap = (vectors.mT @ basis).square()
