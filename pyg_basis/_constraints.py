@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import (
     Interval,
+    Options,
     StrOptions,
     validate_parameter_constraints,
 )
@@ -18,8 +19,10 @@ def at_least(least: int) -> Interval:
     return Interval(Integral, least, None, closed="left")
 
 
-def between(least: int, most: int) -> Interval:
+def between(least: int, most: int) -> Interval | Options:
     """Integers from the least one to the most one."""
+    if least == most:  # which is no interval to scikit-learn
+        return Options(Integral, {least})
     return Interval(Integral, least, most, closed="both")
 
 

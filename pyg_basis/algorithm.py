@@ -14,12 +14,11 @@ take the place of steps 1 and 2.
 5. :func:`update_reference` keeps the basis while the features are being learned.
 """
 
-import warnings
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import replace
 from numbers import Real
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 from sklearn.utils._param_validation import Interval
@@ -30,6 +29,7 @@ from tqdm import tqdm
 from pyg_basis._constraints import SEED, at_least, check_arguments
 from pyg_basis._own_generator import OwnGenerator
 from pyg_basis._precision import without_autocast
+from pyg_basis._warn import warn
 from pyg_basis.align import Aligner, LeastSquares, MomentPreserving
 from pyg_basis.align.moment_preserving import canonical_correlations
 from pyg_basis.align.within_eigenspaces import within_eigenspaces
@@ -46,6 +46,9 @@ from pyg_basis.reference.reference import (
     oversampled,
     reference_nodes,
 )
+
+if TYPE_CHECKING:
+    from pyg_basis.nn import BASiSLayer
 
 # Ritz vectors beyond the first K whose eigenvalues are kept, to show the gap.
 NUM_BEYOND = 5
@@ -84,14 +87,16 @@ class SampleGraph(NamedTuple):
     r"""The graph of a sample of nodes.
 
     Args:
-        x (Tensor): Features of the nodes, :obj:`[m, d]`.
+        x (Tensor or iterable of Tensor): Features of the nodes, :obj:`[m, d]`, or
+            blocks of these rows.
         laplacian (Laplacian): Of their graph, :obj:`[m, m]`.
-        eigenvalues (Tensor): Its first eigenvalues with the trivial one, ascending.
+        eigenvalues (Tensor, optional): Its first eigenvalues with the trivial one,
+            ascending; none where they are not known.
     """
 
-    x: Tensor
+    x: Any
     laplacian: Laplacian
-    eigenvalues: Tensor
+    eigenvalues: Tensor = torch.empty(0)
 
 
 @torch.no_grad()
@@ -222,7 +227,7 @@ class ReadOut(Protocol):
 
 
 def train(
-    layer: Any,
+    layer: "BASiSLayer",
     batches: Iterable[Data],
     max_iter: int,
     learning_rate: float,
@@ -292,11 +297,9 @@ def train(
     except KeyboardInterrupt:
         if not records:
             raise
-        warnings.warn(
+        warn(
             f"the training was interrupted after {len(records)} of max_iter={max_iter} "
             f"batches: the model is finished as it is (interrupt again to stop that)",
-            UserWarning,
-            stacklevel=3,
         )
         if reading:
             excesses.append(reading.excess())
@@ -311,7 +314,7 @@ def train(
 
 @torch.no_grad()
 def read_out(
-    layer: Any, moments: RayleighRitz, graphs: Iterable[tuple[Any, Laplacian]]
+    layer: "BASiSLayer", moments: RayleighRitz, graphs: Iterable[SampleGraph]
 ) -> RitzVectors | None:
     r"""Replaces the output layer by the Laplacian eigenvectors in the span of the
     hidden features: a Rayleigh-Ritz step over the graphs of several samples.
@@ -325,8 +328,7 @@ def read_out(
     Args:
         layer (BASiSLayer): The trained layer.
         moments (RayleighRitz): Those of its hidden features, of no graph or some.
-        graphs (iterable): Graphs to be added, nodes :obj:`x [n, d]` (or blocks of
-            rows) and Laplacian.
+        graphs (iterable of SampleGraph): Graphs to be added.
 
     Returns:
         RitzVectors: The vectors and some beyond as functions of the hidden features, or
@@ -338,7 +340,7 @@ def read_out(
         graph = next(graphs, None)
         if graph is None:
             break
-        moments.add(*graph)
+        moments.add(graph.x, graph.laplacian)
     values, coefficients = moments.solve(num_searched + NUM_BEYOND)
     if len(values) < num_searched:
         return None
@@ -357,7 +359,7 @@ def read_out(
 
 @torch.no_grad()
 def read_out_known(
-    layer: Any,
+    layer: "BASiSLayer",
     moments: RayleighRitz,
     blocks: Iterable[Tensor],
     eigenvectors: Tensor,

@@ -4,8 +4,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pyg_basis.align.aligner import Aligner
 from pyg_basis.align.alignment import Alignment
-from pyg_basis.align.fit_affine import Aligner
 
 # Anchors that spread less in some direction than this share of all nodes do not fix
 # it. One anchor in the smallest of ten equal clusters gives a fifth.

@@ -1,17 +1,16 @@
-import warnings
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from pyg_basis._warn import warn
+from pyg_basis.align.aligner import (
+    Aligner,
+    AlignmentMethod,
+    get_aligner,
+    keeps_width,
+)
 from pyg_basis.align.alignment import Alignment, full_dtype
-from pyg_basis.align.least_squares import LeastSquares
-from pyg_basis.align.moment_preserving import MomentPreserving
-from pyg_basis.align.orthogonal import Orthogonal
-from pyg_basis.align.ransac import RANSAC
-
-AlignmentMethod = Literal["lstsq", "ransac", "orthogonal", "moments"]
-Aligner = LeastSquares | RANSAC | Orthogonal | MomentPreserving
 
 
 def fit_affine(
@@ -54,50 +53,20 @@ def fit_affine(
             "or its residual, overflows: bring both to one scale"
         )
     if not alignment.consensus:
-        warnings.warn(
+        warn(
             f"{aligner} found no affine map on which more than {source.size(1) + 1} of "
             f"{source.size(0)} anchors agree: least squares over all anchors was used "
             f"instead; raise the tolerance or num_trials, or use more anchors",
             RuntimeWarning,
-            stacklevel=2,
         )
     if int(alignment.rank) < source.size(1):
-        warnings.warn(
+        warn(
             f"the source anchors span {int(alignment.rank)} of {source.size(1)} "
             f"dimensions and do not determine the map: the solution of least norm was "
             f"taken; choose more, or more varied, anchors",
             RuntimeWarning,
-            stacklevel=2,
         )
     return alignment
-
-
-def get_aligner(method: AlignmentMethod | Aligner) -> Aligner:
-    r"""The aligner of a name, or the aligner itself.
-
-    Raises:
-        ValueError: If the name is unknown.
-    """
-    if isinstance(method, Aligner):
-        return method
-    aligners: dict[str, type[Aligner]] = {
-        "lstsq": LeastSquares,
-        "ransac": RANSAC,
-        "orthogonal": Orthogonal,
-        "moments": MomentPreserving,
-    }
-    name = str(method)  # of any type
-    if name not in aligners:
-        raise ValueError(
-            f"method={method!r} is unknown: use one of {sorted(aligners)}, or an "
-            f"instance of LeastSquares, RANSAC, Orthogonal or MomentPreserving"
-        )
-    return aligners[name]()
-
-
-def keeps_width(aligner: Aligner) -> bool:
-    r"""Whether an aligner maps to as many columns as it maps from, and no others."""
-    return isinstance(aligner, Orthogonal | MomentPreserving)
 
 
 def _check(source: Any, target: Any, aligner: Aligner) -> None:

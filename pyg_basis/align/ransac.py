@@ -3,8 +3,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pyg_basis._constraints import POSITIVE, between, check_arguments
-from pyg_basis._random import seeded_generator
+from pyg_basis._constraints import POSITIVE, SEED, between, check_arguments
 from pyg_basis.align.alignment import Alignment, full_dtype, spread
 from pyg_basis.align.least_squares import LeastSquares
 
@@ -14,7 +13,11 @@ NUM_REFITS = 3
 # deviations of normal errors in one column, and out of reach in several.
 OUTLYING = 4
 # All hypotheses are in memory at once.
-CONSTRAINTS = {"num_trials": [between(1, 10**6)], "tolerance": [POSITIVE]}
+CONSTRAINTS = {
+    "num_trials": [between(1, 10**6)],
+    "tolerance": [POSITIVE],
+    "seed": [SEED],
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class RANSAC:
     Raises:
         ValueError: If :obj:`num_trials` is no integer from 1 to a million,
             :obj:`tolerance` no positive number or :obj:`seed` no integer in
-            [0, 2**32).
+            [0, 2**63).
     """
 
     num_trials: int = 512
@@ -51,10 +54,7 @@ class RANSAC:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_arguments(
-            CONSTRAINTS, "RANSAC", num_trials=self.num_trials, tolerance=self.tolerance
-        )
-        seeded_generator(self.seed)
+        check_arguments(CONSTRAINTS, "RANSAC", **vars(self))
 
     def fit(self, source: Tensor, target: Tensor) -> Alignment:
         r"""Fits on :obj:`source [l, K_source]`, :obj:`target [l, K_target]`;
@@ -82,7 +82,7 @@ class RANSAC:
     def _consensus(self, source: Tensor, target: Tensor, radius: Tensor) -> Tensor:
         """Inlier mask ``[l]`` of the hypothesis with most inliers."""
         # Drawn on the CPU, so that one seed means the same draws everywhere.
-        generator = seeded_generator(self.seed)
+        generator = torch.Generator().manual_seed(int(self.seed))
         draws = torch.rand(int(self.num_trials), source.size(0), generator=generator)
         index = draws.topk(source.size(1) + 1, dim=1).indices.to(source.device)
         homogeneous = torch.cat([source, torch.ones_like(source[:, :1])], dim=1)

@@ -1,5 +1,8 @@
+import os
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from multiprocessing import current_process, get_start_method, parent_process
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torch_geometric.data import Data
 
+from pyg_basis._constraints import SEED, at_least, check_arguments
 from pyg_basis.algorithm import batch_targets
 from pyg_basis.data.feature_source import FeatureSource
 from pyg_basis.reference import Reference
@@ -18,6 +22,8 @@ from pyg_basis.reference.graph_targets import GraphTargets
 # Gives the batch of the nodes that were drawn, from their features [m, d], their
 # numbers [m] and a seed.
 Targets = Callable[[Tensor, NDArray[np.int64], int], Data]
+
+CONSTRAINTS = {"num_batches": [at_least(1)], "seed": [SEED]}
 
 
 class _DrawnLoader(DataLoader[Data]):
@@ -35,8 +41,10 @@ class _DrawnLoader(DataLoader[Data]):
         seed: int,
         **kwargs: Any,
     ) -> None:
-        if num_batches < 1:
-            raise ValueError(f"num_batches={num_batches} must be at least 1")
+        check_arguments(
+            CONSTRAINTS, type(self).__name__, num_batches=num_batches, seed=seed
+        )
+        num_batches, seed = int(num_batches), int(seed)
         excluded = np.unique(excluded)
         if np.any((excluded < 0) | (excluded >= len(source))):
             raise ValueError(
@@ -54,7 +62,7 @@ class _DrawnLoader(DataLoader[Data]):
             sampler=self._numbers,
             generator=torch.Generator().manual_seed(seed),
             worker_init_fn=partial(
-                _one_thread, then=kwargs.pop("worker_init_fn", None)
+                _begin_worker, then=kwargs.pop("worker_init_fn", None)
             ),
             **kwargs,
         )
@@ -247,8 +255,14 @@ class _Batches(Dataset[Data]):
         return self.targets(rows, drawn, int(rng.integers(2**31)))
 
 
-def _one_thread(worker: int, then: Callable[[int], object] | None) -> None:
+def _begin_worker(worker: int, then: Callable[[int], object] | None) -> None:
     # torch limits its own threads in a worker, not those of NumPy and SciPy.
     threadpool_limits(1)
     if then is not None:
         then(worker)
+    # torch has its workers end when their parent does, but takes whoever is the parent
+    # from here on: where it was killed before, they would run on.
+    parent, process = parent_process(), current_process()
+    method = getattr(process, "_start_method", None) or get_start_method()
+    if parent and method != "forkserver" and os.getppid() != parent.pid:
+        sys.exit(1)

@@ -1,12 +1,22 @@
 r"""scikit-learn's handwritten digits, split once and for all."""
 
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+from sklearn.utils._param_validation import Interval
 from torch import Tensor
+
+from pyg_basis._constraints import SEED, check_arguments
+
+# Both splits hold every digit.
+CONSTRAINTS = {
+    "test_share": [Interval(Real, 0.02, 0.98, closed="both")],
+    "seed": [SEED],
+}
 
 
 class ImageSplit(NamedTuple):
@@ -39,11 +49,7 @@ def digits(test_share: float = 0.3, seed: int = 0) -> ImageSplit:
     Raises:
         ValueError: If `test_share` or `seed` is out of range.
     """
-    if not 0.02 <= test_share <= 0.98:
-        raise ValueError(
-            f"test_share must lie in [0.02, 0.98], so that both splits hold every "
-            f"digit, got {test_share}; 0.3 is the default."
-        )
+    check_arguments(CONSTRAINTS, "digits", test_share=test_share, seed=seed)
     pixels, labels = load_digits(return_X_y=True)
     parts = train_test_split(
         (pixels / 16).astype(np.float32),

@@ -7,7 +7,14 @@ import torch
 from scipy.special import eval_gegenbauer
 from torch import Tensor
 
-from pyg_basis._random import seeded_generator
+from pyg_basis._constraints import SEED, at_least, check_arguments
+
+CONSTRAINTS = {
+    "num_points": [at_least(1)],
+    "num_functions": [at_least(1)],
+    "degree": [at_least(0)],
+    "seed": [SEED],
+}
 
 
 def circle(num_points: int, seed: int = 0) -> Tensor:
@@ -63,11 +70,7 @@ def circle_eigenfunctions(x: Tensor, num_functions: int) -> Tensor:
             `num_functions` is below 1.
     """
     unit = _unit_points(x, 2)
-    if num_functions < 1:
-        raise ValueError(
-            f"num_functions must be at least 1, got {num_functions}; take 1, 3, 5, "
-            f"... to keep pairs of equal eigenvalues together."
-        )
+    check_arguments(CONSTRAINTS, "circle_eigenfunctions", num_functions=num_functions)
     angle = torch.atan2(unit[:, 1], unit[:, 0])
     columns = [torch.ones_like(angle)]
     for index in range(1, num_functions):
@@ -102,10 +105,7 @@ def sphere_eigenfunctions(x: Tensor, degree: int = 2) -> Tensor:
             `degree` is negative.
     """
     unit = _unit_points(x, 3)
-    if degree < 0:
-        raise ValueError(
-            f"degree must be at least 0, got {degree}; 2 gives the first 9 functions."
-        )
+    check_arguments(CONSTRAINTS, "sphere_eigenfunctions", degree=degree)
     x_unit, y_unit, z = unit.detach().cpu().numpy().T
     columns = []
     for ell in range(degree + 1):
@@ -124,13 +124,11 @@ def sphere_eigenfunctions(x: Tensor, degree: int = 2) -> Tensor:
 
 def _uniform_sphere(num_points: int, dim: int, seed: int) -> Tensor:
     r"""Uniform points `[num_points, dim]` on a sphere: normalized Gaussians."""
-    if num_points < 1:
-        raise ValueError(
-            f"num_points must be at least 1, got {num_points}; ask for more points."
-        )
-    x = torch.randn(
-        num_points, dim, generator=seeded_generator(seed), dtype=torch.float64
+    check_arguments(
+        CONSTRAINTS, ("circle", "sphere")[dim - 2], num_points=num_points, seed=seed
     )
+    generator = torch.Generator().manual_seed(int(seed))
+    x = torch.randn(num_points, dim, generator=generator, dtype=torch.float64)
     return torch.nn.functional.normalize(x, dim=1).float()
 
 

@@ -14,11 +14,13 @@ are as thick as the gaps between them allow. Of 200 such batches, with k = 10, a
 
 import math
 from collections.abc import Callable
+from numbers import Real
 
 import torch
+from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
-from pyg_basis._random import seeded_generator
+from pyg_basis._constraints import SEED, at_least, check_arguments
 
 ToySet = Callable[..., tuple[Tensor, Tensor]]
 
@@ -133,17 +135,13 @@ def _sample(
     The components get equal numbers of points; where `num_points` does not divide,
     the first ones get one more.
     """
-    if num_points < num_components:
-        raise ValueError(
-            f"num_points must be at least {num_components}, one for each component, "
-            f"got {num_points}; ask for more points."
-        )
-    if not 0.0 <= noise < math.inf:
-        raise ValueError(
-            f"noise must be a finite standard deviation of at least 0, got {noise}; "
-            f"leave it out for the default."
-        )
-    generator = seeded_generator(seed)
+    constraints = {
+        "num_points": [at_least(num_components)],
+        "noise": [Interval(Real, 0, math.inf, closed="left")],
+        "seed": [SEED],
+    }
+    check_arguments(constraints, "toys", num_points=num_points, noise=noise, seed=seed)
+    generator = torch.Generator().manual_seed(int(seed))
     parts, labels = [], []
     for index in range(num_components):
         size = (num_points - index + num_components - 1) // num_components

@@ -1,4 +1,3 @@
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -6,15 +5,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyg_basis._constraints import between, check_arguments
 from pyg_basis._precision import without_autocast
+from pyg_basis._warn import warn
 from pyg_basis.eigen._canonical_basis import canonical_basis, normalize_signs
-from pyg_basis.eigen._validation import (
-    MOST_PAIRS,
-    checked_integer,
-    checked_seed,
-    checked_tol,
-)
 from pyg_basis.eigen.eigenpairs import (
+    CONSTRAINTS,
     SOLVERS,
     first_converged,
     solver_chain,
@@ -25,6 +21,8 @@ from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 from pyg_basis.graph import Laplacian
 from pyg_basis.graph._sparse import csr_tensor, to_scipy_csr
 
+# More eigenpairs than are found in any time.
+MOST_PAIRS = 2**16
 # Components up to this size are decomposed as dense matrices, all those of one size in
 # one call: a graph, or a batch of graphs, may have hundreds of them.
 DENSE_UP_TO = 128
@@ -89,14 +87,16 @@ def component_eigenpairs(
         RuntimeWarning: If no solver reached :obj:`tol`, or eigenvalues are so close
             that vectors are still mixed.
     """
-    if not isinstance(laplacian, Laplacian):
-        raise ValueError(
-            f"laplacian must be a Laplacian, got {type(laplacian).__name__}: build one "
-            f"with laplacian(graph)"
-        )
-    remedy = "the number of eigenpairs of each component"
-    k = checked_integer("k", k, 1, remedy, MOST_PAIRS)
-    seed, tol, degree = checked_seed(seed), checked_tol(tol), laplacian.degree
+    constraints = {"laplacian": [Laplacian], "k": [between(1, MOST_PAIRS)]}
+    check_arguments(
+        constraints | CONSTRAINTS,
+        "component_eigenpairs",
+        laplacian=laplacian,
+        k=k,
+        tol=tol,
+        seed=seed,
+    )
+    k, tol, seed, degree = int(k), float(tol), int(seed), laplacian.degree
     values, vectors = degree.new_zeros(2, laplacian.num_nodes, k).unbind()
     components = _Components(laplacian.to(degree.double()))
     with without_autocast(degree.device):
@@ -119,9 +119,8 @@ class _Components:
     def __init__(self, laplacian: Laplacian) -> None:
         self.laplacian = laplacian
         self.matrix = to_scipy_csr(laplacian.symmetric())
-        degree = laplacian.degree.cpu()
-        is_constant = (degree == 0) | (laplacian.kind == "comb")
-        self.trivial = torch.where(is_constant, 1.0, degree.sqrt())
+        root = laplacian.root_degree.cpu()
+        self.trivial = torch.ones_like(root) if laplacian.kind == "comb" else root
         self.component = laplacian.components
         self.sizes = np.bincount(self.component)
         # Nodes of one component after the other, each in the order of the graph.
@@ -204,7 +203,7 @@ def _unmixed_eigenpairs(
     mixtures of each other, and of those outside if the residual is above that gap.
     """
     pairs = first_converged(operator, k, solver_chain("auto", operator, k), tol, seed)
-    warn_unless_converged(pairs, tol, stacklevel=6)
+    warn_unless_converged(pairs, tol)
     residual = needed = 0.0
     for _ in range(3):
         residual, last = float(pairs.residuals.max()), float(pairs.values[-1])
@@ -217,11 +216,10 @@ def _unmixed_eigenpairs(
         if not finer.converged:
             break
         pairs = finer
-    warnings.warn(
+    warn(
         f"eigenvalues of a component of {operator.num_nodes} nodes are so close that "
         f"residuals of {residual:.1e} leave their vectors mixed: pass "
         f"tol={needed / 2:.0e}",
         RuntimeWarning,
-        stacklevel=5,
     )
     return pairs

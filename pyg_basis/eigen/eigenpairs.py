@@ -1,13 +1,20 @@
-import warnings
 from dataclasses import replace
 from math import inf
 
 import torch
+from sklearn.utils._param_validation import HasMethods
 from torch import Tensor
 
+from pyg_basis._constraints import (
+    POSITIVE,
+    SEED,
+    StrOptions,
+    between,
+    check_arguments,
+)
 from pyg_basis._precision import without_autocast
+from pyg_basis._warn import warn
 from pyg_basis.eigen._canonical_basis import normalize_signs
-from pyg_basis.eigen._validation import checked_integer, checked_seed, checked_tol
 from pyg_basis.eigen.chebyshev import ChebyshevSubspace
 from pyg_basis.eigen.dense import Dense
 from pyg_basis.eigen.lanczos import Lanczos
@@ -30,6 +37,9 @@ DENSE_FIRST_UP_TO = 256
 FILTERS_FROM, FILTERS_FROM_EACH = 1024, 60
 # Dense is no fallback beyond: it would take minutes and gigabytes.
 DENSE_UP_TO = 8192
+
+SOLVER = [StrOptions({"auto", *SOLVERS}), HasMethods("solve")]
+CONSTRAINTS = {"tol": [POSITIVE], "seed": [SEED]}
 
 
 @torch.no_grad()
@@ -81,22 +91,21 @@ def eigenpairs(
     """
     symmetric = SymmetricOperator.of(operator)
     n = symmetric.num_nodes
-    k = checked_integer("k", k, 1, "ask for fewer, or use a graph of more nodes", n)
-    seed, tol = checked_seed(seed), checked_tol(tol)
+    constraints = {"k": [between(1, n)], **CONSTRAINTS}
+    check_arguments(constraints, "eigenpairs", k=k, tol=tol, seed=seed)
+    k, tol, seed = int(k), float(tol), int(seed)
     solvers = solver_chain(solver, symmetric, k)
     given = operator.matrix if isinstance(operator, Laplacian) else operator
     dtype = given.dtype if given.is_floating_point() else torch.get_default_dtype()
     with without_autocast(given.device):
         best = first_converged(symmetric, k, solvers, tol, seed)
         best = _trivial_first(best, symmetric, torch.finfo(dtype).eps, tol)
-    warn_unless_converged(best, tol, stacklevel=4)
+    warn_unless_converged(best, tol)
     values, vectors = symmetric.unscaled(best.values), best.vectors
     if isinstance(operator, Laplacian):
         values = values.clamp(min=0)  # Roundoff may leave -1e-16.
         if operator.kind == "rw":
-            degree = operator.degree.to(torch.float64)
-            scale = torch.where(degree > 0, degree, 1.0).rsqrt()
-            vectors = vectors * scale.unsqueeze(1)
+            vectors = vectors / operator.root_degree.double().unsqueeze(1)
             vectors = vectors / vectors.norm(dim=0)
     return replace(
         best,
@@ -106,16 +115,15 @@ def eigenpairs(
     )
 
 
-def warn_unless_converged(pairs: Eigenpairs, tol: float, stacklevel: int) -> None:
+def warn_unless_converged(pairs: Eigenpairs, tol: float) -> None:
     r"""Warns of residuals above :obj:`tol`."""
     if not pairs.converged:
-        warnings.warn(
+        warn(
             f"eigenpairs: residual {float(pairs.residuals.max()):.2e} of solver "
             f"'{pairs.solver}' is above tol={tol:.2e} after {pairs.iterations} "
             f"iterations: raise tol, or pass a solver object that may do more, such as "
             f"Lanczos(max_iter=10000)",
             RuntimeWarning,
-            stacklevel=stacklevel,
         )
 
 

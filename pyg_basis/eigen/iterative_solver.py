@@ -6,8 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from pyg_basis._constraints import at_least, check_arguments
 from pyg_basis.eigen._null_space import NullSpace
-from pyg_basis.eigen._validation import checked_integer
 from pyg_basis.eigen.dense import Dense
 from pyg_basis.eigen.result import Eigenpairs
 from pyg_basis.eigen.symmetric_operator import SymmetricOperator
@@ -55,5 +55,6 @@ class IterativeSolver(ABC):
         each better than the one before, and the iterations up to there."""
 
     def _check_at_least_one(self, *names: str) -> None:
-        for name in names:
-            checked_integer(name, getattr(self, name), 1, "leave it out")
+        given = {name: getattr(self, name) for name in names}
+        constraints = {name: [at_least(1)] for name in names}
+        check_arguments(constraints, type(self).__name__, **given)

@@ -1,7 +1,10 @@
-import warnings
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from pyg_basis._warn import warn
 from pyg_basis.estimators._parameters import least_anchors
+
+if TYPE_CHECKING:
+    from pyg_basis.estimators.basis import BASiS
 
 
 class BatchSizes(NamedTuple):
@@ -14,7 +17,7 @@ class BatchSizes(NamedTuple):
     reference_size: int
 
     @classmethod
-    def for_graph(cls, estimator: Any, num_nodes: int) -> "BatchSizes":
+    def for_graph(cls, estimator: "BASiS", num_nodes: int) -> "BatchSizes":
         """Those for a graph that is given: the anchors need not be in its batches, and
         the neighbors are those of points that the layer is given later."""
         least = least_anchors(estimator)
@@ -28,7 +31,7 @@ class BatchSizes(NamedTuple):
         )
 
     @classmethod
-    def for_points(cls, estimator: Any, num_points: int) -> "BatchSizes":
+    def for_points(cls, estimator: "BASiS", num_points: int) -> "BatchSizes":
         """The estimator's sizes, lowered with a warning where the points are
         too few for them: a small set is ordinary, and every batch is then the
         whole of it.
@@ -51,11 +54,9 @@ class BatchSizes(NamedTuple):
                 f"{num_points} can give: use at least {2 * least} points, or fewer "
                 f"components"
             )
-        warnings.warn(
+        warn(
             f"n_samples = {num_points} is below batch_size={batch_size}: batches of "
             f"{num_points} points with n_anchors={num_anchors} and "
             f"n_neighbors={num_neighbors} are used",
-            UserWarning,
-            stacklevel=4,
         )
         return cls(num_points, num_anchors, num_neighbors, num_points)

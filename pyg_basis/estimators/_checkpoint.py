@@ -4,7 +4,7 @@ import re
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._parameters import check_parameters, has_device
 from pyg_basis.estimators._training import new_layer
 
+if TYPE_CHECKING:
+    from pyg_basis.estimators.basis import BASiS
+
 # Raised when files of an older layout can no longer be read. Up to 7, files were those
 # of torch.save. Since then a line comes first, with the checksum of all that follows.
 FORMAT = 8
@@ -24,7 +27,7 @@ LINE_LENGTH = 128  # no line is longer
 
 
 def write_checkpoint(
-    estimator: Any, path: str | Path, clusters: dict[str, Any] | None = None
+    estimator: "BASiS", path: str | Path, clusters: dict[str, Any] | None = None
 ) -> None:
     """Writes a fitted BASiS estimator as plain values and tensors, with what is known
     of clusters in its embedding, if there are some. A full disk loses no earlier
@@ -180,7 +183,7 @@ def _restore(cls: type[Any], saved: dict[str, Any], network: nn.Module | None) -
 
 
 def _check_sizes(
-    estimator: Any, num_features: int, sizes: BatchSizes, state: dict[str, Any]
+    estimator: "BASiS", num_features: int, sizes: BatchSizes, state: dict[str, Any]
 ) -> None:
     """Raises an error if the sizes in a file are not those of the tensors in it, before
     anything of these sizes is made."""

@@ -1,8 +1,7 @@
 import logging
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
@@ -11,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
-from pyg_basis.algorithm import NUM_BEYOND, ReadOut
+from pyg_basis._warn import warn
+from pyg_basis.algorithm import NUM_BEYOND, ReadOut, SampleGraph
 from pyg_basis.data import FeatureSource, GraphLoader
 from pyg_basis.data._open_features import open_mapped
 from pyg_basis.estimators._batch_sizes import BatchSizes
@@ -29,6 +29,9 @@ from pyg_basis.reference import CoarsenedGraph, Reference, WholeGraph
 from pyg_basis.reference.fixing_anchors import fixing_anchors
 from pyg_basis.reference.graph_targets import GraphTargets
 
+if TYPE_CHECKING:
+    from pyg_basis.estimators.basis import BASiS
+
 logger = logging.getLogger("pyg_basis")
 
 # Nodes of a graph that is decomposed as a whole, at most: minutes, and a gigabyte.
@@ -41,25 +44,19 @@ LEAST_COMPONENT = 0.01
 MOST_LEFT_OUT = 0.1
 
 
-def given_edges(estimator: Any, X: Any) -> Data | None:
+def given_edges(estimator: "BASiS", X: Any) -> Data | None:
     """The ``Data`` whose edges are the graph to be learned: given, in a file, or made
     of a networkx graph; nothing, if the graph is made of the features.
 
     Raises:
         ValueError: If edges are asked for, and there are none.
     """
-    data = as_data(X) if isinstance(X, nx.Graph) else X
-    if isinstance(X, (str, Path)) and Path(X).suffix.lower() == ".pt":
-        data = open_mapped(X)
-    if isinstance(data, Data) and estimator.graph != "knn":
+    is_mapped = isinstance(X, (str, Path)) and Path(X).suffix.lower() == ".pt"
+    given = open_mapped(X) if is_mapped else X
+    if isinstance(given, (Data, nx.Graph)) and estimator.graph != "knn":
+        data = as_data(given)
         if data.edge_index is not None:
             return data
-        if "adj_t" in data:
-            raise ValueError(
-                "X has its edges as adj_t: pass them as edge_index, for example by "
-                "torch_geometric.utils.to_edge_index(X.adj_t)[0], or use "
-                "graph='knn' for the graph of the features"
-            )
     if estimator.graph == "edges":
         raise ValueError(
             "graph='edges' needs edges, and X has none: pass a "
@@ -70,7 +67,7 @@ def given_edges(estimator: Any, X: Any) -> Data | None:
 
 
 def graph_training(
-    estimator: Any, data: Data, source: FeatureSource, seed: int
+    estimator: "BASiS", data: Data, source: FeatureSource, seed: int
 ) -> Training:
     """Prepares the training on the graph that is given by the edges of ``data``.
 
@@ -110,7 +107,6 @@ def graph_training(
         return single_precision(source.__getitems__(nodes[index])).to(estimator.device)
 
     sample = points(drawn)
-    layer.standardization.fit(sample)
     known, rows = _reference_rows(layer, targets, held_out, sizes, rng)
     reference = Reference(
         points(known[: layer.num_anchors]),
@@ -120,7 +116,7 @@ def graph_training(
         layer.embedding,
         layer.aligner,
     )
-    layer.keep(reference)
+    layer.prepare(reference, sample, keep_distances=False)
     if layer.extend_degree:
         degree = torch.from_numpy(graph.degree[drawn]).to(sample)
         layer.root_degree.fit(sample, degree, torch.Generator().manual_seed(seed))
@@ -142,10 +138,10 @@ def graph_training(
             seed,
         )
     else:
-        whole = (blocks, graph.laplacian(layer.embedding.laplacian))
-        read_out = TrainingReadOut(
-            layer, sample, whole, (), targets.eigenvalues, graph.num_nodes, seed
+        whole = SampleGraph(
+            blocks, graph.laplacian(layer.embedding.laplacian), targets.eigenvalues
         )
+        read_out = TrainingReadOut(layer, sample, whole, (), graph.num_nodes, seed)
     took_part = len(held_out) == 0
     measured = np.arange(len(targets.nodes)) if took_part else held_out
     exact = targets.rows[torch.from_numpy(measured)]
@@ -190,7 +186,7 @@ class _Blocks:
 
 
 def _held_out(
-    estimator: Any,
+    estimator: "BASiS",
     known: NDArray[np.int64],
     num_anchors: int,
     rng: np.random.Generator,
@@ -230,14 +226,18 @@ def _learned_nodes(graph: GivenGraph, most: int) -> NDArray[np.int64]:
         f"and left out of the training: they are embedded by their features alone"
     )
     if left_out > MOST_LEFT_OUT:
-        warnings.warn(told, UserWarning, stacklevel=4)
+        warn(told)
     elif left_out > 0:
         logger.info(told)
     return nodes
 
 
 def _targets(
-    estimator: Any, graph: GivenGraph, layer: BASiSLayer, sizes: BatchSizes, seed: int
+    estimator: "BASiS",
+    graph: GivenGraph,
+    layer: BASiSLayer,
+    sizes: BatchSizes,
+    seed: int,
 ) -> GraphTargets:
     choice = estimator.graph_targets
     if choice == "auto":

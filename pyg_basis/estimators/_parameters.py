@@ -1,7 +1,7 @@
 import copy
 from dataclasses import replace
 from numbers import Real
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
@@ -9,11 +9,15 @@ from sklearn.utils._param_validation import Interval
 from torch import nn
 
 from pyg_basis._constraints import POSITIVE, StrOptions, at_least
-from pyg_basis.align.fit_affine import AlignmentMethod
+from pyg_basis.align.aligner import AlignmentMethod
 from pyg_basis.eigen.eigenpairs import SOLVERS
-from pyg_basis.graph.laplacian import LaplacianKind
+from pyg_basis.graph.affinity import BANDWIDTH
+from pyg_basis.graph.laplacian import KIND
 from pyg_basis.reference import ExactEmbedding
 from pyg_basis.reference.choose_anchors import AnchorMethod
+
+if TYPE_CHECKING:
+    from pyg_basis.estimators.basis import BASiS
 
 # What scikit-learn checks parameters against, each by itself.
 CONSTRAINTS: dict[str, list[Any]] = {
@@ -23,9 +27,9 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "reference_size": [at_least(2), None],
     "n_neighbors": [at_least(1)],
     "max_iter": [at_least(1)],
-    "laplacian": [StrOptions(set(get_args(LaplacianKind)))],
+    "laplacian": KIND,
     "drop_first": ["boolean"],
-    "bandwidth": [StrOptions({"self_tuning", "global"}), POSITIVE],
+    "bandwidth": BANDWIDTH,
     "anchor_method": [StrOptions(set(get_args(AnchorMethod)))],
     "alignment": [StrOptions(set(get_args(AlignmentMethod)))],
     "extend_degree": ["boolean"],
@@ -52,7 +56,7 @@ def has_device(device: str | torch.device) -> bool:
     return True
 
 
-def check_parameters(estimator: Any) -> None:
+def check_parameters(estimator: "BASiS") -> None:
     """Raises a ValueError that names the first parameter of a BASiS estimator that
     cannot be used, its value, and what is allowed."""
     estimator._validate_params()
@@ -82,7 +86,7 @@ def check_parameters(estimator: Any) -> None:
         )
 
 
-def with_plain_integers(estimator: Any) -> Any:
+def with_plain_integers(estimator: "BASiS") -> "BASiS":
     """A copy whose parameters are Python's integers in place of NumPy's, of which the
     small ones wrap."""
     plain = copy.copy(estimator)
@@ -92,7 +96,7 @@ def with_plain_integers(estimator: Any) -> Any:
     return plain
 
 
-def exact_embedding(estimator: Any, num_neighbors: int) -> ExactEmbedding:
+def exact_embedding(estimator: "BASiS", num_neighbors: int) -> ExactEmbedding:
     """What a BASiS estimator approximates, for a set of points by itself."""
     return ExactEmbedding(
         estimator.n_components,
@@ -103,7 +107,7 @@ def exact_embedding(estimator: Any, num_neighbors: int) -> ExactEmbedding:
     )
 
 
-def least_anchors(estimator: Any) -> int:
+def least_anchors(estimator: "BASiS") -> int:
     """How many anchors fix the affine map of batches."""
     embedding = exact_embedding(estimator, estimator.n_neighbors)
     if estimator.laplacian == "sym" and estimator.extend_degree:

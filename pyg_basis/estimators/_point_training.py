@@ -1,7 +1,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,10 +16,12 @@ from pyg_basis.estimators._quality import HELD_OUT_SHARE, LEAST_HELD_OUT, HeldOu
 from pyg_basis.estimators._read_out import TrainingReadOut
 from pyg_basis.estimators._source import class_codes, single_precision
 from pyg_basis.estimators._training import Training, allowed_workers, new_layer
-from pyg_basis.graph import Laplacian
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE
 from pyg_basis.reference import choose_anchors
+
+if TYPE_CHECKING:
+    from pyg_basis.estimators.basis import BASiS
 
 # Nodes of the graphs that the vectors are read out of, all together at most, but for
 # two graphs; and numbers in their features: those of wide features take long.
@@ -28,12 +30,9 @@ MOST_NUMBERS = 40_000_000
 # Nodes that degrees are learned from, at most: the noise of single nodes averages out.
 DEGREE_NODES = 2 * DEGREE_SAMPLE
 
-# The points of a sample, and the Laplacian of their graph.
-PointGraph = tuple[Tensor, Laplacian]
-
 
 def point_training(
-    estimator: Any, source: FeatureSource, y: ArrayLike | None, seed: int
+    estimator: "BASiS", source: FeatureSource, y: ArrayLike | None, seed: int
 ) -> Training:
     """Prepares the training on batches whose graphs are made of the points' features.
 
@@ -78,23 +77,21 @@ def point_training(
     )
     # Its nodes as rows of the source, for those who go on with the fitted layer.
     nodes = torch.from_numpy(sampled)[reference.nodes.cpu()]
-    layer.keep(replace(reference, nodes=nodes, num_nodes=len(source)))
-    layer.standardization.fit(sample, keep_distances=True)
+    layer.prepare(replace(reference, nodes=nodes, num_nodes=len(source)), sample)
 
-    def further_graphs() -> Iterator[PointGraph]:
+    def further_graphs() -> Iterator[SampleGraph]:
         for index in _draws(drawn[:num_taken], sizes.reference_size):
             x = points(index)
-            yield x, layer.embedding.operator(x)
+            yield SampleGraph(x, layer.embedding.operator(x))
 
-    further: Iterable[PointGraph] = further_graphs()
+    further: Iterable[SampleGraph] = further_graphs()
     if layer.extend_degree:
         further = _fit_degree(layer, sample, graph, further, seed)
     read_out = TrainingReadOut(
         layer,
         sample,
-        (graph.x, graph.laplacian),
+        graph,
         further,
-        graph.eigenvalues,
         min(num_taken, len(drawn)),
         seed,
     )
@@ -115,7 +112,7 @@ def point_training(
     return Training(layer, batches, read_out, held, sizes, graph.eigenvalues)
 
 
-def _num_held_out(estimator: Any, num_points: int, reference_size: int) -> int:
+def _num_held_out(estimator: "BASiS", num_points: int, reference_size: int) -> int:
     """Some of the points that the reference does not take, half of them at most, and of
     the graph that they are measured in."""
     free = max(num_points - reference_size, 0)
@@ -129,9 +126,9 @@ def _fit_degree(
     layer: BASiSLayer,
     sample: Tensor,
     first: SampleGraph,
-    further: Iterable[PointGraph],
+    further: Iterable[SampleGraph],
     seed: int,
-) -> Iterable[PointGraph]:
+) -> Iterable[SampleGraph]:
     """Learns the degrees of some graphs, the first one among them; the further ones
     are returned, to be read out of."""
     # A node's neighbors in a small graph are farther off, and its degree is another
@@ -143,8 +140,8 @@ def _fit_degree(
     nodes, degree = first.x, first.laplacian.degree
     while len(nodes) < DEGREE_NODES and (graph := next(further, None)) is not None:
         made.append(graph)
-        nodes = torch.cat([nodes, graph[0]])
-        degree = torch.cat([degree, graph[1].degree])
+        nodes = torch.cat([nodes, graph.x])
+        degree = torch.cat([degree, graph.laplacian.degree])
     generator = torch.Generator().manual_seed(seed)
     nodes, degree = nodes[:DEGREE_NODES], degree[:DEGREE_NODES]
     layer.root_degree.fit(nodes, degree.to(nodes), generator)
@@ -161,7 +158,7 @@ def _draws(drawn: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
 
 
 def _held_out(
-    estimator: Any, x: Tensor, num_held_out: int, sizes: BatchSizes
+    estimator: "BASiS", x: Tensor, num_held_out: int, sizes: BatchSizes
 ) -> HeldOut:
     """The first points of a sample, and their rows of the exact eigenvectors of its
     graph."""

@@ -1,4 +1,3 @@
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -6,6 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pyg_basis._warn import warn
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.readout import RitzVectors
 
@@ -107,9 +107,7 @@ def warn_if_poor(
             f"features, or give features in which neighbors are alike"
         )
     where = "held-out points" if found["held_out"] else "the points"
-    warnings.warn(
+    warn(
         f"the embedding holds {share:.0%} of the exact eigenvectors at {where} (d_G "
         f"{found['grassmann_distance']:.2f} of {k}, see quality_): {remedy}",
-        UserWarning,
-        stacklevel=3,
     )

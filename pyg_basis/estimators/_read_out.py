@@ -5,17 +5,13 @@ from math import inf
 import torch
 from torch import Tensor
 
-from pyg_basis.algorithm import NUM_BEYOND, read_out
-from pyg_basis.graph import Laplacian
+from pyg_basis.algorithm import NUM_BEYOND, SampleGraph, read_out
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn._evaluating import evaluating
 from pyg_basis.readout import RayleighRitz, RitzVectors
 
 # Excess of each Ritz value that is no more than the noise of a sample.
 SAMPLING = 2e-3
-
-# The nodes of a graph, all or in blocks of rows, and its Laplacian.
-Graph = tuple[Tensor | Iterable[Tensor], Laplacian]
 
 
 @dataclass
@@ -26,19 +22,17 @@ class TrainingReadOut:
     Args:
         layer (BASiSLayer): The layer that is trained.
         x (Tensor): Nodes of the first graph, enough of them to fix the directions.
-        first (tuple): The graph of the first sample.
-        others (iterable): The graphs of further samples, as many as may be used.
-        exact (Tensor): The first eigenvalues of the first graph, the trivial one
-            included, ascending.
+        first (SampleGraph): The graph of the first sample, with its eigenvalues.
+        others (iterable of SampleGraph): Those of further samples, as many as may be
+            used.
         num_nodes (int): Nodes of all graphs together.
         seed (int): Seed of the random mixture of many hidden features.
     """
 
     layer: BASiSLayer
     x: Tensor
-    first: Graph
-    others: Iterable[Graph]
-    exact: Tensor
+    first: SampleGraph
+    others: Iterable[SampleGraph]
     num_nodes: int
     seed: int
     _moments: RayleighRitz | None = None
@@ -55,9 +49,9 @@ class TrainingReadOut:
         """
         with evaluating(self.layer):
             self._moments = self.layer.new_moments(self.x, self.num_nodes, self.seed)
-            self._moments.add(*self.first)
+            self._moments.add(self.first.x, self.first.laplacian)
         k = self.layer.embedding.num_pairs
-        exact = self.exact.double().cpu()[:k]
+        exact = self.first.eigenvalues.double().cpu()[:k]
         ritz = self._moments.solve(k + NUM_BEYOND)[0].cpu()
         if len(ritz) < k:
             return inf

@@ -1,6 +1,6 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
@@ -15,11 +15,14 @@ from pyg_basis.data import FeatureSource
 from pyg_basis.graph._edges import as_data
 from pyg_basis.readout.rayleigh_ritz import BLOCK_ROWS
 
+if TYPE_CHECKING:
+    from pyg_basis.estimators.basis import BASiS
+
 # Squares of larger values come near the end of single precision.
 LARGEST = 1e15
 
 
-def feature_source(estimator: Any, X: Any, reset: bool) -> FeatureSource:
+def feature_source(estimator: "BASiS", X: Any, reset: bool) -> FeatureSource:
     """The validated points. Arrays, tensors, files and all else scikit-learn takes
     are checked whole before any work, tensors and memory maps without being copied;
     the rows of a dataset as they are drawn.

@@ -1,18 +1,21 @@
 import copy
-import warnings
 from collections.abc import Iterable
 from multiprocessing import current_process
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from pyg_basis._warn import warn
 from pyg_basis.algorithm import History, ReadOut
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._quality import HeldOut
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.reference import ExactEmbedding
+
+if TYPE_CHECKING:
+    from pyg_basis.estimators.basis import BASiS
 
 
 class Training(NamedTuple):
@@ -29,7 +32,7 @@ class Training(NamedTuple):
 
 
 def new_layer(
-    estimator: Any, num_features: int, sizes: BatchSizes, seed: int
+    estimator: "BASiS", num_features: int, sizes: BatchSizes, seed: int
 ) -> BASiSLayer:
     r"""A layer with the settings of a BASiS estimator, on its device."""
     layer = BASiSLayer(
@@ -50,7 +53,7 @@ def new_layer(
     return layer.to(estimator.device, torch.float32)
 
 
-def allowed_workers(estimator: Any) -> int:
+def allowed_workers(estimator: "BASiS") -> int:
     r"""The worker processes that a BASiS estimator may start: none in a process that is
     a worker itself, such as one of a :class:`torch.utils.data.DataLoader`. The result
     does not depend on it."""
@@ -86,8 +89,6 @@ def warn_about_batches(
     }
     for cause, is_affected in causes.items():
         if sum(is_affected) >= 0.1 * num_batches:
-            warnings.warn(
+            warn(
                 f"{sum(is_affected)} of {num_batches} batches {cause}",
-                UserWarning,
-                stacklevel=3,
             )

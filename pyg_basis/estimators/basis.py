@@ -277,7 +277,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             self.quality_ = quality(layer, vectors, held_out, history)
         self.eigenvalues_ = eigenvalues.cpu().numpy()
         if self.readout and vectors is None:
-            warn_about_span(layer, stacklevel=3)
+            warn_about_span(layer)
         warn_about_batches(history, layer.embedding, graph is not None)
         if self.quality_ is not None:
             is_whole = isinstance(read_out, WholeReadOut)

@@ -35,16 +35,12 @@ class Search:
     is_exact: bool = False
 
 
-def candidate_search(backend: object, points: Tensor) -> Search:
+def candidate_search(backend: str, points: Tensor) -> Search:
     r"""The search among points :obj:`[n, d]`, float64, of magnitudes up to about 1.
 
     Raises:
         ImportError: If torch_cluster is asked for and not installed.
-        ValueError: If the backend is unknown.
     """
-    if not isinstance(backend, str) or backend not in ("auto", *BACKENDS):
-        known = ", ".join(map(repr, ("auto", *BACKENDS)))
-        raise ValueError(f"backend={backend!r} is unknown: pass one of {known}")
     if backend == "auto":
         is_narrow = points.size(1) <= MOST_DIMENSIONS_TREE
         backend = "scipy" if is_narrow and not points.is_cuda else "torch"

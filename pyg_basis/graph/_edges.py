@@ -8,6 +8,7 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch_geometric.data import Data
+from torch_geometric.utils import is_sparse, to_edge_index
 
 from pyg_basis.graph._sparse import described, is_dense
 
@@ -18,8 +19,10 @@ SYMMETRY_TOLERANCE = 100
 
 
 def as_data(graph: object, features: bool = True) -> Data:
-    r"""A graph as PyG :class:`~torch_geometric.data.Data`: of a networkx graph, the
-    edges with their :obj:`"weight"` (1 where there is none) in both directions, and the
+    r"""A graph as PyG :class:`~torch_geometric.data.Data` with an :obj:`edge_index`,
+    where it has edges: those of :obj:`adj_t`, if it has only these (values that are
+    features of edges and not weights are left out); of a networkx graph, the edges with
+    their :obj:`"weight"` (1 where there is none) in both directions, and the
     node attribute :obj:`"x"` where all nodes have it, in the order of its nodes, unless
     no :obj:`features` are asked for.
 
@@ -29,7 +32,7 @@ def as_data(graph: object, features: bool = True) -> Data:
             :obj:`"weight"` not a number.
     """
     if isinstance(graph, Data):
-        return graph
+        return _with_edge_index(graph)
     if not isinstance(graph, nx.Graph) or graph.is_directed():
         raise ValueError(
             f"graph must be a torch_geometric.data.Data or an undirected "
@@ -66,6 +69,19 @@ def as_data(graph: object, features: bool = True) -> Data:
             ) from error
         data.x = torch.from_numpy(rows)
     return data
+
+
+def _with_edge_index(graph: Data) -> Data:
+    if graph.edge_index is not None or "adj_t" not in graph:
+        return graph
+    if not is_sparse(graph.adj_t):
+        raise ValueError(
+            f"adj_t must be a sparse matrix, got {type(graph.adj_t).__name__}: set "
+            f"edge_index, or use torch_geometric.transforms.ToSparseTensor"
+        )
+    edge_index, value = to_edge_index(graph.adj_t)
+    weight = value if value.dim() == 1 else None
+    return Data(graph.x, edge_index, edge_weight=weight, num_nodes=graph.num_nodes)
 
 
 def checked_edge_index(graph: Data) -> tuple[Tensor, int]:

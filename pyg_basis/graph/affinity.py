@@ -1,5 +1,3 @@
-import math
-from numbers import Real
 from typing import Literal
 
 import numpy as np
@@ -9,9 +7,11 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import coalesce, remove_self_loops
 
+from pyg_basis._constraints import POSITIVE, StrOptions, check_arguments
 from pyg_basis.graph._edges import as_data, checked_edge_index, checked_edge_values
 
 Bandwidth = Literal["self_tuning", "global"] | float
+BANDWIDTH = [StrOptions({"self_tuning", "global"}), POSITIVE]
 
 
 def affinity(graph: Data, bandwidth: Bandwidth = "self_tuning") -> Data:
@@ -59,7 +59,7 @@ def affinity(graph: Data, bandwidth: Bandwidth = "self_tuning") -> Data:
         ValueError: If ``edge_distance`` is missing, negative or not finite,
             ``edge_index`` is out of range, or ``bandwidth`` is none of the above.
     """
-    check_bandwidth(bandwidth)
+    check_arguments({"bandwidth": BANDWIDTH}, "affinity", bandwidth=bandwidth)
     graph = as_data(graph)
     edge_index, num_nodes = checked_edge_index(graph)
     distance = graph.get("edge_distance")
@@ -83,19 +83,6 @@ def affinity(graph: Data, bandwidth: Bandwidth = "self_tuning") -> Data:
     if graph.x is not None:
         result.x = graph.x
     return result
-
-
-def check_bandwidth(bandwidth: Bandwidth) -> None:
-    r"""Raises a :class:`ValueError` unless it is a name or a positive finite number."""
-    if isinstance(bandwidth, str) and bandwidth in ("self_tuning", "global"):
-        return
-    is_number = isinstance(bandwidth, Real) and not isinstance(bandwidth, bool)
-    if not is_number or not 0 < float(bandwidth) < math.inf:
-        raise ValueError(
-            "bandwidth must be 'self_tuning', 'global' or a positive finite number "
-            "(the sigma of the Gaussian, in the units of the distances), got "
-            f"{bandwidth!r}: pass bandwidth='self_tuning' if in doubt"
-        )
 
 
 def _self_tuned_square(edge_index: Tensor, distance: Tensor, num_nodes: int) -> Tensor:

@@ -1,12 +1,15 @@
 import math
-from numbers import Integral
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from pyg_basis._constraints import StrOptions, at_least, check_arguments
+from pyg_basis.graph._candidates import BACKENDS
 from pyg_basis.graph._exact_neighbors import exact_neighbors
 from pyg_basis.graph._sparse import described, is_dense
+
+CONSTRAINTS = {"k": [at_least(1)], "backend": [StrOptions({"auto", *BACKENDS})]}
 
 
 def knn_graph(x: Tensor, k: int, backend: str = "auto") -> Data:
@@ -40,6 +43,7 @@ def knn_graph(x: Tensor, k: int, backend: str = "auto") -> Data:
             unknown.
         ImportError: If the backend named is not installed.
     """
+    check_arguments(CONSTRAINTS, "knn_graph", k=k, backend=backend)
     _check(x, k)
     with torch.no_grad():
         # A power of two: dividing by it is exact, so ties stay ties, while squares
@@ -67,11 +71,6 @@ def _check(x: Tensor, k: int) -> None:
             f"node, in memory and dense, got {described(x)}: convert it with "
             "torch.as_tensor(x).float(), flatten each node's features with "
             "x.flatten(1), or add a column axis with x.unsqueeze(1)"
-        )
-    if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
-        raise ValueError(
-            f"k={k!r} must be an integer of at least 1: pass the number of neighbors "
-            "of a node, for example k=50"
         )
     if k >= len(x):
         raise ValueError(

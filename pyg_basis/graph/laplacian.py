@@ -10,10 +10,12 @@ from scipy.sparse import csr_matrix, diags
 from torch import Tensor
 from torch_geometric.data import Data
 
+from pyg_basis._constraints import StrOptions, check_arguments
 from pyg_basis.graph._edges import as_data, weight_matrix
 from pyg_basis.graph._sparse import component_labels, csr_tensor, to_scipy_csr
 
 LaplacianKind = Literal["sym", "rw", "comb"]
+KIND = [StrOptions(set(get_args(LaplacianKind)))]
 
 
 def laplacian(graph: Data | nx.Graph, kind: LaplacianKind = "sym") -> "Laplacian":
@@ -49,20 +51,13 @@ def laplacian(graph: Data | nx.Graph, kind: LaplacianKind = "sym") -> "Laplacian
             is negative or not finite, the weights are not symmetric (up to rounding
             of the largest), or they add up to more than their dtype holds.
     """
-    check_kind(kind)
+    check_arguments({"kind": KIND}, "laplacian", kind=kind)
     data = as_data(graph, features=False)
     found = Laplacian.of_weights(weight_matrix(data), kind)
     edges, weight = data.edge_index, data.edge_weight
     dtype = torch.get_default_dtype() if weight is None else weight.dtype
     dtype = torch.promote_types(dtype, torch.float32)
     return found.to(torch.empty(0, dtype=dtype, device=edges.device))
-
-
-def check_kind(kind: object, name: str = "kind") -> None:
-    r"""Raises a :class:`ValueError` unless a parameter of this name is a kind of
-    Laplacian."""
-    if not isinstance(kind, str) or kind not in get_args(LaplacianKind):
-        raise ValueError(f"{name}={kind!r} is unknown: use 'sym', 'rw' or 'comb'")
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -75,13 +75,6 @@ def check_same_length(**arrays: NDArray[Any]) -> None:
         )
 
 
-def check_choice(value: str, name: str, allowed: tuple[str, ...]) -> None:
-    r"""Raise a ValueError that lists what is allowed unless `value` is in it."""
-    if value not in allowed:
-        options = ", ".join(map(repr, allowed))
-        raise ValueError(f"{name} must be one of {options}, got {value!r}.")
-
-
 def normalize_columns(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     r"""Divide every column by its Euclidean norm; a zero column stays zero.
 

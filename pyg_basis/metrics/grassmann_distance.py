@@ -5,8 +5,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pyg_basis._constraints import StrOptions, check_arguments
 from pyg_basis._to_numpy import ArrayLike
-from pyg_basis.metrics._validation import check_choice, check_matrix, normalize_columns
+from pyg_basis.metrics._validation import check_matrix, normalize_columns
+
+CONSTRAINTS = {"variant": [StrOptions({"paper", "official"})]}
 
 
 def grassmann_distance(
@@ -45,7 +48,7 @@ def grassmann_distance(
         ValueError: If a matrix is not real and finite, the shapes differ, K exceeds
             n, or `variant` is unknown.
     """
-    check_choice(variant, "variant", ("paper", "official"))
+    check_arguments(CONSTRAINTS, "grassmann_distance", variant=variant)
     left = check_matrix(y, "y")
     right = check_matrix(reference, "reference")
     if left.shape != right.shape:

@@ -4,8 +4,11 @@ from typing import Literal
 
 from sklearn.metrics import normalized_mutual_info_score
 
+from pyg_basis._constraints import StrOptions, check_arguments
 from pyg_basis._to_numpy import ArrayLike
-from pyg_basis.metrics._validation import check_choice, encode_label_pair
+from pyg_basis.metrics._validation import encode_label_pair
+
+CONSTRAINTS = {"average": [StrOptions({"max", "arithmetic"})]}
 
 
 def normalized_mutual_information(
@@ -37,6 +40,6 @@ def normalized_mutual_information(
         ValueError: If a labeling is no vector of labels, the lengths differ, or
             `average` is unknown.
     """
-    check_choice(average, "average", ("max", "arithmetic"))
+    check_arguments(CONSTRAINTS, "normalized_mutual_information", average=average)
     true, pred = encode_label_pair(labels_true, labels_pred)
     return float(normalized_mutual_info_score(true, pred, average_method=average))

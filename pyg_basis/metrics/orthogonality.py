@@ -4,8 +4,11 @@ from typing import Literal
 
 import numpy as np
 
+from pyg_basis._constraints import StrOptions, check_arguments
 from pyg_basis._to_numpy import ArrayLike
-from pyg_basis.metrics._validation import check_choice, check_matrix, normalize_columns
+from pyg_basis.metrics._validation import check_matrix, normalize_columns
+
+CONSTRAINTS = {"variant": [StrOptions({"paper", "official"})]}
 
 
 def orthogonality(
@@ -34,7 +37,7 @@ def orthogonality(
     Raises:
         ValueError: If `y` is not a real, finite matrix or `variant` is unknown.
     """
-    check_choice(variant, "variant", ("paper", "official"))
+    check_arguments(CONSTRAINTS, "orthogonality", variant=variant)
     matrix = check_matrix(y, "y")
     if variant == "paper":
         scaled = matrix / np.sqrt(len(matrix))

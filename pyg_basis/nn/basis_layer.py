@@ -1,27 +1,27 @@
-import warnings
 from collections.abc import Iterable
 from contextlib import nullcontext
 from itertools import chain
-from typing import Any, get_args
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from sklearn.utils._param_validation import HasMethods
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from pyg_basis._constraints import SEED, StrOptions, at_least, check_arguments
+from pyg_basis._constraints import SEED, at_least, check_arguments
 from pyg_basis._own_generator import OwnGenerator, is_compiled
 from pyg_basis._precision import full_precision, uncompiled
+from pyg_basis._warn import warn
 from pyg_basis.algorithm import (
     NUM_BEYOND,
+    SampleGraph,
     fix_reference,
     read_out,
     update_reference,
 )
-from pyg_basis.align import Aligner, AlignmentMethod, get_aligner
-from pyg_basis.eigen.eigenpairs import SOLVERS
-from pyg_basis.graph import GivenGraph, Laplacian
+from pyg_basis.align.aligner import METHOD, Aligner, AlignmentMethod, get_aligner
+from pyg_basis.eigen.eigenpairs import SOLVER
+from pyg_basis.graph import GivenGraph
 from pyg_basis.graph.affinity import Bandwidth
 from pyg_basis.graph.laplacian import LaplacianKind
 from pyg_basis.nn._default_network import HiddenLayers
@@ -49,9 +49,9 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "in_channels": [at_least(1)],
     "num_anchors": [at_least(1)],
     "network": [nn.Module, None],
-    "alignment": [StrOptions(set(get_args(AlignmentMethod))), *get_args(Aligner)],
+    "alignment": METHOD,
     "extend_degree": ["boolean"],
-    "eigen_solver": [StrOptions({"auto", *SOLVERS}), HasMethods("solve")],
+    "eigen_solver": SOLVER,
     "generator": [torch.Generator, None],
     "seed": [SEED],
 }
@@ -184,6 +184,18 @@ class BASiSLayer(ReferenceSpace):
         self.bandwidths.copy_(neighbor_bandwidths(self.anchors, KERNEL_NEIGHBOR))
 
     @torch.no_grad()
+    def prepare(
+        self, reference: Reference, x: Tensor, keep_distances: bool = True
+    ) -> None:
+        r"""Makes the layer ready for a training: keeps the reference, and fits the
+        standardization to a sample :obj:`x [n, d]` of the features, with one scale for
+        all of them where :obj:`keep_distances`, see
+        :class:`~pyg_basis.nn.standardization.Standardization`."""
+        self.keep(reference)
+        self.standardization.fit(x, keep_distances)
+        self.output.forget()
+
+    @torch.no_grad()
     def init_reference(
         self,
         x: Tensor,
@@ -221,9 +233,7 @@ class BASiSLayer(ReferenceSpace):
             seed,
         )
         self.fit_degree(x, seed)
-        self.keep(reference)
-        self.standardization.fit(x, keep_distances=True)
-        self.output.forget()
+        self.prepare(reference, x)
 
     @torch.no_grad()
     @uncompiled
@@ -362,12 +372,12 @@ class BASiSLayer(ReferenceSpace):
                     "x holds no sample: give a sample of the training features"
                 )
             # How many samples will follow is not known.
-            num_nodes = len(first[0]) if is_one else max(len(first[0]), ENOUGH_NODES)
-            moments = self.new_moments(first[0], num_nodes, seed)
+            num_nodes = first.laplacian.num_nodes
+            num_nodes = num_nodes if is_one else max(num_nodes, ENOUGH_NODES)
+            moments = self.new_moments(first.x, num_nodes, seed)
             vectors = read_out(self, moments, chain([first], graphs))
         if vectors is None:
-            # The decorators stand between.
-            warn_about_span(self, stacklevel=6)
+            warn_about_span(self)
         return vectors
 
     def new_moments(self, x: Tensor, num_nodes: int, seed: int = 0) -> RayleighRitz:
@@ -378,11 +388,11 @@ class BASiSLayer(ReferenceSpace):
         num_vectors = self.embedding.num_pairs + NUM_BEYOND
         return RayleighRitz(self.hidden, x, num_nodes, num_vectors, generator)
 
-    def _graph_of(self, sample: Tensor | Data) -> tuple[Tensor, Laplacian]:
+    def _graph_of(self, sample: Tensor | Data) -> SampleGraph:
         """The nodes and the Laplacian of a sample's graph."""
         if isinstance(sample, Tensor):
             x = self._checked(sample).to(self.anchors.device)
-            return x, self.embedding.operator(x)
+            return SampleGraph(x, self.embedding.operator(x))
         if not isinstance(sample, Data) or sample.x is None:
             raise ValueError(
                 f"x holds a {type(sample).__name__}: give a tensor [n, "
@@ -400,7 +410,7 @@ class BASiSLayer(ReferenceSpace):
                 "x has no edges of positive weight, and no eigenvectors to be read "
                 "out: give a graph with edges, or a tensor of points"
             )
-        return x, graph.laplacian(self.embedding.laplacian)
+        return SampleGraph(x, graph.laplacian(self.embedding.laplacian))
 
     def known_rows(self, moments: RayleighRitz) -> tuple[Tensor, Tensor]:
         r"""Nodes :obj:`[m, d]`, and the rows :obj:`[m, K]` there whose signs a read-out
@@ -481,13 +491,11 @@ def _hidden_widths(
     return [layer.size(1) for layer in layers]
 
 
-def warn_about_span(layer: BASiSLayer, stacklevel: int) -> None:
+def warn_about_span(layer: BASiSLayer) -> None:
     r"""Warns that the hidden features do not span as many directions as are to be read
     out."""
-    warnings.warn(
+    warn(
         f"the hidden features do not span the num_eigenvectors="
         f"{layer.num_eigenvectors} directions that are to be read out of them, so the "
         f"output layer stays as it was trained: use a wider network, or more nodes",
-        UserWarning,
-        stacklevel=stacklevel,
     )

@@ -1,15 +1,14 @@
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any
 
-from sklearn.utils._param_validation import HasMethods
 from torch import Tensor
 
-from pyg_basis._constraints import POSITIVE, StrOptions, at_least, check_arguments
+from pyg_basis._constraints import at_least, check_arguments
 from pyg_basis.eigen import eigenpairs
-from pyg_basis.eigen.eigenpairs import SOLVERS
+from pyg_basis.eigen.eigenpairs import SOLVER
 from pyg_basis.graph import Laplacian, affinity, knn_graph, laplacian
-from pyg_basis.graph.affinity import Bandwidth
-from pyg_basis.graph.laplacian import LaplacianKind
+from pyg_basis.graph.affinity import BANDWIDTH, Bandwidth
+from pyg_basis.graph.laplacian import KIND, LaplacianKind
 from pyg_basis.reference._points import check_points
 
 # Eigenvalues below, relative to the bound of the norm, count as zero: parts of a graph
@@ -19,10 +18,10 @@ ZERO_EIGENVALUE = 5e-7
 CONSTRAINTS: dict[str, list[Any]] = {
     "num_eigenvectors": [at_least(1)],
     "num_neighbors": [at_least(1)],
-    "bandwidth": [StrOptions({"self_tuning", "global"}), POSITIVE],
-    "laplacian": [StrOptions(set(get_args(LaplacianKind)))],
+    "bandwidth": BANDWIDTH,
+    "laplacian": KIND,
     "drop_first": ["boolean"],
-    "solver": [StrOptions({"auto", *SOLVERS}), HasMethods("solve")],
+    "solver": SOLVER,
 }
 
 

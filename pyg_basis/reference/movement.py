@@ -1,8 +1,8 @@
-import warnings
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from pyg_basis._warn import warn
 from pyg_basis.align import Alignment
 
 
@@ -41,18 +41,16 @@ def warn_about_movement(num_lost: int, reanchored: bool) -> None:
     anew."""
     # No numbers: the same words are shown once.
     if num_lost:
-        warnings.warn(
+        warn(
             "the features moved so far that a direction of the reference space is not "
             "among the first eigenvectors any more, and another took its place "
             "(Movement.num_lost tells how many): update more often, or ask for as many "
             "eigenvectors as there are clusters, so that a gap follows",
             RuntimeWarning,
-            stacklevel=4,  # torch.no_grad stands between
         )
     if reanchored:
-        warnings.warn(
+        warn(
             "the anchors did not spread in every direction of the new space, and were "
             "chosen anew from the reference set: use more anchors if this goes on",
             RuntimeWarning,
-            stacklevel=4,  # torch.no_grad stands between
         )

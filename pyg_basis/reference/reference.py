@@ -6,7 +6,7 @@ from torch import Tensor
 
 from pyg_basis.align import Aligner
 from pyg_basis.align.align_to_anchors import align_to_anchors
-from pyg_basis.align.fit_affine import keeps_width
+from pyg_basis.align.aligner import keeps_width
 from pyg_basis.reference.choose_anchors import choose_anchors
 from pyg_basis.reference.exact_embedding import ExactEmbedding, SpectralRows
 

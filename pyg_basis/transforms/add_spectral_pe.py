@@ -3,25 +3,25 @@ from typing import Literal
 from torch_geometric.data import Data
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
-from torch_geometric.utils import is_sparse, to_edge_index
 
-from pyg_basis._constraints import check_arguments
+from pyg_basis._constraints import POSITIVE, SEED, between, check_arguments
 from pyg_basis.eigen import component_eigenpairs
-from pyg_basis.eigen._validation import (
-    MOST_PAIRS,
-    checked_integer,
-    checked_seed,
-    checked_tol,
-)
+from pyg_basis.eigen.component_eigenpairs import MOST_PAIRS
 from pyg_basis.graph import laplacian
-from pyg_basis.graph.laplacian import check_kind
+from pyg_basis.graph.laplacian import KIND
 from pyg_basis.transforms._node_attribute import (
     add_node_attribute,
     checked_graph,
     checked_name,
 )
 
-CONSTRAINTS = {"drop_first": ["boolean"]}
+CONSTRAINTS = {
+    "k": [between(1, MOST_PAIRS - 1)],
+    "laplacian": KIND,
+    "drop_first": ["boolean"],
+    "tol": [POSITIVE],
+    "seed": [SEED],
+}
 
 
 @functional_transform("add_spectral_pe")
@@ -87,20 +87,25 @@ class AddSpectralPE(BaseTransform):
         tol: float = 1e-5,
         seed: int = 0,
     ) -> None:
-        check_kind(laplacian, "laplacian")
-        check_arguments(CONSTRAINTS, type(self).__name__, drop_first=drop_first)
-        self.k = checked_integer("k", k, 1, "the number of columns", MOST_PAIRS - 1)
+        check_arguments(
+            CONSTRAINTS,
+            type(self).__name__,
+            k=k,
+            laplacian=laplacian,
+            drop_first=drop_first,
+            tol=tol,
+            seed=seed,
+        )
+        self.k, self.tol, self.seed = int(k), float(tol), int(seed)
         self.attr_name = checked_name(attr_name)
         self.laplacian = laplacian
         self.drop_first = drop_first
-        self.tol = checked_tol(tol)
-        self.seed = checked_seed(seed)
 
     def forward(self, data: Data) -> Data:
         r"""The graph with encodings and eigenvalues."""
         graph = checked_graph(data, type(self).__name__)
         first = int(self.drop_first)
-        operator = laplacian(_with_edges(graph), self.laplacian)
+        operator = laplacian(graph, self.laplacian)
         pairs = component_eigenpairs(operator, self.k + first, self.tol, self.seed)
         rows = pairs.vectors[:, first:] * pairs.size.sqrt().unsqueeze(1)
         graph[f"{self.attr_name or 'spectral_pe'}_eigenvalues"] = pairs.values[
@@ -110,18 +115,3 @@ class AddSpectralPE(BaseTransform):
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}({self.k})"
-
-
-def _with_edges(graph: Data) -> Data:
-    r"""The graph, or the edges of :obj:`adj_t`, if it has those only; values that are
-    features of the edges, not weights, are left out."""
-    if graph.edge_index is not None or "adj_t" not in graph:
-        return graph
-    if not is_sparse(graph.adj_t):
-        raise ValueError(
-            f"data.adj_t must be a sparse matrix, got {type(graph.adj_t).__name__}: "
-            f"set data.edge_index, or use torch_geometric.transforms.ToSparseTensor"
-        )
-    edge_index, value = to_edge_index(graph.adj_t)
-    weight = value if value.dim() == 1 else None
-    return Data(edge_index=edge_index, edge_weight=weight, num_nodes=graph.num_nodes)

@@ -170,12 +170,11 @@ def test_names_of_aligners() -> None:
     assert get_aligner("moments") == MomentPreserving()
     own = RANSAC(seed=3)
     assert get_aligner(own) is own
-    match = r"method='affine' is unknown: use one of \['lstsq', 'moments', 'orthogonal"
-    with pytest.raises(ValueError, match=match):
+    with pytest.raises(ValueError, match=r"'method' .*'lstsq'.* Got 'affine'"):
         get_aligner("affine")
 
 
 @pytest.mark.parametrize("method", [None, 3, ["lstsq"], {}, RANSAC, torch.ones(2)])
 def test_methods_of_other_types(method) -> None:
-    with pytest.raises(ValueError, match=r"method=.* is unknown: use one of"):
+    with pytest.raises(ValueError, match=r"'method' .*'lstsq'"):
         fit_affine(torch.ones(30, 3), torch.ones(30, 3), method)

@@ -179,7 +179,7 @@ def test_one_seed_gives_one_map() -> None:
         ),
         ({"tolerance": float("nan")}, "'tolerance' .* Got nan"),
         ({"tolerance": "wide"}, "'tolerance' .* Got 'wide'"),
-        ({"seed": "first"}, "seed must be an integer .* got 'first'"),
+        ({"seed": "first"}, "'seed' .* Got 'first'"),
     ],
 )
 def test_bad_settings(settings, match) -> None:

@@ -96,9 +96,9 @@ def test_only_the_direction_counts_and_the_dtype_stays():
     )
 
 
-@pytest.mark.parametrize("seed", [-1, 2**32, 0.0, "0", None])
+@pytest.mark.parametrize("seed", [-1, 2**63, 0.0, "0", None])
 def test_a_bad_seed_is_named(seed):
-    with pytest.raises(ValueError, match=r"seed must be an integer .*pass"):
+    with pytest.raises(ValueError, match=r"'seed' parameter of circle .* Got"):
         circle(5, seed=seed)
 
 
@@ -108,11 +108,11 @@ def test_a_seed_may_come_from_numpy():
 
 def test_bad_input():
     for manifold in (circle, sphere):
-        with pytest.raises(ValueError, match="num_points must be at least 1, got 0"):
+        with pytest.raises(ValueError, match=r"'num_points' .* Got 0"):
             manifold(0)
-    with pytest.raises(ValueError, match="num_functions must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"'num_functions' .* Got 0"):
         circle_eigenfunctions(circle(5), 0)
-    with pytest.raises(ValueError, match="degree must be at least 0, got -1"):
+    with pytest.raises(ValueError, match=r"'degree' .* Got -1"):
         sphere_eigenfunctions(sphere(5), -1)
     with pytest.raises(ValueError, match=r"x must be .*\[n, 3\].*\(5, 2\)"):
         sphere_eigenfunctions(circle(5))

@@ -123,11 +123,11 @@ def test_without_noise_points_lie_on_the_curve(name):
 @pytest.mark.parametrize("name", TOYS)
 def test_bad_input(name):
     toy = TOYS[name]
-    with pytest.raises(ValueError, match=r"num_points must be at least .* got 1"):
+    with pytest.raises(ValueError, match=r"'num_points' .* Got 1"):
         toy(1)
     for noise in (-0.1, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match=r"noise must be .*leave it out"):
+        with pytest.raises(ValueError, match=r"'noise' .* Got"):
             toy(100, noise=noise)
     for seed in (-1, 1.5):
-        with pytest.raises(ValueError, match=r"seed must be an integer .*got"):
+        with pytest.raises(ValueError, match=r"'seed' .* Got"):
             toy(100, seed=seed)

@@ -71,11 +71,11 @@ def test_result_has_the_dtype_of_the_laplacian() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"k": 0}, "k=0 .*integer, from 1 to 65536"),
-        ({"k": 2.0}, r"k=2\.0 .*integer, from 1"),
-        ({"k": 2**70}, "k=1.* must be an integer, from 1 to 65536"),
-        ({"k": 1, "tol": -1.0}, r"tol=-1\.0 must be"),
-        ({"laplacian": torch.eye(3), "k": 1}, r"got Tensor.*laplacian\(graph\)"),
+        ({"k": 0}, r"'k' .* range \[1, 65536\]. Got 0"),
+        ({"k": 2.0}, "'k' .* Got 2.0"),
+        ({"k": 2**70}, "'k' .* Got 1"),
+        ({"k": 1, "tol": -1.0}, "'tol' .* Got -1.0"),
+        ({"laplacian": torch.eye(3), "k": 1}, "'laplacian' .* instance of"),
     ],
 )
 def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:

@@ -417,10 +417,9 @@ def test_comb_cannot_be_coarsened() -> None:
         untrained(graph_targets="coarsened", laplacian="comb").fit(blocks())
 
 
-def test_edges_under_another_name_are_not_passed_over() -> None:
+def test_edges_may_come_as_a_sparse_matrix() -> None:
     transposed = ToSparseTensor(remove_edge_index=True)(blocks())
-    with pytest.raises(ValueError, match=r"edges as adj_t: .*to_edge_index"):
-        untrained().fit(transposed)
+    assert same(quick().fit(transposed), quick().fit(blocks()), blocks().x)
     assert same(quick(graph="knn").fit(transposed), quick().fit(blocks().x), blocks().x)
 
 

@@ -132,10 +132,9 @@ def test_dtype_is_kept(dtype: torch.dtype, bandwidth: Any) -> None:
     assert affinity(path(dtype), bandwidth).edge_weight.dtype == dtype
 
 
-@pytest.mark.parametrize("bandwidth", ["median", 0.0, -1.0, math.nan, math.inf, True])
+@pytest.mark.parametrize("bandwidth", ["median", 0.0, -1.0, math.nan, math.inf])
 def test_bad_bandwidth(bandwidth: Any) -> None:
-    match = f"must be 'self_tuning', 'global' or a positive.*{bandwidth!r}: pass"
-    with pytest.raises(ValueError, match=match):
+    with pytest.raises(ValueError, match=f"'bandwidth' .* Got {bandwidth!r}"):
         affinity(path(), bandwidth)
 
 

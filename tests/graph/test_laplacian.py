@@ -146,7 +146,7 @@ def test_trivial_is_a_unit_null_vector(operator: Laplacian) -> None:
 
 @pytest.mark.parametrize("kind", ["normalized", None, ["sym"], np.array(["sym", "rw"])])
 def test_unknown_kind(kind: Any) -> None:
-    with pytest.raises(ValueError, match=r"kind=.* is unknown.*'sym'"):
+    with pytest.raises(ValueError, match=r"'kind' .*'sym'"):
         laplacian(nx.path_graph(3), kind)
 
 

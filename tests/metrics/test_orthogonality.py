@@ -49,7 +49,7 @@ def test_any_scale_has_a_meaning(scale):
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match=r"variant must be one of .* got 'other'"):
+    with pytest.raises(ValueError, match=r"'variant' .* Got 'other'"):
         orthogonality(np.eye(2), variant="other")
     with pytest.raises(ValueError, match=r"y must be .*\(0, 2\)"):
         orthogonality(np.zeros((0, 2)))

@@ -163,14 +163,14 @@ def test_without_a_name_the_columns_of_x_grow() -> None:
 
 def test_bad_input() -> None:
     for arguments, message in (
-        ({"k": 2.5}, r"k=2.5 must be an integer, from 1 to 65535"),
-        ({"k": 2**16}, r"k=65536 must be an integer, from 1 to 65535"),
+        ({"k": 2.5}, "'k' .* Got 2.5"),
+        ({"k": 2**16}, r"'k' .*\[1, 65535\]. Got 65536"),
         ({"k": 2, "drop_first": torch.nan}, r"'drop_first' parameter (.|\n)*Got nan"),
         ({"k": 2, "attr_name": 5}, "attr_name=5 must be the name"),
-        ({"k": 2, "seed": None}, r"seed=None must be an integer, from 0"),
-        ({"k": 2, "tol": -1.0}, r"tol=-1.0 must be a positive"),
-        ({"k": 2, "laplacian": "signless"}, "'signless' is unknown: use 'sym'"),
-        ({"k": 2, "laplacian": np.ones(2)}, "laplacian=array.* is unknown"),
+        ({"k": 2, "seed": None}, "'seed' .* Got None"),
+        ({"k": 2, "tol": -1.0}, "'tol' .* Got -1.0"),
+        ({"k": 2, "laplacian": "signless"}, "'laplacian' .*'sym'.* Got 'signless'"),
+        ({"k": 2, "laplacian": np.ones(2)}, "'laplacian' .* Got array"),
     ):
         with pytest.raises(ValueError, match=message):
             AddSpectralPE(**arguments)
