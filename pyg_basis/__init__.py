@@ -4,15 +4,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pyg_basis.estimators import BASiS, BASiSClustering
+    from pyg_basis.estimators import BASiS, BASiSClustering, DiffusionMap
     from pyg_basis.nn import BASiSLayer
 
 __version__ = "0.1.0"
 
-__all__ = ["BASiS", "BASiSClustering", "BASiSLayer"]
+__all__ = ["BASiS", "BASiSClustering", "BASiSLayer", "DiffusionMap"]
 
 # Imported on first use: torch takes seconds, for which no help text should wait.
-_FOLDERS = {"BASiS": "estimators", "BASiSClustering": "estimators", "BASiSLayer": "nn"}
+_FOLDERS = {
+    "BASiS": "estimators",
+    "BASiSClustering": "estimators",
+    "BASiSLayer": "nn",
+    "DiffusionMap": "estimators",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -22,7 +22,12 @@ def run(code: str) -> str:
 
 
 def test_public_names() -> None:
-    assert pyg_basis.__all__ == ["BASiS", "BASiSClustering", "BASiSLayer"]
+    assert pyg_basis.__all__ == [
+        "BASiS",
+        "BASiSClustering",
+        "BASiSLayer",
+        "DiffusionMap",
+    ]
     with pytest.raises(AttributeError, match="has no attribute 'none'"):
         pyg_basis.none  # noqa: B018
     for name in pyg_basis.__all__:

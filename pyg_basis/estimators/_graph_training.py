@@ -75,7 +75,7 @@ def graph_training(
         ValueError: If the graph is not valid or falls into pieces, or batches of it
             would.
     """
-    graph = GivenGraph.from_data(data)
+    graph = GivenGraph.from_data(data, estimator.alpha)
     if graph.num_nodes != len(source):
         raise ValueError(
             f"X has features of {len(source)} nodes and edges among "

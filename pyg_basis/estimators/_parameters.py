@@ -8,11 +8,11 @@ import torch
 from sklearn.utils._param_validation import Interval
 from torch import nn
 
-from pyg_basis._constraints import POSITIVE, StrOptions, at_least
+from pyg_basis._constraints import POSITIVE, StrOptions, at_least, check_arguments
 from pyg_basis.align.aligner import AlignmentMethod
 from pyg_basis.eigen.eigenpairs import SOLVERS
 from pyg_basis.graph.affinity import BANDWIDTH
-from pyg_basis.graph.laplacian import KIND
+from pyg_basis.graph.laplacian import ALPHA, KIND
 from pyg_basis.reference import ExactEmbedding
 from pyg_basis.reference.choose_anchors import AnchorMethod
 
@@ -28,6 +28,8 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "n_neighbors": [at_least(1)],
     "max_iter": [at_least(1)],
     "laplacian": KIND,
+    "alpha": ALPHA,
+    "diffusion_time": [POSITIVE, None],
     "drop_first": ["boolean"],
     "bandwidth": BANDWIDTH,
     "anchor_method": [StrOptions(set(get_args(AnchorMethod)))],
@@ -65,6 +67,7 @@ def check_parameters(estimator: "BASiS") -> None:
             f"device={estimator.device!r} cannot be used: it must be a device that "
             f"torch has here, such as 'cpu'"
         )
+    check_diffusion_time(estimator)
     batch_size = estimator.batch_size
     if estimator.n_anchors >= batch_size:
         raise ValueError(
@@ -86,6 +89,18 @@ def check_parameters(estimator: "BASiS") -> None:
         )
 
 
+def check_diffusion_time(estimator: "BASiS") -> None:
+    """Raises a ValueError if a map cannot have this diffusion time, which may have been
+    changed since the fit."""
+    time = estimator.diffusion_time
+    check_arguments(CONSTRAINTS, type(estimator).__name__, diffusion_time=time)
+    if time is not None and estimator.laplacian == "comb":
+        raise ValueError(
+            f"diffusion_time={time} needs a random walk, and laplacian='comb' is of "
+            f"none: use laplacian='rw'"
+        )
+
+
 def with_plain_integers(estimator: "BASiS") -> "BASiS":
     """A copy whose parameters are Python's integers in place of NumPy's, of which the
     small ones wrap."""
@@ -104,6 +119,7 @@ def exact_embedding(estimator: "BASiS", num_neighbors: int) -> ExactEmbedding:
         estimator.bandwidth,
         estimator.laplacian,
         estimator.drop_first,
+        alpha=estimator.alpha,
     )
 
 

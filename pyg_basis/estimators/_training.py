@@ -43,6 +43,7 @@ def new_layer(
         num_neighbors=sizes.num_neighbors,
         bandwidth=estimator.bandwidth,
         laplacian=estimator.laplacian,
+        alpha=estimator.alpha,
         drop_first=estimator.drop_first,
         alignment=estimator.alignment,
         extend_degree=estimator.extend_degree,

@@ -22,6 +22,7 @@ from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
 from pyg_basis.estimators._graph_training import given_edges, graph_training
 from pyg_basis.estimators._parameters import (
     CONSTRAINTS,
+    check_diffusion_time,
     check_parameters,
     exact_embedding,
     with_plain_integers,
@@ -69,6 +70,15 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             say little about it. (default: :obj:`300`)
         laplacian (str): :obj:`"rw"` (random walk), :obj:`"sym"` (normalized) or
             :obj:`"comb"` (combinatorial). (default: :obj:`"rw"`)
+        alpha (float): How much of the density of the points is taken out of the
+            weights, from 0 to 1 (Coifman and Lafon 2006), see
+            :func:`~pyg_basis.graph.density_normalized`. Self-tuning bandwidths follow
+            the density by themselves: to be rid of it take one bandwidth.
+            (default: :obj:`0.0`)
+        diffusion_time (float, optional): Steps :math:`t` of the random walk: column k
+            of :meth:`transform` is multiplied by :math:`(1 - \lambda_k)^t` (a
+            diffusion map, Eq. 6). It may be changed after the fit. :obj:`layer_` gives
+            the eigenvectors themselves. (default: :obj:`None`)
         drop_first (bool): Leave out the trivial eigenvector, of eigenvalue 0.
             (default: :obj:`True`)
         bandwidth (str or float): :obj:`"self_tuning"`, :obj:`"global"`, or the
@@ -182,6 +192,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         n_neighbors: int = 50,
         max_iter: int = 300,
         laplacian: Literal["sym", "rw", "comb"] = "rw",
+        alpha: float = 0.0,
+        diffusion_time: float | None = None,
         drop_first: bool = True,
         bandwidth: Literal["self_tuning", "global"] | float = "self_tuning",
         anchor_method: AnchorMethod = "poisson_disk",
@@ -206,6 +218,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.n_neighbors = n_neighbors
         self.max_iter = max_iter
         self.laplacian = laplacian
+        self.alpha = alpha
+        self.diffusion_time = diffusion_time
         self.drop_first = drop_first
         self.bandwidth = bandwidth
         self.anchor_method = anchor_method
@@ -299,9 +313,11 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         Raises:
             NotFittedError: Before :meth:`fit`.
-            ValueError: If the points are of another width, or not finite.
+            ValueError: If the points are of another width, or not finite, or
+                :obj:`diffusion_time` cannot be used.
         """
         check_is_fitted(self)
+        check_diffusion_time(self)
         source = feature_source(self, X, reset=False)
         # In double precision a row does not depend on those beside it.
         precise = source[0].dtype == torch.float64
@@ -315,6 +331,9 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         with torch.inference_mode():
             for where, rows in row_blocks(source):
                 embedding[where] = layer(rows.to(self.device))
+        if self.diffusion_time is not None:
+            walk = (1 - self.eigenvalues_[: self._n_features_out]).clip(min=0)
+            embedding *= torch.from_numpy(walk**self.diffusion_time).to(embedding)
         return embedding if isinstance(X, Tensor) else embedding.numpy()
 
     def score(self, X: Any, y: Any = None) -> float:

@@ -9,6 +9,7 @@ from torch_geometric.data import Data
 
 from pyg_basis.graph._edges import as_data, weight_matrix
 from pyg_basis.graph._sparse import component_labels
+from pyg_basis.graph.density_normalized import density_normalized
 from pyg_basis.graph.laplacian import Laplacian, LaplacianKind
 
 
@@ -24,15 +25,17 @@ class GivenGraph:
     weight: csr_matrix
 
     @classmethod
-    def from_data(cls, graph: Data | nx.Graph) -> "GivenGraph":
+    def from_data(cls, graph: Data | nx.Graph, alpha: float = 0.0) -> "GivenGraph":
         r"""The graph of the edges, and of their weights if there are some, without
-        loops.
+        loops, with the density taken out, see
+        :func:`~pyg_basis.graph.density_normalized`.
 
         Raises:
             ValueError: As :func:`~pyg_basis.graph.laplacian` does: if the graph is
                 directed, or its edges or weights are not valid.
         """
-        return cls(weight_matrix(as_data(graph, features=False)))
+        weight = weight_matrix(as_data(graph, features=False))
+        return cls(density_normalized(weight, alpha))
 
     @property
     def num_nodes(self) -> int:

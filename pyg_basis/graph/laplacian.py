@@ -1,5 +1,6 @@
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import Literal, get_args
 
 import networkx as nx
@@ -7,18 +8,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
+from sklearn.utils._param_validation import Interval
 from torch import Tensor
 from torch_geometric.data import Data
 
 from pyg_basis._constraints import StrOptions, check_arguments
 from pyg_basis.graph._edges import as_data, weight_matrix
 from pyg_basis.graph._sparse import component_labels, csr_tensor, to_scipy_csr
+from pyg_basis.graph.density_normalized import density_normalized
 
 LaplacianKind = Literal["sym", "rw", "comb"]
 KIND = [StrOptions(set(get_args(LaplacianKind)))]
+ALPHA = [Interval(Real, 0, 1, closed="both")]
 
 
-def laplacian(graph: Data | nx.Graph, kind: LaplacianKind = "sym") -> "Laplacian":
+def laplacian(
+    graph: Data | nx.Graph, kind: LaplacianKind = "sym", alpha: float = 0.0
+) -> "Laplacian":
     r"""The Laplacian of a symmetric weighted graph as a torch sparse CSR matrix.
 
     With weights :math:`W` and degrees :math:`D = \mathrm{diag}(W \mathbf{1})`:
@@ -40,6 +46,8 @@ def laplacian(graph: Data | nx.Graph, kind: LaplacianKind = "sym") -> "Laplacian
             (all ones in the default dtype if missing); or an undirected graph of
             networkx with the edge attribute ``"weight"`` (1 where missing).
         kind (str): ``"sym"``, ``"rw"`` or ``"comb"``. (default: ``"sym"``)
+        alpha (float): How much of the density is taken out of the weights first, from
+            0 to 1, see :func:`~pyg_basis.graph.density_normalized`. (default: ``0``)
 
     Returns:
         Laplacian: Matrix :math:`[n, n]`, kind and degrees, in the dtype of
@@ -47,13 +55,15 @@ def laplacian(graph: Data | nx.Graph, kind: LaplacianKind = "sym") -> "Laplacian
         every row.
 
     Raises:
-        ValueError: If ``kind`` is unknown, ``edge_index`` is out of range, a weight
-            is negative or not finite, the weights are not symmetric (up to rounding
-            of the largest), or they add up to more than their dtype holds.
+        ValueError: If ``kind`` is unknown, ``alpha`` or ``edge_index`` is out of range,
+            a weight is negative or not finite, the weights are not symmetric (up to
+            rounding of the largest), or they add up to more than their dtype holds.
     """
-    check_arguments({"kind": KIND}, "laplacian", kind=kind)
+    constraints = {"kind": KIND, "alpha": ALPHA}
+    check_arguments(constraints, "laplacian", kind=kind, alpha=alpha)
     data = as_data(graph, features=False)
-    found = Laplacian.of_weights(weight_matrix(data), kind)
+    weights = density_normalized(weight_matrix(data), alpha)
+    found = Laplacian.of_weights(weights, kind)
     edges, weight = data.edge_index, data.edge_weight
     dtype = torch.get_default_dtype() if weight is None else weight.dtype
     dtype = torch.promote_types(dtype, torch.float32)

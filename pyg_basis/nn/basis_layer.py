@@ -91,6 +91,9 @@ class BASiSLayer(ReferenceSpace):
             :func:`~pyg_basis.graph.affinity`. (default: :obj:`"self_tuning"`)
         laplacian (str, optional): :obj:`"rw"`, :obj:`"sym"` or :obj:`"comb"`.
             (default: :obj:`"rw"`)
+        alpha (float, optional): How much of the density is taken out of the weights,
+            from 0 to 1, see :func:`~pyg_basis.graph.density_normalized`.
+            (default: :obj:`0.0`)
         drop_first (bool, optional): Leave out the trivial eigenvector.
             (default: :obj:`True`)
         alignment (str or aligner, optional): See
@@ -120,6 +123,7 @@ class BASiSLayer(ReferenceSpace):
         num_neighbors: int = 50,
         bandwidth: Bandwidth = "self_tuning",
         laplacian: LaplacianKind = "rw",
+        alpha: float = 0.0,
         drop_first: bool = True,
         alignment: AlignmentMethod | Aligner = "lstsq",
         extend_degree: bool = True,
@@ -146,6 +150,7 @@ class BASiSLayer(ReferenceSpace):
             laplacian="rw" if extend_degree else laplacian,
             drop_first=drop_first,
             solver=eigen_solver,
+            alpha=alpha,
         )
         embedding.check_num_anchors(num_anchors)
         super().__init__(in_channels, num_anchors, embedding, get_aligner(alignment))
@@ -398,7 +403,7 @@ class BASiSLayer(ReferenceSpace):
                 f"x holds a {type(sample).__name__}: give a tensor [n, "
                 f"{self.in_channels}], or a Data with x and edge_index"
             )
-        graph = GivenGraph.from_data(sample)
+        graph = GivenGraph.from_data(sample, self.embedding.alpha)
         x = self._checked(sample.x).to(self.anchors.device)
         if len(x) != graph.num_nodes:
             raise ValueError(

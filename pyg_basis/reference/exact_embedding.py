@@ -8,7 +8,7 @@ from pyg_basis.eigen import eigenpairs
 from pyg_basis.eigen.eigenpairs import SOLVER
 from pyg_basis.graph import Laplacian, affinity, knn_graph, laplacian
 from pyg_basis.graph.affinity import BANDWIDTH, Bandwidth
-from pyg_basis.graph.laplacian import KIND, LaplacianKind
+from pyg_basis.graph.laplacian import ALPHA, KIND, LaplacianKind
 from pyg_basis.reference._points import check_points
 
 # Eigenvalues below, relative to the bound of the norm, count as zero: parts of a graph
@@ -21,6 +21,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "bandwidth": BANDWIDTH,
     "laplacian": KIND,
     "drop_first": ["boolean"],
+    "alpha": ALPHA,
     "solver": SOLVER,
 }
 
@@ -72,6 +73,9 @@ class ExactEmbedding:
             :obj:`"sym"`). (default: :obj:`True`)
         solver (str, optional): The eigensolver, see
             :func:`~pyg_basis.eigen.eigenpairs`. (default: :obj:`"auto"`)
+        alpha (float, optional): How much of the density is taken out of the weights,
+            from 0 to 1, see :func:`~pyg_basis.graph.density_normalized`.
+            (default: :obj:`0.0`)
     """
 
     num_eigenvectors: int
@@ -80,6 +84,7 @@ class ExactEmbedding:
     laplacian: LaplacianKind = "rw"
     drop_first: bool = True
     solver: str = "auto"
+    alpha: float = 0.0
 
     def __post_init__(self) -> None:
         check_arguments(CONSTRAINTS, type(self).__name__, **vars(self))
@@ -199,4 +204,4 @@ class ExactEmbedding:
             )
         neighbors = knn_graph(x.detach().double(), self.num_neighbors)
         graph = affinity(neighbors, self.bandwidth)
-        return laplacian(graph, self.laplacian)
+        return laplacian(graph, self.laplacian, self.alpha)

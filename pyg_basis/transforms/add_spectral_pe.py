@@ -8,7 +8,7 @@ from pyg_basis._constraints import POSITIVE, SEED, between, check_arguments
 from pyg_basis.eigen import component_eigenpairs
 from pyg_basis.eigen.component_eigenpairs import MOST_PAIRS
 from pyg_basis.graph import laplacian
-from pyg_basis.graph.laplacian import KIND
+from pyg_basis.graph.laplacian import ALPHA, KIND
 from pyg_basis.transforms._node_attribute import (
     add_node_attribute,
     checked_graph,
@@ -21,6 +21,7 @@ CONSTRAINTS = {
     "drop_first": ["boolean"],
     "tol": [POSITIVE],
     "seed": [SEED],
+    "alpha": ALPHA,
 }
 
 
@@ -66,6 +67,8 @@ class AddSpectralPE(BaseTransform):
             cannot, as for chains of ten thousand nodes, a warning names the tolerance
             that is needed. (default: :obj:`1e-5`)
         seed (int): Seed of the solver's start. (default: :obj:`0`)
+        alpha (float): How much of the density is taken out of the weights, from 0 to
+            1, see :func:`~pyg_basis.graph.density_normalized`. (default: :obj:`0.0`)
 
     Raises:
         ValueError: If :obj:`k` is not an integer from 1 to 65,535, :obj:`laplacian`
@@ -86,6 +89,7 @@ class AddSpectralPE(BaseTransform):
         drop_first: bool = True,
         tol: float = 1e-5,
         seed: int = 0,
+        alpha: float = 0.0,
     ) -> None:
         check_arguments(
             CONSTRAINTS,
@@ -95,17 +99,18 @@ class AddSpectralPE(BaseTransform):
             drop_first=drop_first,
             tol=tol,
             seed=seed,
+            alpha=alpha,
         )
         self.k, self.tol, self.seed = int(k), float(tol), int(seed)
         self.attr_name = checked_name(attr_name)
-        self.laplacian = laplacian
+        self.laplacian, self.alpha = laplacian, alpha
         self.drop_first = drop_first
 
     def forward(self, data: Data) -> Data:
         r"""The graph with encodings and eigenvalues."""
         graph = checked_graph(data, type(self).__name__)
         first = int(self.drop_first)
-        operator = laplacian(graph, self.laplacian)
+        operator = laplacian(graph, self.laplacian, self.alpha)
         pairs = component_eigenpairs(operator, self.k + first, self.tol, self.seed)
         rows = pairs.vectors[:, first:] * pairs.size.sqrt().unsqueeze(1)
         graph[f"{self.attr_name or 'spectral_pe'}_eigenvalues"] = pairs.values[
