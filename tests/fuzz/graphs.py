@@ -45,7 +45,7 @@ def cases() -> SearchStrategy[Case]:
 
 
 def _laplacians() -> SearchStrategy[Case]:
-    good = {"graph": graphs(), "kind": KINDS}
+    good = {"graph": graphs(), "kind": KINDS, "alpha": one_of(0, 0.5, 1)}
 
     def case(given: dict[str, Any]) -> Case:
         def check(found: Laplacian) -> None:

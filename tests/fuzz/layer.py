@@ -86,6 +86,7 @@ def _constructions() -> SearchStrategy[Case]:
         "num_neighbors": one_of(1, 5, np.int64(3)),
         "bandwidth": one_of("self_tuning", "global", 1.0, np.float32(1)),
         "laplacian": KINDS,
+        "alpha": one_of(0, 0.5, 1),
         "drop_first": st.booleans(),
         "alignment": one_of("lstsq", "ransac", "orthogonal", "moments"),
         "extend_degree": st.booleans(),
