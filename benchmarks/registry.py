@@ -208,6 +208,13 @@ LIST = (
         quick=("--rounds", "2"),
     ),
     Experiment(
+        "diffusion_maps",
+        "diffusion maps of a circle, a molecule and cells, beside other packages",
+        "15 minutes",
+        seeds=3,
+        needs_data=True,
+    ),
+    Experiment(
         "faults",
         "what is left when a command is killed, or finds the disk full",
         "15 minutes on two cores",
