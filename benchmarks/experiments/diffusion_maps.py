@@ -115,6 +115,10 @@ def on_circle(size: int, seed: int, options: argparse.Namespace) -> list[Run]:
         settings = {"bandwidth": bandwidth, "n_neighbors": num_neighbors}
         found = learned(x, new, seed, options.quick, alpha=alpha, **settings)
         runs.append(figures(f"DiffusionMap, alpha = {alpha:g}", found))
+    found = learned(
+        x, new, seed, options.quick, n_neighbors=num_neighbors, bandwidth="self_tuning"
+    )
+    runs.append(figures("DiffusionMap, alpha = 1, self-tuning", found))
     sample = x[torch.from_numpy(draw(len(x), size, seed))]
     found = nystroem(sample, new, 4, num_neighbors, bandwidth)
     runs.append(figures("Nyström, alpha = 1", found))
