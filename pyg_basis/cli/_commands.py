@@ -33,7 +33,7 @@ def fit(arguments: Namespace) -> None:
     basis.set_params(verbose=not arguments.quiet).fit(points.source, points.labels)
     basis.set_params(verbose=False).save(arguments.output)
     logger.info(
-        f"{arguments.output}: {basis.n_components} components, {basis.n_iter_} "
+        f"{arguments.output}: {basis.n_components_} components, {basis.n_iter_} "
         f"iterations, last loss {basis.history_['loss'][-1]:.4g}"
     )
 
@@ -97,7 +97,8 @@ def _facts_of_model(basis: BASiS, clustering: BASiSClustering | None) -> dict[st
         "kind": "embedding" if clustering is None else "clustering",
         "n_features_in": basis.n_features_in_,
         "feature_names_in": list(getattr(basis, "feature_names_in_", [])),
-        "n_clusters": None if clustering is None else clustering.n_clusters,
+        "n_clusters": None if clustering is None else clustering.n_clusters_,
+        "n_components": basis.n_components_,
         "n_iter": basis.n_iter_,
         "last_loss": basis.history_["loss"][-1],
         "eigenvalues": basis.eigenvalues_.tolist(),
@@ -158,7 +159,12 @@ def plot(arguments: Namespace) -> None:
         figure = Figure((10, 3.6), layout="constrained")
         loss, eigenvalues = figure.subplots(1, 2)
         plot_loss(basis.history_, ax=loss)
-        plot_eigenvalues(basis.eigenvalues_, ax=eigenvalues)
+        has_gap = len(basis.eigenvalues_) > basis.n_components_
+        plot_eigenvalues(
+            basis.eigenvalues_,
+            ax=eigenvalues,
+            num_components=basis.n_components_ if has_gap else None,
+        )
     else:
         points = read_points(arguments)
         (i, j), width = arguments.axes or (1, 2), points.rows.shape[1]
