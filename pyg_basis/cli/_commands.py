@@ -15,8 +15,12 @@ from pyg_basis.cli._options import given
 from pyg_basis.cli._points import Points, read_points
 from pyg_basis.cli._rows import write_rows
 from pyg_basis.estimators import preset
-from pyg_basis.estimators._parameters import check_parameters
-from pyg_basis.estimators.basis_clustering import default_basis, fitted_clustering
+from pyg_basis.estimators._parameters import EIGENGAP, check_parameters
+from pyg_basis.estimators.basis_clustering import (
+    default_basis,
+    fitted_clustering,
+    num_clusters,
+)
 
 logger = logging.getLogger("pyg_basis")
 
@@ -72,11 +76,18 @@ def cluster(arguments: Namespace) -> None:
     elif clustering is None:
         blocks = points.blocks("transform", arguments.quiet)
         embedding = np.concatenate([basis.transform(block) for block in blocks])
+        if settings["n_clusters"] == EIGENGAP:
+            settings["n_clusters"] = num_clusters(basis)
         kmeans = KMeans(**{"n_init": BASiSClustering().n_init, **settings})
         clustering = fitted_clustering(basis, kmeans.fit(embedding))
-    labels = map(clustering.predict, points.blocks("cluster", arguments.quiet))
+    predict: Any = clustering.predict
+    columns = ["cluster"]
+    if arguments.soft:
+        predict = clustering.predict_proba
+        columns = [f"cluster{i}" for i in range(clustering.n_clusters_)]
+    found = map(predict, points.blocks("cluster", arguments.quiet))
     with atomic_file(arguments.output) as temporary:
-        write_rows(temporary, "cluster", labels, len(points.rows), ["cluster"])
+        write_rows(temporary, "cluster", found, len(points.rows), columns)
         if arguments.save_model is not None:
             clustering.save(arguments.save_model)
 
