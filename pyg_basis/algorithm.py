@@ -50,7 +50,7 @@ from pyg_basis.reference.reference import (
 if TYPE_CHECKING:
     from pyg_basis.nn import BASiSLayer
 
-# Ritz vectors beyond the first K whose eigenvalues are kept, to show the gap.
+# Eigenvalues beyond the first K that are kept, to show the gap.
 NUM_BEYOND = 5
 # Batches before the first look at what could be read out; the later ones come after
 # twice as many batches each, so that looking takes a small share of the time.
@@ -153,7 +153,7 @@ def fix_reference(
     nodes = reference_nodes(x, num_anchors, anchor_index, reference_size, seed)
     points = x[nodes]
     laplacian = embedding.operator(points)
-    found = embedding.rows_of(laplacian)
+    found = embedding.rows_of(laplacian, NUM_BEYOND)
     rows = found.vectors.to(points)
     order = fixing_anchors(rows[:, embedding.num_constant :], num_anchors)
     reference = Reference(

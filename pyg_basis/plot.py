@@ -157,19 +157,24 @@ def plot_loss(
 
 
 def plot_eigenvalues(
-    values: ArrayLike, ax: Axes | None = None, reference: ArrayLike | None = None
+    values: ArrayLike,
+    ax: Axes | None = None,
+    reference: ArrayLike | None = None,
+    num_components: int | None = None,
 ) -> Axes:
     r"""Eigenvalues in ascending order as points on stems, which shows their gaps.
 
     Args:
-        values: Eigenvalues `[K]`.
+        values: Eigenvalues `[k]`.
         ax: Axes to draw into; by default those of a new figure.
         reference: Further eigenvalues, such as those of the exact graph, drawn beside
             the first ones; their number may differ.
+        num_components: Eigenvalues of an embedding: the gap after the last of them is
+            drawn as a band, with its size.
 
     Raises:
-        ValueError: If a series is empty, not one row, not finite or beyond 1e300, or
-            `ax` is no Axes.
+        ValueError: If a series is empty, not one row, not finite or beyond 1e300, `ax`
+            is no Axes, or no eigenvalue follows the first `num_components`.
     """
     check_arguments(_CONSTRAINTS, "plot_eigenvalues", ax=ax)
     shift = 0.0 if reference is None else 0.13
@@ -177,12 +182,23 @@ def plot_eigenvalues(
     if reference is not None:
         others = _one_row(reference, "reference")
         series.append((shift, "reference", others, _ORANGE, "D"))
+    if num_components is not None:
+        most = len(series[0][2]) - 1
+        if num_components not in range(1, most + 1):
+            raise ValueError(
+                f"num_components={num_components!r} must be from 1 to {most}, so that "
+                f"one of the {most + 1} values follows: pass more values."
+            )
     ax = _new_axes((5.4, 3.4)) if ax is None else ax
     for offset, name, heights, color, marker in series:
         x = np.arange(1, len(heights) + 1) + offset
         ax.vlines(x, 0, heights, color=color, linewidth=1.6, alpha=0.35)
         ax.plot(x, heights, marker, color=color, markersize=5.5, label=name)
-    if reference is not None:
+    if num_components is not None:
+        below, above = series[0][2][num_components - 1 : num_components + 1]
+        text = f"gap after {num_components}: {above - below:.2g}"
+        ax.axhspan(below, above, color=_BLUE, alpha=0.12, linewidth=0, label=text)
+    if reference is not None or num_components is not None:
         ax.legend(frameon=False, loc="upper left")
     ax.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True, min_n_ticks=1))
     return _finish(ax, "index", "eigenvalue", grid=True)

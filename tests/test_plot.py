@@ -183,6 +183,13 @@ def test_eigenvalues_stand_beside_their_reference():
     assert legend_texts(ax) == ["eigenvalues", "reference"]
 
 
+def test_the_gap_after_the_components_is_a_band():
+    ax = plot_eigenvalues([0.0, 0.1, 0.9, 1.0], num_components=2)
+    (band,) = ax.patches
+    assert (band.get_y(), band.get_y() + band.get_height()) == (0.1, 0.9)
+    assert legend_texts(ax) == ["eigenvalues", "gap after 2: 0.8"]
+
+
 def test_eigenvalues_alone_stand_at_their_index():
     ax = plot_eigenvalues(torch.tensor([0.0, 0.5]))
     np.testing.assert_array_equal(ax.lines[0].get_xdata(), [1, 2])
@@ -216,6 +223,11 @@ def test_eigenvalues_alone_stand_at_their_index():
         (lambda: plot_eigenvalues([1.0], ax="ax"), "ax.*Axes.*Got 'ax'"),
         (lambda: plot_embedding([[0.0, -1e308]]), "embedding must be at most 1e.300"),
         (lambda: plot_loss([1.0, 1e308]), "history must be at most 1e.300"),
+        (
+            lambda: plot_eigenvalues([0, 1], num_components=2),
+            "num_components=2 must be from 1 to 1, .*2 values",
+        ),
+        (lambda: plot_eigenvalues([0, 1], num_components=0), "from 1 to 1"),
         (lambda: plot_eigenvalues([1e308]), "values must be at most 1e.300"),
         (lambda: plot_embedding([["a", "b"]]), "embedding must hold real numbers"),
         (lambda: plot_embedding(np.ones((5, 2), complex)), "embedding .*complex128"),

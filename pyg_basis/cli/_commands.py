@@ -15,8 +15,12 @@ from pyg_basis.cli._options import given
 from pyg_basis.cli._points import Points, read_points
 from pyg_basis.cli._rows import write_rows
 from pyg_basis.estimators import preset
-from pyg_basis.estimators._parameters import check_parameters
-from pyg_basis.estimators.basis_clustering import default_basis, fitted_clustering
+from pyg_basis.estimators._parameters import EIGENGAP, check_parameters
+from pyg_basis.estimators.basis_clustering import (
+    default_basis,
+    fitted_clustering,
+    num_clusters,
+)
 
 logger = logging.getLogger("pyg_basis")
 
@@ -33,7 +37,7 @@ def fit(arguments: Namespace) -> None:
     basis.set_params(verbose=not arguments.quiet).fit(points.source, points.labels)
     basis.set_params(verbose=False).save(arguments.output)
     logger.info(
-        f"{arguments.output}: {basis.n_components} components, {basis.n_iter_} "
+        f"{arguments.output}: {basis.n_components_} components, {basis.n_iter_} "
         f"iterations, last loss {basis.history_['loss'][-1]:.4g}"
     )
 
@@ -72,11 +76,18 @@ def cluster(arguments: Namespace) -> None:
     elif clustering is None:
         blocks = points.blocks("transform", arguments.quiet)
         embedding = np.concatenate([basis.transform(block) for block in blocks])
+        if settings["n_clusters"] == EIGENGAP:
+            settings["n_clusters"] = num_clusters(basis)
         kmeans = KMeans(**{"n_init": BASiSClustering().n_init, **settings})
         clustering = fitted_clustering(basis, kmeans.fit(embedding))
-    labels = map(clustering.predict, points.blocks("cluster", arguments.quiet))
+    predict: Any = clustering.predict
+    columns = ["cluster"]
+    if arguments.soft:
+        predict = clustering.predict_proba
+        columns = [f"cluster{i}" for i in range(clustering.n_clusters_)]
+    found = map(predict, points.blocks("cluster", arguments.quiet))
     with atomic_file(arguments.output) as temporary:
-        write_rows(temporary, "cluster", labels, len(points.rows), ["cluster"])
+        write_rows(temporary, "cluster", found, len(points.rows), columns)
         if arguments.save_model is not None:
             clustering.save(arguments.save_model)
 
@@ -97,7 +108,8 @@ def _facts_of_model(basis: BASiS, clustering: BASiSClustering | None) -> dict[st
         "kind": "embedding" if clustering is None else "clustering",
         "n_features_in": basis.n_features_in_,
         "feature_names_in": list(getattr(basis, "feature_names_in_", [])),
-        "n_clusters": None if clustering is None else clustering.n_clusters,
+        "n_clusters": None if clustering is None else clustering.n_clusters_,
+        "n_components": basis.n_components_,
         "n_iter": basis.n_iter_,
         "last_loss": basis.history_["loss"][-1],
         "eigenvalues": basis.eigenvalues_.tolist(),
@@ -158,7 +170,12 @@ def plot(arguments: Namespace) -> None:
         figure = Figure((10, 3.6), layout="constrained")
         loss, eigenvalues = figure.subplots(1, 2)
         plot_loss(basis.history_, ax=loss)
-        plot_eigenvalues(basis.eigenvalues_, ax=eigenvalues)
+        has_gap = len(basis.eigenvalues_) > basis.n_components_
+        plot_eigenvalues(
+            basis.eigenvalues_,
+            ax=eigenvalues,
+            num_components=basis.n_components_ if has_gap else None,
+        )
     else:
         points = read_points(arguments)
         (i, j), width = arguments.axes or (1, 2), points.rows.shape[1]

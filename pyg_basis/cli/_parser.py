@@ -51,7 +51,7 @@ Examples:
   pyg-basis transform model.pt new.npy --output new.csv --force --quiet""",
     ),
     "cluster": (
-        "points -o/--output --n-clusters --model --save-model --force",
+        "points -o/--output --n-clusters --model --save-model --soft --force",
         """Cluster points: k-means in a learned embedding.
 
 Without --model, BASiSClustering learns the embedding, with a column a cluster. With
@@ -59,7 +59,8 @@ the file that --save-model wrote, new points get the clusters found before.
 
 Examples:
   pyg-basis cluster points.npy --n-clusters 3 -o labels.npy --save-model clusters.pt
-  pyg-basis cluster new.npy --model clusters.pt --output new_labels.csv""",
+  pyg-basis cluster new.npy --model clusters.pt --output new_labels.csv
+  pyg-basis cluster points.npy --n-clusters eigengap --soft -o memberships.csv""",
     ),
     "info": (
         "points --json",
@@ -84,6 +85,14 @@ FILE: dict[str, Any] = {"type": Path, "metavar": "FILE"}
 NAMES: dict[str, Any] = {"type": lambda text: text.split(","), "metavar": "A,B,..."}
 FLAG: dict[str, Any] = {"action": "store_true"}
 AXES: dict[str, Any] = {"type": int, "nargs": 2, "metavar": ("I", "J")}
+
+
+def clusters(text: str) -> int | str:
+    """A number of clusters, or what chooses it."""
+    return text if text == "eigengap" else int(text)
+
+
+CLUSTERS: dict[str, Any] = {"type": clusters, "metavar": "INT|eigengap"}
 ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "points": (PATH, "points, a row each, or an embedding; to info and plot, a model"),
     "model": (PATH, "file of pyg-basis fit, cluster or BASiS.save"),
@@ -93,7 +102,8 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "--drop": (NAMES | {"default": []}, "columns of a table to leave out"),
     "--labels": ({"metavar": "COLUMN|FILE"}, "classes, for colors or anchors"),
     "--preset": ({"metavar": "paper|official"}, "published settings; need --labels"),
-    "--n-clusters": ({"type": int, "metavar": "INT"}, "unless --model has some"),
+    "--n-clusters": (CLUSTERS, "unless --model has some"),
+    "--soft": (FLAG, "write the memberships in all clusters, a column each"),
     "--model": (FILE, "take its embedding, and its clusters if it has some"),
     "--save-model": (FILE, "write embedding and clusters, for all that takes a model"),
     "--axes": (AXES, "the eigenvectors to draw, counted from 1 [default: 1 2]"),

@@ -1,4 +1,5 @@
-r"""Eigenpairs of symmetric operators: one entry point, one solver a file."""
+r"""Eigenpairs of symmetric operators: one entry point, one solver a file; and how
+many of them to take."""
 
 from pyg_basis.eigen.chebyshev import ChebyshevSubspace
 from pyg_basis.eigen.component_eigenpairs import (
@@ -10,6 +11,7 @@ from pyg_basis.eigen.eigenpairs import eigenpairs
 from pyg_basis.eigen.lanczos import Lanczos
 from pyg_basis.eigen.lobpcg import LOBPCG
 from pyg_basis.eigen.result import Eigenpairs, Solver
+from pyg_basis.eigen.suggest_num_components import suggest_num_components
 from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 
 __all__ = [
@@ -23,4 +25,5 @@ __all__ = [
     "SymmetricOperator",
     "component_eigenpairs",
     "eigenpairs",
+    "suggest_num_components",
 ]

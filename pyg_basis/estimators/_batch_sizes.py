@@ -46,7 +46,7 @@ class BatchSizes(NamedTuple):
             reference_size = max(reference_size, batch_size)
             return cls(batch_size, num_anchors, num_neighbors, reference_size)
         num_anchors = min(num_anchors, num_points // 2)
-        num_neighbors = min(num_neighbors, max(num_points // 4, 1))
+        num_neighbors = neighbors_among(estimator, num_points)
         least = least_anchors(estimator)
         if num_anchors < least:
             raise ValueError(
@@ -60,3 +60,10 @@ class BatchSizes(NamedTuple):
             f"n_neighbors={num_neighbors} are used",
         )
         return cls(num_points, num_anchors, num_neighbors, num_points)
+
+
+def neighbors_among(estimator: "BASiS", num_points: int) -> int:
+    """Neighbors of a point: fewer where the points are too few for a batch."""
+    if num_points >= estimator.batch_size:
+        return estimator.n_neighbors
+    return min(estimator.n_neighbors, max(num_points // 4, 1))

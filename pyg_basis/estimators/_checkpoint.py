@@ -13,7 +13,12 @@ from torch import Tensor, nn
 from pyg_basis._atomic_file import atomic_file
 from pyg_basis._torch_file import load_torch_file
 from pyg_basis.estimators._batch_sizes import BatchSizes
-from pyg_basis.estimators._parameters import check_parameters, has_device
+from pyg_basis.estimators._parameters import (
+    EIGENGAP,
+    check_parameters,
+    has_device,
+    with_components,
+)
 from pyg_basis.estimators._training import new_layer
 
 if TYPE_CHECKING:
@@ -21,7 +26,7 @@ if TYPE_CHECKING:
 
 # Raised when files of an older layout can no longer be read. Up to 7, files were those
 # of torch.save. Since then a line comes first, with the checksum of all that follows.
-FORMAT = 8
+FORMAT = 9
 FIRST_LINE = re.compile(rb"pyg_basis model, format (\d{1,9}), SHA-256 [0-9a-f]{64}\n")
 LINE_LENGTH = 128  # no line is longer
 
@@ -46,6 +51,7 @@ def write_checkpoint(
         {
             "params": params,
             "has_network": has_network,
+            "n_components": estimator.n_components_,
             "n_features_in": estimator.n_features_in_,
             "feature_names_in": list(getattr(estimator, "feature_names_in_", ())),
             "sizes": list(estimator._sizes),
@@ -94,7 +100,8 @@ def read_checkpoint(
             f"pass a module of the same build as network"
         )
     try:
-        return _restore(cls, saved, network), _clusters(saved)
+        estimator = _restore(cls, saved, network)
+        return estimator, _clusters(saved, estimator.n_components_)
     except Exception as error:
         raise ValueError(
             f"path={str(path)!r} does not fit network={network!r}, or is damaged: pass "
@@ -167,8 +174,11 @@ def _restore(cls: type[Any], saved: dict[str, Any], network: nn.Module | None) -
             raise TypeError(f"{name} is no list")
     num_features, state = int(saved["n_features_in"]), saved["state_dict"]
     sizes = BatchSizes(*map(int, saved["sizes"]))
-    _check_sizes(estimator, num_features, sizes, state)
-    layer = new_layer(estimator, num_features, sizes, seed=0)
+    sized = estimator
+    if estimator.n_components == EIGENGAP:
+        sized = with_components(estimator, int(saved["n_components"]))
+    _check_sizes(sized, num_features, sizes, state)
+    layer = new_layer(sized, num_features, sizes, seed=0)
     layer.load_state_dict(state)
     estimator.n_features_in_ = num_features
     names = [str(name) for name in saved["feature_names_in"]]
@@ -207,11 +217,11 @@ def _is_stored(tensor: Tensor) -> bool:
     return tensor.untyped_storage().nbytes() >= tensor.nbytes
 
 
-def _clusters(saved: dict[str, Any]) -> dict[str, Any] | None:
+def _clusters(saved: dict[str, Any], num_columns: int) -> dict[str, Any] | None:
     clusters = saved["clusters"]
     if clusters is None:
         return None
-    centers, num_columns = clusters["centers"], saved["params"]["n_components"]
+    centers = clusters["centers"]
     if not _is_stored(centers) or centers.shape[1:] != (num_columns,):
         raise ValueError(f"centers of shape {list(centers.shape)}")
     return {"centers": centers, "n_init": int(clusters["n_init"])}

@@ -12,9 +12,11 @@ from torch_geometric.data import Data
 
 from pyg_basis._warn import warn
 from pyg_basis.algorithm import NUM_BEYOND, ReadOut, SampleGraph
+from pyg_basis.align import Aligner, LeastSquares
 from pyg_basis.data import FeatureSource, GraphLoader
 from pyg_basis.data._open_features import open_mapped
 from pyg_basis.estimators._batch_sizes import BatchSizes
+from pyg_basis.estimators._parameters import exact_embedding
 from pyg_basis.estimators._quality import HELD_OUT_SHARE, LEAST_HELD_OUT, HeldOut
 from pyg_basis.estimators._read_out import TrainingReadOut
 from pyg_basis.estimators._source import single_precision
@@ -25,7 +27,12 @@ from pyg_basis.graph._edges import as_data
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE
 from pyg_basis.readout.rayleigh_ritz import BLOCK_ROWS
-from pyg_basis.reference import CoarsenedGraph, Reference, WholeGraph
+from pyg_basis.reference import (
+    CoarsenedGraph,
+    ExactEmbedding,
+    Reference,
+    WholeGraph,
+)
 from pyg_basis.reference.fixing_anchors import fixing_anchors
 from pyg_basis.reference.graph_targets import GraphTargets
 
@@ -81,12 +88,13 @@ def graph_training(
             f"X has features of {len(source)} nodes and edges among "
             f"num_nodes={graph.num_nodes}: give every node of the graph a row of x"
         )
-    nodes = _learned_nodes(graph, estimator.n_components + int(estimator.drop_first))
-    if len(nodes) < graph.num_nodes:
-        graph = graph.subgraph(nodes)
+    given, (graph, nodes) = graph, _learned_graph(estimator, graph)
+    _report_left_out(given, nodes)
     sizes = BatchSizes.for_graph(estimator, graph.num_nodes)
     layer = new_layer(estimator, source.num_features, sizes, seed)
-    targets = _targets(estimator, graph, layer, sizes, seed)
+    targets = _targets(
+        estimator, graph, layer.embedding, layer.aligner, sizes.reference_size, seed
+    )
     rng = np.random.default_rng(seed)
     held_out = _held_out(estimator, targets.nodes, sizes.num_anchors, rng)
     batches = GraphLoader(
@@ -153,6 +161,16 @@ def graph_training(
     return Training(layer, batches, read_out, held, sizes, targets.eigenvalues)
 
 
+def graph_eigenvalues(estimator: "BASiS", data: Data, seed: int) -> Tensor:
+    """The eigenvalues that the training on a given graph would begin with, the trivial
+    one included, and some beyond."""
+    graph, _ = _learned_graph(estimator, GivenGraph.from_data(data))
+    size = BatchSizes.for_graph(estimator, graph.num_nodes).reference_size
+    embedding = exact_embedding(estimator, estimator.n_neighbors)
+    targets = _targets(estimator, graph, embedding, LeastSquares(), size, seed)
+    return targets.eigenvalues
+
+
 def _reference_rows(
     layer: BASiSLayer,
     targets: GraphTargets,
@@ -200,6 +218,14 @@ def _held_out(
     return rng.choice(len(known), size, replace=False)
 
 
+def _learned_graph(
+    estimator: "BASiS", graph: GivenGraph
+) -> tuple[GivenGraph, NDArray[np.int64]]:
+    """The graph without what is left out of the training, and its nodes."""
+    nodes = _learned_nodes(graph, estimator.n_components + int(estimator.drop_first))
+    return (graph if len(nodes) == graph.num_nodes else graph.subgraph(nodes)), nodes
+
+
 def _learned_nodes(graph: GivenGraph, most: int) -> NDArray[np.int64]:
     """The nodes of all components that are more than dust, of which there may be as
     many as eigenvectors."""
@@ -219,24 +245,28 @@ def _learned_nodes(graph: GivenGraph, most: int) -> NDArray[np.int64]:
             f"components apart and nothing else: join components, raise n_components, "
             f"or use AddSpectralPE, which embeds each by itself"
         )
-    nodes = np.flatnonzero(is_large[graph.components])
+    return np.flatnonzero(is_large[graph.components])
+
+
+def _report_left_out(graph: GivenGraph, nodes: NDArray[np.int64]) -> None:
     left_out = 1 - len(nodes) / graph.num_nodes
+    num_small = graph.num_components - len(np.unique(graph.components[nodes]))
     told = (
-        f"{left_out:.1%} of the nodes are in {len(sizes) - num_large} small components "
-        f"and left out of the training: they are embedded by their features alone"
+        f"{left_out:.1%} of the nodes are in {num_small} small components and left out "
+        f"of the training: they are embedded by their features alone"
     )
     if left_out > MOST_LEFT_OUT:
         warn(told)
     elif left_out > 0:
         logger.info(told)
-    return nodes
 
 
 def _targets(
     estimator: "BASiS",
     graph: GivenGraph,
-    layer: BASiSLayer,
-    sizes: BatchSizes,
+    embedding: ExactEmbedding,
+    aligner: Aligner,
+    reference_size: int,
     seed: int,
 ) -> GraphTargets:
     choice = estimator.graph_targets
@@ -251,9 +281,9 @@ def _targets(
             EXACT_UP_TO,
         )
     if choice == "exact":
-        whole = WholeGraph.from_graph(graph, layer.embedding, NUM_BEYOND)
+        whole = WholeGraph.from_graph(graph, embedding, NUM_BEYOND)
         if not whole.converged:
-            whole = WholeGraph.from_graph(graph, layer.embedding)
+            whole = WholeGraph.from_graph(graph, embedding)
         if whole.converged:
             return whole
         if estimator.graph_targets == "exact":
@@ -266,9 +296,5 @@ def _targets(
             "graph_targets='coarsened': the eigenvectors of the whole did not converge"
         )
     return CoarsenedGraph.from_graph(
-        graph,
-        layer.embedding,
-        layer.aligner,
-        sizes.reference_size,
-        seed,
+        graph, embedding, aligner, reference_size, seed, NUM_BEYOND
     )

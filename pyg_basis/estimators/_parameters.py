@@ -19,9 +19,12 @@ from pyg_basis.reference.choose_anchors import AnchorMethod
 if TYPE_CHECKING:
     from pyg_basis.estimators.basis import BASiS
 
+# In place of n_components: as many as come before the largest gap.
+EIGENGAP = "eigengap"
+
 # What scikit-learn checks parameters against, each by itself.
 CONSTRAINTS: dict[str, list[Any]] = {
-    "n_components": [at_least(1)],
+    "n_components": [at_least(1), StrOptions({EIGENGAP})],
     "n_anchors": [at_least(1)],
     "batch_size": [at_least(2)],
     "reference_size": [at_least(2), None],
@@ -79,7 +82,8 @@ def check_parameters(estimator: "BASiS") -> None:
             f"n_neighbors={estimator.n_neighbors} is above what a batch of "
             f"batch_size={batch_size} nodes has: use at most {batch_size - 1}"
         )
-    least = least_anchors(estimator)
+    is_chosen = estimator.n_components == EIGENGAP  # of as many as anchors can align
+    least = least_anchors(with_components(estimator, 1) if is_chosen else estimator)
     if estimator.n_anchors < least:
         raise ValueError(
             f"n_anchors={estimator.n_anchors} cannot fix an affine map of "
@@ -99,6 +103,13 @@ def check_diffusion_time(estimator: "BASiS") -> None:
             f"diffusion_time={time} needs a random walk, and laplacian='comb' is of "
             f"none: use laplacian='rw'"
         )
+
+
+def with_components(estimator: "BASiS", num_components: int) -> "BASiS":
+    """A copy of so many components."""
+    other = copy.copy(estimator)
+    other.n_components = num_components
+    return other
 
 
 def with_plain_integers(estimator: "BASiS") -> "BASiS":

@@ -1,20 +1,28 @@
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from pyg_basis._warn import warn
+from pyg_basis.algorithm import FIRST_LOOK, History
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.readout import RitzVectors
 
 # Below this share of the exact eigenvectors that the embedding holds a fit is poor.
 POOR = 0.9
+# From this share on a training that ended early has done what it is for.
+DONE = 0.99
 # A gap after the last eigenvalue of less than this share of it is none: another sample
 # has other eigenvectors there.
 NO_GAP = 0.1
 
+# What is missing in the span of the hidden features, of each eigenvector, when the
+# training ends far from done: ten times what may be missing for it to end early.
+FAR_FROM_DONE = 0.02
 
 # Of the nodes that a fit is measured among, the share that takes no part in it.
 HELD_OUT_SHARE = 0.1
@@ -75,31 +83,60 @@ def quality(
     }
 
 
+def is_far_from_done(
+    history: History, num_pairs: int, max_iter: int, tol: float | None
+) -> bool:
+    """Whether ``max_iter`` ended the training while much was missing in the span of the
+    hidden features, and ever less."""
+    *before, last = history["excess"]
+    num_batches = len(history["loss"])
+    most = FAR_FROM_DONE * num_pairs
+    if num_batches < max_iter or not most < last < inf:
+        return False
+    if not before or tol is None:
+        return True
+    earlier = FIRST_LOOK * 2 ** (len(before) - 1)
+    # So much less is missing after twice as many batches, if more do help.
+    share = max(1 - tol, 0) ** ((num_batches - earlier) / earlier)
+    return last <= share * before[-1]
+
+
 def warn_if_poor(
     found: dict[str, Any],
     eigenvalues: NDArray[np.floating[Any]],
     max_iter: int,
     is_whole: bool,
+    unfinished: bool,
 ) -> None:
-    """Warns when the embedding misses a good part of the exact eigenvectors, with what
-    helps: on a given graph that is learned as a whole (``is_whole``), or on samples."""
+    """Warns when the training ended far from done (``unfinished``), or the embedding
+    misses a good part of the exact eigenvectors, with what helps: on a given graph that
+    is learned as a whole (``is_whole``), or on samples."""
     share = float(np.mean(found["captured"]))
-    if share >= POOR:
+    is_poor = share < POOR
+    unfinished = unfinished and share < DONE
+    if not (is_poor or unfinished):
         return
     k = len(found["captured"])
     gap = found["eigengap"]
     has_gap = gap is None or gap >= NO_GAP * eigenvalues[k - 1]
-    if is_whole:
+    category = UserWarning
+    if is_poor and is_whole:
         remedy = (
             f"a row follows from the features of its node alone: raise "
             f"max_iter={max_iter}, or give features that say more about the edges, as "
             f"with those of the neighbors beside them"
         )
-    elif not has_gap or found["captured_by_more"] >= POOR:
+    elif is_poor and (not has_gap or found["captured_by_more"] >= POOR):
         remedy = (
             f"no gap follows eigenvalue {k} (see eigenvalues_), so that the last "
             f"eigenvectors differ from sample to sample: choose n_components where a "
-            f"gap follows"
+            f"gap follows, as n_components='eigengap' does"
+        )
+    elif unfinished:
+        category = ConvergenceWarning
+        remedy = (
+            f"the training ended far from done (see excess in history_): raise "
+            f"max_iter={max_iter}"
         )
     else:
         remedy = (
@@ -110,4 +147,5 @@ def warn_if_poor(
     warn(
         f"the embedding holds {share:.0%} of the exact eigenvectors at {where} (d_G "
         f"{found['grassmann_distance']:.2f} of {k}, see quality_): {remedy}",
+        category,
     )

@@ -20,15 +20,23 @@ from pyg_basis.align import AlignmentMethod
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
 from pyg_basis.estimators._graph_training import given_edges, graph_training
+from pyg_basis.estimators._num_components import chosen_components
 from pyg_basis.estimators._parameters import (
     CONSTRAINTS,
+    EIGENGAP,
     check_diffusion_time,
     check_parameters,
     exact_embedding,
+    with_components,
     with_plain_integers,
 )
 from pyg_basis.estimators._point_training import point_training
-from pyg_basis.estimators._quality import captured_shares, quality, warn_if_poor
+from pyg_basis.estimators._quality import (
+    captured_shares,
+    is_far_from_done,
+    quality,
+    warn_if_poor,
+)
 from pyg_basis.estimators._source import (
     feature_source,
     row_blocks,
@@ -51,8 +59,11 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     the number of points.
 
     Args:
-        n_components (int): Columns of the embedding :math:`K`; for clustering,
-            the number of clusters. (default: :obj:`2`)
+        n_components (int or str): Columns of the embedding :math:`K`; for clustering,
+            the number of clusters. :obj:`"eigengap"` takes as many, up to 20, as come
+            before the largest gap between the eigenvalues of a graph as large as the
+            reference, see :func:`~pyg_basis.eigen.suggest_num_components`; it costs one
+            more such graph. (default: :obj:`2`)
         n_anchors (int): Nodes that all batches share. (default: :obj:`250`)
         batch_size (int): Nodes of a batch, anchors included. Larger batches
             come closer to the eigenvectors of the whole graph.
@@ -143,9 +154,14 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             exceed the exact ones, in units of the distance to the (K + 5)-th; on a
             given graph that is learned as a whole, d_G to what comes closest in that
             span.
-        eigenvalues_ (numpy.ndarray): Eigenvalues of the graph that was read out of, the
-            first K and up to five beyond, ascending. Without a read-out, those of
-            the reference, :obj:`[K]`: fewer nodes have larger ones.
+        eigenvalues_ (numpy.ndarray): The first K eigenvalues and five beyond,
+            ascending, without the trivial one where it is left out. They are those of
+            the graphs that were read out of, in their mean; of a given graph that is
+            learned as a whole, its own. Without a read-out they are those of the
+            reference: fewer nodes have larger ones. There are fewer beyond where the
+            hidden features span fewer directions, or the graph has fewer nodes, or
+            those of a given graph did not converge.
+        n_components_ (int): Columns of the embedding.
         eigengap_ (float): The distance from the K-th eigenvalue to the next. Where it
             is small the last columns differ from sample to sample.
         quality_ (dict): How good the fit is, measured at points that took no part in it
@@ -174,6 +190,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     :class:`~pyg_basis.data.FeatureSource`.
     """
 
+    n_components: Any  # a number in all of a training
     layer_: BASiSLayer
     history_: History
     eigenvalues_: NDArray[np.floating[Any]]
@@ -184,7 +201,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_components: int = 2,
+        n_components: int | Literal["eigengap"] = 2,
         *,
         n_anchors: int = 250,
         batch_size: int = 2048,
@@ -251,6 +268,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 on, which are lowered then, if many batches did not determine
                 their targets, or if an interrupt (Ctrl-C) ended the training early:
                 the model is finished as it is.
+            ConvergenceWarning: If :obj:`max_iter` ended the training while more batches
+                still helped a good deal, see :obj:`excess` in :obj:`history_`.
         """
         check_parameters(self)
         # Also where a caller has turned gradients off.
@@ -260,6 +279,10 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             source = feature_source(described, X, reset=True)
             seed = int(check_random_state(self.random_state).randint(2**31 - 1))
             graph = given_edges(estimator, X)
+            if self.n_components == EIGENGAP:
+                estimator.n_components = chosen_components(
+                    estimator, source, graph, seed
+                )
             if graph is None:
                 training = point_training(estimator, source, y, seed)
             else:
@@ -285,7 +308,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.n_iter_ = len(history["loss"])
         self.quality_ = None
         first = int(self.drop_first)
-        eigenvalues = eigenvalues[first : first + layer.num_eigenvectors]
+        eigenvalues = eigenvalues[first:]
         if vectors is not None:
             eigenvalues = vectors.values
             self.quality_ = quality(layer, vectors, held_out, history)
@@ -295,15 +318,25 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         warn_about_batches(history, layer.embedding, graph is not None)
         if self.quality_ is not None:
             is_whole = isinstance(read_out, WholeReadOut)
-            warn_if_poor(self.quality_, self.eigenvalues_, self.max_iter, is_whole)
+            num_pairs = layer.embedding.num_pairs
+            unfinished = is_far_from_done(history, num_pairs, self.max_iter, self.tol)
+            warn_if_poor(
+                self.quality_, self.eigenvalues_, self.max_iter, is_whole, unfinished
+            )
         return self
+
+    @property
+    def n_components_(self) -> int:
+        """Columns of the embedding."""
+        check_is_fitted(self)
+        return self.layer_.num_eigenvectors
 
     @property
     def eigengap_(self) -> float:
         """The distance from the K-th eigenvalue to the next; NaN where that is not
         known."""
         check_is_fitted(self)
-        last = self._n_features_out - 1
+        last = self.n_components_ - 1
         known = self.eigenvalues_[last : last + 2]
         return float(known[1] - known[0]) if len(known) == 2 else float("nan")
 
@@ -324,7 +357,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         layer = copy.deepcopy(self.layer_).double() if precise else self.layer_
         embedding = torch.empty(
             len(source),
-            self._n_features_out,
+            self.n_components_,
             dtype=layer.anchors.dtype,
             device=X.device if isinstance(X, Tensor) else "cpu",
         )
@@ -352,7 +385,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         rng = np.random.default_rng(0)
         drawn = rng.choice(len(source), size, replace=False)
         x = single_precision(source.__getitems__(drawn)).to(self.device)
-        exact = exact_embedding(self, self._sizes.num_neighbors)(x)
+        fitted = with_components(self, self.n_components_)
+        exact = exact_embedding(fitted, self._sizes.num_neighbors)(x)
         with torch.inference_mode():
             return float(captured_shares(self.layer_(x), exact.vectors).mean())
 
@@ -383,4 +417,4 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     @property
     def _n_features_out(self) -> int:
-        return self.layer_.num_eigenvectors
+        return self.n_components_

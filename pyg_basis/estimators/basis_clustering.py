@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -10,8 +10,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from pyg_basis._constraints import at_least
+from pyg_basis._constraints import StrOptions, at_least
+from pyg_basis.eigen import suggest_num_components
 from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
+from pyg_basis.estimators._parameters import EIGENGAP
 from pyg_basis.estimators.basis import BASiS
 
 
@@ -23,7 +25,11 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
     not depend on the points it is predicted with.
 
     Args:
-        n_clusters (int): Number of clusters. (default: :obj:`8`)
+        n_clusters (int or str): Number of clusters, from 2 on where it is
+            :obj:`"eigengap"`: as many as eigenvalues come before the largest gap, with
+            the trivial one, see :func:`~pyg_basis.eigen.suggest_num_components`. A
+            :obj:`basis` of a given number of components knows five eigenvalues more,
+            and finds no more clusters. (default: :obj:`8`)
         basis (BASiS, optional): The embedding, of which a copy is fitted, with
             a seed from the :obj:`random_state` given here if it has none; by
             default :obj:`BASiS(n_clusters, reference_size=None, drop_first=False)`,
@@ -35,6 +41,7 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
 
     Attributes:
         basis_ (BASiS): The fitted embedding.
+        n_clusters_ (int): Number of clusters.
         kmeans_ (sklearn.cluster.KMeans): The fitted k-means.
         labels_ (numpy.ndarray): Clusters of the points it was fitted on,
             :obj:`[n]`.
@@ -45,7 +52,7 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
     kmeans_: KMeans
     labels_: NDArray[np.int32]
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012
-        "n_clusters": [at_least(1)],
+        "n_clusters": [at_least(1), StrOptions({EIGENGAP})],
         "basis": [BASiS, None],
         "n_init": [at_least(1)],
         "random_state": ["random_state"],
@@ -53,7 +60,7 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_clusters: int = 8,
+        n_clusters: int | Literal["eigengap"] = 8,
         *,
         basis: BASiS | None = None,
         n_init: int = 10,
@@ -77,12 +84,14 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         if basis.random_state is None:
             basis.set_params(random_state=random_state.randint(2**31 - 1))
         embedding = _as_array(basis.fit(X, y).transform(X))
-        if self.n_clusters > len(embedding):
+        chosen = self.n_clusters == EIGENGAP
+        n_clusters: Any = num_clusters(basis) if chosen else self.n_clusters
+        if n_clusters > len(embedding):
             raise ValueError(
-                f"n_clusters={self.n_clusters} is above n_samples={len(embedding)}: "
+                f"n_clusters={n_clusters} is above n_samples={len(embedding)}: "
                 f"ask for fewer clusters, or give more points"
             )
-        kmeans = KMeans(self.n_clusters, n_init=self.n_init, random_state=random_state)
+        kmeans = KMeans(n_clusters, n_init=self.n_init, random_state=random_state)
         labels = kmeans.fit_predict(embedding)
         self.basis_, self.kmeans_, self.labels_ = basis, kmeans, labels
         self.n_features_in_ = basis.n_features_in_
@@ -90,6 +99,12 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         if hasattr(basis, "feature_names_in_"):
             self.feature_names_in_ = basis.feature_names_in_
         return self
+
+    @property
+    def n_clusters_(self) -> int:
+        """Number of clusters."""
+        check_is_fitted(self)
+        return len(self.kmeans_.cluster_centers_)
 
     def predict(self, X: Any) -> NDArray[np.int32]:
         r"""Clusters :obj:`[n]` of the points :obj:`X [n, d]`, seen or new.
@@ -103,6 +118,35 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         return self.kmeans_.predict(
             embedding.astype(self.kmeans_.cluster_centers_.dtype)
         )
+
+    def predict_proba(self, X: Any) -> NDArray[np.floating[Any]]:
+        r"""Memberships :obj:`[n, n_clusters_]` of the points :obj:`X [n, d]` in the
+        clusters, in sum 1, the largest in the one of :meth:`predict`:
+
+        .. math::
+            u_{ij} = \frac{d_{ij}^{-2}}{\sum_l d_{il}^{-2}},
+
+        with the distances :math:`d_{ij}` to the centers, as of fuzzy c-means with
+        exponent 2 (Bezdek, `"Pattern Recognition with Fuzzy Objective Function
+        Algorithms" <https://doi.org/10.1007/978-1-4757-0450-1>`_, 1981). They are near
+        the share of points that are right where clusters overlap; Gaussian mixtures in
+        an embedding are surer than they are right.
+
+        Raises:
+            NotFittedError: Before :meth:`fit`.
+            ValueError: If the points are of another width, or not finite.
+        """
+        check_is_fitted(self)
+        embedding = _as_array(self.basis_.transform(X)).astype(np.float64)
+        centers = self.kmeans_.cluster_centers_.astype(np.float64)
+        # A center at a time: the bits of a row do not depend on the others.
+        distances = [np.linalg.norm(embedding - center, axis=1) for center in centers]
+        distance = np.stack(distances, axis=1)
+        nearest = distance.min(axis=1, keepdims=True)
+        ratio = np.divide(
+            nearest, distance, out=np.ones_like(distance), where=distance > 0
+        )
+        return ratio**2 / np.sum(ratio**2, axis=1, keepdims=True)
 
     def save(self, path: str | Path) -> None:
         r"""Writes the fitted embedding and the centers of its clusters to a file, for
@@ -121,7 +165,8 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         cls, path: str | Path, network: nn.Module | None = None
     ) -> "BASiSClustering":
         r"""Reads what :meth:`save` wrote: all but the labels of the points it was
-        fitted on. No code from the file is run.
+        fitted on, with the number of clusters that there are. No code from the file is
+        run.
 
         Raises:
             ValueError: If the file is no such checkpoint, has no clusters, or is of a
@@ -140,9 +185,17 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         return fitted_clustering(basis, kmeans).set_params(n_init=clusters["n_init"])
 
 
-def default_basis(n_clusters: int) -> BASiS:
+def default_basis(n_clusters: int | Literal["eigengap"]) -> BASiS:
     """The embedding that is learned where none is given."""
     return BASiS(n_clusters, reference_size=None, drop_first=False)
+
+
+def num_clusters(basis: BASiS) -> int:
+    """As many as eigenvalues come before the largest gap, with the trivial one."""
+    first = int(basis.drop_first)
+    if basis.n_components == EIGENGAP:
+        return basis.n_components_ + first
+    return suggest_num_components(basis.eigenvalues_, basis.drop_first, 1)[0] + first
 
 
 def fitted_clustering(basis: BASiS, kmeans: KMeans) -> BASiSClustering:

@@ -80,7 +80,8 @@ class CoarsenedGraph:
         graph (GivenGraph): The graph.
         nodes (numpy.ndarray): The anchors, :obj:`[l]`.
         rows (Tensor): Their rows of the reference embedding, :obj:`[l, K]`.
-        eigenvalues (Tensor): Of the reference embedding, the trivial one included.
+        eigenvalues (Tensor): Of the reference embedding, the trivial one included, and
+            those beyond that were asked for.
         embedding (ExactEmbedding): How a sample is embedded.
         aligner (LeastSquares or RANSAC or Orthogonal or MomentPreserving): How the
             affine map is fitted.
@@ -101,8 +102,10 @@ class CoarsenedGraph:
         aligner: Aligner,
         reference_size: int,
         seed: int = 0,
+        num_beyond: int = 0,
     ) -> "CoarsenedGraph":
-        r"""Draws the reference set, whose nodes are all anchors, and embeds it.
+        r"""Draws the reference set, whose nodes are all anchors, and embeds it, with up
+        to :obj:`num_beyond` eigenvalues more than there are vectors.
 
         Raises:
             ValueError: If coarsening does not keep Laplacians of this kind, or the
@@ -116,7 +119,9 @@ class CoarsenedGraph:
         size = min(reference_size, graph.num_nodes)
         rng = np.random.default_rng(seed)
         drawn = rng.choice(graph.num_nodes, size, replace=False)
-        found = _embed(graph, drawn, drawn, embedding, seed)
+        found = _embed(graph, drawn, drawn, embedding, seed, num_beyond)
+        if num_beyond > 0 and not found.converged:
+            found = _embed(graph, drawn, drawn, embedding, seed)
         if not found.converged:
             raise ValueError(
                 f"the eigenvectors of a reference set of {size} nodes did not "
@@ -171,6 +176,7 @@ def _embed(
     nodes: NDArray[np.int64],
     embedding: ExactEmbedding,
     seed: int,
+    num_beyond: int = 0,
 ) -> SpectralRows:
     r"""The rows of some nodes, of components that are sampled, in the embedding of a
     coarsened graph."""
@@ -179,7 +185,7 @@ def _embed(
     # The eigenvectors of the random walk are functions of the nodes; those of the
     # normalized Laplacian have a factor that depends on what is sampled.
     kind: Literal["rw"] = "rw"
-    found = replace(embedding, laplacian=kind).rows_of(part.laplacian(kind))
+    found = replace(embedding, laplacian=kind).rows_of(part.laplacian(kind), num_beyond)
     vectors = found.vectors[torch.from_numpy(cell[nodes])]
     if embedding.laplacian == "sym":
         degree = torch.from_numpy(graph.degree[nodes])

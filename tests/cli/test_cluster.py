@@ -76,11 +76,28 @@ def test_in_a_given_embedding(
     assert np.load("few_labels.npy").tolist() == [labels[1]] * 100
 
 
+def test_number_of_clusters_by_the_largest_gap(
+    run: Run, model: Path, points: Path, blobs: np.ndarray
+) -> None:
+    files = ["--save-model", "clusters.pt", "--output", "shares.csv", "--soft"]
+    options = ["--n-clusters", "eigengap", "--seed", 0, *files]
+    assert run("cluster", points, *options).status == 0
+    clustering = BASiSClustering.load("clusters.pt")
+    assert clustering.n_clusters_ == 3
+    assert Path("shares.csv").read_text().startswith("cluster0,cluster1,cluster2\n")
+    shares = np.loadtxt("shares.csv", delimiter=",", skiprows=1)
+    np.testing.assert_allclose(shares, clustering.predict_proba(blobs))
+    # In an embedding that is there.
+    assert run("cluster", points, "--model", model, "--force", *options).status == 0
+    assert BASiSClustering.load("clusters.pt").n_clusters_ == 3
+
+
 @pytest.mark.parametrize(
     ("options", "status", "message"),
     [
         ("", 2, "--n-clusters: give it"),
         ("--model model.pt", 2, "--n-clusters: give it"),
+        ("--n-clusters many", 2, "--n-clusters: invalid clusters value: 'many'"),
         ("--model clusters.pt --n-clusters 3", 2, "and not both"),
         ("--model model.pt --n-clusters 3 --device cpu", 2, "device: leave out"),
         ("--n-clusters 3 --force", 1, "'points.npy', row 7, column 1"),

@@ -131,6 +131,9 @@ def test_a_model(run: Run, model: Path, fitted: BASiS, figures: list[Figure]) ->
     loss, eigenvalues = figures[0].axes
     assert np.array_equal(loss.lines[0].get_ydata(), fitted.history_["loss"])
     assert np.array_equal(eigenvalues.lines[0].get_ydata(), fitted.eigenvalues_)
+    legend = eigenvalues.get_legend()
+    assert legend is not None
+    assert legend.get_texts()[1].get_text() == f"gap after 3: {fitted.eigengap_:.2g}"
 
 
 @pytest.mark.usefixtures("embedding", "model")

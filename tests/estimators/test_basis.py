@@ -48,6 +48,37 @@ def test_sklearn_contract(estimator: BASiS, check: Any) -> None:
 # --- what it learns
 
 
+@pytest.mark.parametrize("readout", [True, False])
+def test_five_eigenvalues_more_and_columns_in_their_order(readout: bool) -> None:
+    # Of a long rectangle, 1 : 4 : 9.
+    x = np.random.default_rng(0).uniform(size=(1000, 3)) * [1, 0.2, 0.1]
+    settings = {"n_components": 3, "n_anchors": 60, "batch_size": 300}
+    basis = learner(readout=readout, **settings).fit(x)
+    assert basis.eigenvalues_.shape == (3 + 5,)
+    assert (np.diff(basis.eigenvalues_) >= 0).all()
+    waves = np.cos(np.pi * x[:, :1] * [1, 2, 3])
+    cosines = np.abs(np.corrcoef(basis.transform(x).T, waves.T)[:3, 3:])
+    assert (cosines.argmax(axis=1) == [0, 1, 2]).all()
+    assert (np.diag(cosines) > 0.9).all()
+
+
+def test_number_of_components_by_the_largest_gap(tmp_path: Path) -> None:
+    x = three_blobs()
+    basis = quick(n_components="eigengap").fit(x)
+    assert basis.n_components == "eigengap" and basis.n_components_ == 2
+    assert basis.transform(x).shape == (300, 2) and basis.eigenvalues_.shape == (7,)
+    assert len(basis.get_feature_names_out()) == 2
+    with_trivial = quick(n_components="eigengap", drop_first=False).fit(x)
+    assert with_trivial.n_components_ == 3
+    # As many as the anchors can align.
+    assert quick(n_components="eigengap", n_anchors=2).fit(x).n_components_ == 1
+    basis.save(tmp_path / "basis.pt")
+    loaded = BASiS.load(tmp_path / "basis.pt")
+    assert loaded.n_components == "eigengap" and loaded.n_components_ == 2
+    assert same(loaded, basis, x) and loaded.score(x) == basis.score(x)
+    assert same(quick(n_components=2).fit(x), basis, x)
+
+
 @pytest.mark.parametrize(
     ("laplacian", "drop_first"), [("rw", True), ("sym", False), ("comb", True)]
 )

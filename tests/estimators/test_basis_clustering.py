@@ -12,11 +12,11 @@ from torch.utils.data import TensorDataset
 
 from pyg_basis import BASiS, BASiSClustering
 from pyg_basis.datasets import blobs, two_moons
-from pyg_basis.metrics import normalized_mutual_information
+from pyg_basis.metrics import clustering_accuracy, normalized_mutual_information
 from tests.estimators.inputs import network
 
 
-def quick(n_clusters: int = 2, **kwargs: Any) -> BASiSClustering:
+def quick(n_clusters: Any = 2, **kwargs: Any) -> BASiSClustering:
     settings = {"n_anchors": 40, "batch_size": 128, "n_neighbors": 10, "max_iter": 20}
     basis = BASiS(n_clusters, drop_first=False, network=network(2), **settings)
     return BASiSClustering(n_clusters, **({"basis": basis, "random_state": 0} | kwargs))
@@ -74,6 +74,53 @@ def test_kinds_of_input(clustering: BASiSClustering, moons: torch.Tensor) -> Non
         predicted = clustering.predict(points)
         assert isinstance(predicted, np.ndarray)
         assert np.array_equal(predicted, labels)
+
+
+def test_number_of_clusters_by_the_largest_gap(tmp_path: Path) -> None:
+    x, labels = blobs(1500)
+    of_both = quick("eigengap").fit(x)
+    # Five eigenvalues beyond the components that are given.
+    of_given = quick("eigengap").set_params(basis__n_components=2).fit(x)
+    dropped = quick("eigengap").set_params(basis__drop_first=True).fit(x)
+    for clustering in (of_both, of_given, dropped):
+        assert clustering.n_clusters_ == 5
+    assert normalized_mutual_information(labels, of_both.labels_) == 1
+    assert dropped.basis_.n_components_ == 4
+    of_both.save(tmp_path / "blobs.pt")
+    loaded = BASiSClustering.load(tmp_path / "blobs.pt", network(2))
+    assert loaded.n_clusters == loaded.n_clusters_ == 5
+    assert np.array_equal(loaded.predict(x), of_both.labels_)
+
+
+def test_memberships(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    corners = np.array([[0, 0], [4, 0], [2, 4], [6, 4]])
+    labels = rng.integers(4, size=4000)
+    x = corners[labels] + 1.6 * rng.normal(size=(4000, 2))
+    basis = BASiS(4, drop_first=False, batch_size=512, n_anchors=100, max_iter=20)
+    clustering = BASiSClustering(4, basis=basis, random_state=0).fit(x[:2000])
+    shares = clustering.predict_proba(x)
+    assert shares.shape == (4000, 4) and (shares >= 0).all()
+    assert shares.sum(axis=1) == pytest.approx(1)
+    assert np.array_equal(shares.argmax(axis=1), clustering.predict(x))
+    # On points never seen they say how many are right.
+    accuracy = clustering_accuracy(labels[2000:], clustering.predict(x[2000:]))
+    assert accuracy < 0.9
+    assert shares[2000:].max(axis=1).mean() == pytest.approx(accuracy, abs=0.08)
+    # A row does not depend on the others.
+    assert clustering.predict_proba(x[7:8]) == pytest.approx(shares[7:8], rel=1e-9)
+    clustering.save(tmp_path / "clusters.pt")
+    loaded = BASiSClustering.load(tmp_path / "clusters.pt")
+    assert np.array_equal(loaded.predict_proba(x), shares)
+    with pytest.raises(NotFittedError):
+        BASiSClustering().predict_proba(x)
+
+
+def test_a_center_is_a_member_of_its_cluster_alone(moons: torch.Tensor) -> None:
+    clustering = quick().fit(moons)
+    center = clustering.basis_.transform(moons[:1]).numpy()
+    clustering.kmeans_.cluster_centers_[0] = center[0]
+    assert clustering.predict_proba(moons[:1]).tolist() == [[1, 0]]
 
 
 @pytest.mark.usefixtures("untouched_global_generators")

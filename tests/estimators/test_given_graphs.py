@@ -104,8 +104,32 @@ def test_learns_the_eigenvectors(
 
 def test_eigenvalues_without_a_read_out_are_those_of_the_reference() -> None:
     basis = quick(readout=False, graph_targets="exact").fit(blocks())
-    expected = exact(blocks())[0][1:3].numpy()
+    expected = exact(blocks())[0][1 : 3 + 5].numpy()
     assert basis.eigenvalues_ == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("readout", [True, False])
+@pytest.mark.parametrize("graph_targets", TARGETS)
+def test_five_eigenvalues_more_and_columns_in_their_order(
+    graph_targets: Any, readout: bool
+) -> None:
+    # Along a ladder: eigenvalues of 1 : 4 : 9.
+    place = torch.linspace(-1, 1, 100).repeat(2).unsqueeze(1)
+    data = with_features(nx.ladder_graph(100), place)
+    vectors = exact(data)[1]
+    settings = {"n_components": 3, "network": network(1), "readout": readout}
+    basis = learner(graph_targets=graph_targets, **settings).fit(data)
+    assert basis.eigenvalues_.shape == (3 + 5,)
+    assert (np.diff(basis.eigenvalues_) >= 0).all()
+    cosines = np.corrcoef(basis.transform(data).T, vectors[:, 1:4].T)[:3, 3:]
+    assert (np.abs(cosines).argmax(axis=1) == [0, 1, 2]).all()
+    assert (np.abs(np.diag(cosines)) > 0.9).all()
+
+
+def test_number_of_components_by_the_largest_gap() -> None:
+    for graph_targets in TARGETS:
+        basis = quick(n_components="eigengap", graph_targets=graph_targets)
+        assert basis.fit(blocks()).n_components_ == 2  # of three blocks
 
 
 @pytest.mark.parametrize("graph_targets", TARGETS)

@@ -7,6 +7,7 @@ import networkx as nx
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
@@ -16,6 +17,7 @@ from pyg_basis.datasets import (
     blobs,
     circle,
     circle_eigenfunctions,
+    digits,
     sphere,
     sphere_eigenfunctions,
 )
@@ -243,6 +245,15 @@ def test_a_gap_that_is_missed_asks_for_more() -> None:
         fit(x, 1, network=Constant(), max_iter=1, n_neighbors=6)
 
 
+def test_training_that_ends_far_from_done() -> None:
+    x = digits().x_train
+    text = r"holds 9\d% .*: the training ended far from done .*raise max_iter=5"
+    with pytest.warns(ConvergenceWarning, match=text) as caught:
+        BASiS(9, batch_size=1000, max_iter=5, random_state=0).fit(x)
+    # Of one thing there is one warning.
+    assert [warning.filename for warning in caught] == [__file__]
+
+
 def test_of_a_given_graph_the_features_are_the_remedy(ring: Data) -> None:
     data = ring.clone()
     data.x = three_normal(2000)
@@ -261,10 +272,11 @@ def test_without_a_read_out_it_is_the_regression() -> None:
     read_out = fit(x, 3, **settings)
     regression = fit(x, 3, readout=False, **settings)
     assert 1 - read_out.score(new) < (1 - regression.score(new)) / 2
-    assert regression.quality_ is None and np.isnan(regression.eigengap_)
+    assert regression.quality_ is None
     # Those of the reference.
-    exact = ExactEmbedding(3, 30)(sphere(1000, seed=1)).values
+    exact = ExactEmbedding(8, 30)(sphere(1000, seed=1)).values
     assert regression.eigenvalues_ == pytest.approx(exact.numpy(), rel=0.1)
+    assert regression.eigengap_ == np.diff(regression.eigenvalues_)[2] > 0
     assert not regression.layer_.output.eigenvalues.any()
 
 
@@ -310,7 +322,7 @@ def test_features_that_do_not_span_enough(ring: Data, graph_targets: Any) -> Non
     embedding = basis.transform(data)
     assert embedding.shape == (2000, 5) and np.isfinite(embedding).all()
     # It is left as it was trained, and nothing was read out.
-    assert basis.quality_ is None and basis.eigenvalues_.shape == (5,)
+    assert basis.quality_ is None and basis.eigenvalues_.shape == (5 + 5,)
 
 
 # --- what the method is for

@@ -1,0 +1,66 @@
+import numpy as np
+
+from pyg_basis._constraints import at_least, check_arguments
+from pyg_basis._to_numpy import ArrayLike, to_numpy
+
+# Eigenvalues below this share of the largest one count as zero: clusters that hardly
+# touch. With ten times as much, curves that are no clusters are cut in two; with a
+# tenth, parts of clusters are told apart by edges that are there by chance.
+NEGLIGIBLE_SHARE = 2e-3
+CONSTRAINTS = {"drop_first": ["boolean"], "num_suggestions": [at_least(1)]}
+
+
+def suggest_num_components(
+    eigenvalues: ArrayLike, drop_first: bool = True, num_suggestions: int = 3
+) -> list[int]:
+    r"""Numbers of eigenvectors after which the largest gaps follow (the eigengap
+    heuristic: von Luxburg, `"A Tutorial on Spectral Clustering"
+    <https://arxiv.org/abs/0711.0189>`_, 2007, Section 8.3).
+
+    Gaps count relative to the eigenvalue that follows,
+
+    .. math::
+        g_K = \frac{\lambda_{K+1} - \lambda_K}{\lambda_{K+1} + \epsilon},
+
+    as Laplacian eigenvalues, and the gaps between them, grow: on a manifold of
+    dimension d as :math:`k^{2/d}`. :math:`\epsilon` is 0.002 times the largest
+    eigenvalue given, so that eigenvalues of nearly separate clusters count as zero.
+
+    Args:
+        eigenvalues (array or Tensor): The first eigenvalues of a Laplacian, ascending,
+            :obj:`[k]`. The last gap is the one before the last of them.
+        drop_first (bool): Whether the trivial eigenvalue, of the constant, is left out,
+            as in :obj:`BASiS.eigenvalues_` by default. Where it is there, no gap right
+            after it is suggested: one vector tells nothing apart.
+            (default: :obj:`True`)
+        num_suggestions (int): How many to return, at most. (default: :obj:`3`)
+
+    Returns:
+        list of int: Numbers of the given eigenvalues before a gap, the one of the
+        largest gap first. The number of clusters is this number, and one more with
+        :obj:`drop_first`.
+
+    Raises:
+        ValueError: If the eigenvalues are not finite, not ascending, negative, or too
+            few for one gap.
+    """
+    check_arguments(
+        CONSTRAINTS,
+        "suggest_num_components",
+        drop_first=drop_first,
+        num_suggestions=num_suggestions,
+    )
+    given = to_numpy(eigenvalues, "eigenvalues")
+    values = given.astype(np.float64) if given.dtype.kind in "fiu" else np.empty(0)
+    least = 1 if drop_first else 2
+    is_valid = values.ndim == 1 and len(values) > least and np.isfinite(values).all()
+    if not is_valid or values[0] < 0 or (np.diff(values) < 0).any():
+        raise ValueError(
+            f"eigenvalues must be one row of at least {least + 1} finite numbers, "
+            f"ascending from 0, got the shape {list(given.shape)} of {given.dtype}: "
+            f"pass those of one Laplacian, sorted, such as BASiS.eigenvalues_"
+        )
+    floor = max(NEGLIGIBLE_SHARE * values[-1], np.finfo(np.float64).tiny)
+    gaps = np.diff(values) / (values[1:] + floor)
+    order = np.argsort(-gaps[least - 1 :], kind="stable") + least
+    return [int(k) for k in order[: int(num_suggestions)]]
