@@ -22,7 +22,7 @@ from tests.disks import full_disk
 from tests.estimators.inputs import QUICK, blocks, network, quick, same, three_blobs
 
 X = three_blobs()
-FORMAT = 8
+FORMAT = 9
 
 
 @pytest.fixture(scope="module")
