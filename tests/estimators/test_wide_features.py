@@ -153,7 +153,7 @@ def test_bad_input(basis: BASiS) -> None:
         AddBASiSPE(basis)(Data(x=x))
     with pytest.raises(ValueError, match="4096 features"):
         basis.transform(X[:, 1:])
-    with pytest.raises(ValueError, match="have 4096 features.*fitted to 4097"):
+    with pytest.raises(ValueError, match=r"have 4096 features.*fitted to 4097"):
         AddBASiSPE(basis)(Data(x=x[:, 1:]))
 
 
