@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 from torch import Tensor, nn
 
 from pyg_basis._atomic_file import atomic_file
@@ -62,7 +63,11 @@ def write_checkpoint(
         }
     )
     buffer = BytesIO()
-    torch.save(content | {"state_dict": estimator.layer_.state_dict()}, buffer)
+    tensors = {
+        "state_dict": estimator.layer_.state_dict(),
+        "projection": _projection_tensors(estimator.projection_),
+    }
+    torch.save(content | tensors, buffer)
     try:
         _restore(type(estimator), load_torch_file(buffer), estimator.network)
     except Exception as error:
@@ -174,22 +179,48 @@ def _restore(cls: type[Any], saved: dict[str, Any], network: nn.Module | None) -
             raise TypeError(f"{name} is no list")
     num_features, state = int(saved["n_features_in"]), saved["state_dict"]
     sizes = BatchSizes(*map(int, saved["sizes"]))
+    projection = _projection(saved["projection"], num_features)
+    width = num_features if projection is None else projection.shape[0]
     sized = estimator
     if estimator.n_components == EIGENGAP:
         sized = with_components(estimator, int(saved["n_components"]))
-    _check_sizes(sized, num_features, sizes, state)
-    layer = new_layer(sized, num_features, sizes, seed=0)
+    _check_sizes(sized, width, sizes, state)
+    layer = new_layer(sized, width, sizes, seed=0)
     layer.load_state_dict(state)
     estimator.n_features_in_ = num_features
     names = [str(name) for name in saved["feature_names_in"]]
     if names:
         estimator.feature_names_in_ = np.array(names, dtype=object)
     estimator.layer_, estimator._sizes = layer.eval(), sizes
+    estimator.projection_ = projection
     estimator.history_ = saved["history"]
     estimator.n_iter_ = len(saved["history"]["loss"])
     estimator.quality_ = saved["quality"]
     estimator.eigenvalues_ = np.array([float(value) for value in saved["eigenvalues"]])
     return estimator
+
+
+# The matrix itself and not its seed: another scikit-learn may draw another one.
+def _projection_tensors(projection: csr_array | None) -> dict[str, Tensor] | None:
+    if projection is None:
+        return None
+    parts = ("data", "indices", "indptr")
+    return {name: torch.from_numpy(getattr(projection, name)) for name in parts}
+
+
+def _projection(saved: dict[str, Tensor] | None, num_features: int) -> Any:
+    if saved is None:
+        return None
+    parts = saved["data"], saved["indices"], saved["indptr"]
+    if not all(map(_is_stored, parts)):
+        raise ValueError("projection is larger than what is stored of it")
+    data, indices, indptr = (part.numpy() for part in parts)
+    if not np.isfinite(data).all() or not len(data) == len(indices) == indptr[-1] > 0:
+        raise ValueError("projection is no matrix of finite numbers")
+    shape = len(indptr) - 1, num_features
+    projection = csr_array((data, indices, indptr), shape=shape)
+    projection.check_format(full_check=True)  # else numbers beside it would be read
+    return projection
 
 
 def _check_sizes(

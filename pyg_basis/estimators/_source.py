@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from torch_geometric.data.data import BaseData
 
 from pyg_basis.data import FeatureSource
+from pyg_basis.data.projected_rows import block_rows
 from pyg_basis.graph._edges import as_data
 from pyg_basis.readout.rayleigh_ritz import BLOCK_ROWS
 
@@ -67,14 +68,15 @@ def _holds_floats(data: Any) -> bool:
 
 
 def row_blocks(source: FeatureSource) -> Iterator[tuple[slice, Tensor]]:
-    """The rows of all points, in order, some thousands at a time, and where among
-    all they stand.
+    """The rows of all points, in order, some thousands at a time, or fewer wide ones,
+    and where among all they stand.
 
     Raises:
         ValueError: If rows are not finite. Those of a dataset are read only now.
     """
-    for start in range(0, len(source), BLOCK_ROWS):
-        where = slice(start, min(start + BLOCK_ROWS, len(source)))
+    step = min(BLOCK_ROWS, block_rows(source.num_features))
+    for start in range(0, len(source), step):
+        where = slice(start, min(start + step, len(source)))
         rows = source.__getitems__(np.arange(where.start, where.stop))
         _check_finite(rows, f"among points {where.start} to {where.stop - 1}")
         yield where, rows

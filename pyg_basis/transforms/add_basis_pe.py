@@ -6,6 +6,8 @@ from torch_geometric.data import Data
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
+from pyg_basis.data import FeatureSource
+from pyg_basis.data.projected_rows import ProjectedRows
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn._evaluating import evaluating
 from pyg_basis.readout.rayleigh_ritz import BLOCK_ROWS
@@ -33,7 +35,9 @@ class AddBASiSPE(BaseTransform):
             encodings, :obj:`[n, K]`; with :obj:`None` they are concatenated to
             :obj:`x`. (default: :obj:`"basis_pe"`)
         input_name (str): The attribute with the features that the model was trained
-            on, :obj:`[n, d]`. (default: :obj:`"x"`)
+            on, :obj:`[n, d]`. A BASiS projects wide ones itself, as it did when it was
+            fitted; its :obj:`layer_` alone takes projected ones.
+            (default: :obj:`"x"`)
 
     Raises:
         ValueError: If :obj:`model` is neither of the two, or a BASiS not fitted; when
@@ -51,6 +55,7 @@ class AddBASiSPE(BaseTransform):
                 f"BASiS"
             )
         self.layer = layer
+        self.projection = getattr(model, "projection_", None)
         self.attr_name = checked_name(attr_name)
         self.input_name = input_name
 
@@ -64,6 +69,9 @@ class AddBASiSPE(BaseTransform):
                 f"data has no {self.input_name!r} that the model could embed: set it "
                 f"to the features it was trained on, or name them by input_name"
             )
+        if self.projection is not None:
+            rows_of = ProjectedRows(FeatureSource(x), self.projection)
+            x = rows_of.__getitems__(range(len(x)))
         device = self.layer.anchors.device
         with evaluating(self.layer):
             rows = [self.layer(part.to(device)) for part in x.split(BLOCK_ROWS)]

@@ -1,0 +1,115 @@
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from sklearn.random_projection import SparseRandomProjection
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from pyg_basis.data.feature_source import FeatureSource
+
+# Wider features are projected: the sample, the anchors and the network's first layer
+# would take gigabytes.
+WIDEST = 4096
+# Distances are kept to about sqrt(1 / (2 * 2048)), 2 % (Johnson and Lindenstrauss).
+NUM_COLUMNS = 2048
+# Numbers of wide rows that are read at a time.
+BLOCK_NUMBERS = 1024 * WIDEST
+# Sets of so many rows at most are projected once: batches take the same rows again.
+MOST_KEPT = 20_000
+
+
+def random_projection(num_features: int, seed: int) -> csr_array | None:
+    r"""A sparse random matrix `[2048, num_features]` that features of more than 4,096
+    columns are projected by; nothing for narrower ones. `"Very sparse random
+    projections" <https://doi.org/10.1145/1150402.1150436>`_ (Li et al. 2006)."""
+    if num_features <= WIDEST:
+        return None
+    projection = SparseRandomProjection(NUM_COLUMNS, random_state=seed)
+    projection.fit(np.broadcast_to(0.0, (1, num_features)))
+    return csr_array(projection.components_)
+
+
+def block_rows(num_features: int) -> int:
+    r"""Rows to read at a time: fewer of wide features."""
+    return max(1, BLOCK_NUMBERS // max(num_features, WIDEST))
+
+
+class ProjectedRows(Dataset[Tensor]):
+    r"""The rows of a source times a matrix, some at a time as they are asked for. A
+    row does not depend on those beside it.
+
+    Args:
+        source (FeatureSource): Rows of width :math:`d`.
+        projection (scipy.sparse.csr_array): The matrix :obj:`[k, d]`.
+        keep (bool): Keep the projected rows of a set of 20,000 at most, so that each
+            is read once. (default: :obj:`False`)
+
+    Raises:
+        ValueError: If the rows are of another width; when rows are read, if they are
+            not finite.
+    """
+
+    def __init__(
+        self, source: FeatureSource, projection: csr_array, keep: bool = False
+    ) -> None:
+        num_columns, num_features = projection.shape
+        if source.num_features != num_features:
+            raise ValueError(
+                f"the points have {source.num_features} features, and the model was "
+                f"fitted to {num_features}: pass the same features"
+            )
+        self.source, self.projection = source, projection
+        self.is_kept: NDArray[np.bool_] | None = None
+        if keep and len(source) <= MOST_KEPT:
+            self.is_kept = np.zeros(len(source), bool)
+            self.kept = source[0].new_empty(len(source), num_columns)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int] | NDArray[np.int64]) -> Tensor:
+        r"""The projected rows of these points, :obj:`[len, k]`."""
+        index = np.asarray(indices)
+        if self.is_kept is None:
+            return self._projected(index)
+        missing = np.unique(index[~self.is_kept[index]])
+        if len(missing) > 0:
+            self.kept[torch.from_numpy(missing)] = self._projected(missing)
+            self.is_kept[missing] = True
+        return self.kept[torch.from_numpy(index)]
+
+    def _projected(self, index: NDArray[np.int64]) -> Tensor:
+        step = block_rows(self.source.num_features)
+        starts = range(0, len(index), step)
+        return torch.cat([self._block(index[start : start + step]) for start in starts])
+
+    def _block(self, index: NDArray[np.int64]) -> Tensor:
+        rows = self.source.__getitems__(index)
+        # The projection is sparse: it could miss a NaN.
+        if not torch.isfinite(rows).all():
+            raise ValueError(
+                f"X holds NaN or infinite values among points {index.min()} to "
+                f"{index.max()}: drop those points or replace the values"
+            )
+        # In double precision, as a column sums hundreds of features. Huge ones stay
+        # finite.
+        with np.errstate(over="ignore", invalid="ignore"):
+            columns = rows.cpu().double().numpy() @ self.projection.T
+        most = torch.finfo(rows.dtype).max
+        return torch.from_numpy(columns).clamp(-most, most).to(rows).contiguous()
+
+
+def projected(
+    source: FeatureSource, projection: csr_array | None, keep: bool = False
+) -> FeatureSource:
+    r"""The source of the projected rows; the source itself, if there is no
+    projection."""
+    if projection is None:
+        return source
+    return FeatureSource(ProjectedRows(source, projection, keep))
