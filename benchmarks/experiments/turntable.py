@@ -203,9 +203,9 @@ def tables(folder: Path) -> dict[str, str]:
     rows = [
         {
             "Method": method,
-            "d_G, test frames": over_runs(group, "distance_test", 4),
+            "d_G, test frames": over_runs(group, "distance_test", 5),
             "Angle, test frames": over_runs(group, "correlation_test", 5),
-            "d_G, training frames": over_runs(group, "distance_train", 4),
+            "d_G, training frames": over_runs(group, "distance_train", 5),
             "Angle, training frames": over_runs(group, "correlation_train", 5),
             "Fit, s": over_runs(group, "fit_seconds", 0),
             "Transform, s": over_runs(group, "transform_seconds", 0),

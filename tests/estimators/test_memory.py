@@ -24,6 +24,7 @@ import time
 import numpy as np
 import torch
 
+import pyg_basis.data.projected_rows
 import pyg_basis.estimators._point_training
 from pyg_basis import BASiS
 
@@ -45,6 +46,7 @@ def fit(x):
     # Quicker, and as bounded.
     pyg_basis.estimators._point_training.DEGREE_SAMPLE = 1000
     pyg_basis.estimators._point_training.MOST_NODES = 6000
+    pyg_basis.data.projected_rows.MOST_KEPT = 1000
     basis = BASiS(n_anchors=30, batch_size=100, n_neighbors=10, max_iter=3)
     basis.set_params(reference_size=1000, random_state=0).fit(x)
 
@@ -111,3 +113,15 @@ def test_fit(files: Path) -> None:
     )
     assert len(more) == 4
     assert max(more) < 80  # a copy takes 100 or 200, as floats 400
+
+
+@pytest.mark.slow
+def test_fit_of_wide_features(tmp_path: Path) -> None:
+    for name, size in (("few", 5_000), ("many", 30_000)):
+        rng = np.random.default_rng(0)
+        wide = rng.integers(256, size=(size, 4097), dtype=np.uint8)
+        np.save(tmp_path / f"{name}.npy", wide)
+    (more,) = growth(
+        "fit", ("path", tmp_path / "few.npy"), ("path", tmp_path / "many.npy")
+    )
+    assert more < 80  # a copy takes 120, as floats 490, projected 250
