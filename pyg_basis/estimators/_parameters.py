@@ -15,6 +15,7 @@ from pyg_basis.graph.affinity import BANDWIDTH
 from pyg_basis.graph.laplacian import KIND
 from pyg_basis.reference import ExactEmbedding
 from pyg_basis.reference.choose_anchors import AnchorMethod
+from pyg_basis.reference.unit_rows import METRIC
 
 if TYPE_CHECKING:
     from pyg_basis.estimators.basis import BASiS
@@ -29,6 +30,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "max_iter": [at_least(1)],
     "laplacian": KIND,
     "drop_first": ["boolean"],
+    "metric": METRIC,
     "bandwidth": BANDWIDTH,
     "anchor_method": [StrOptions(set(get_args(AnchorMethod)))],
     "alignment": [StrOptions(set(get_args(AlignmentMethod)))],
@@ -104,6 +106,7 @@ def exact_embedding(estimator: "BASiS", num_neighbors: int) -> ExactEmbedding:
         estimator.bandwidth,
         estimator.laplacian,
         estimator.drop_first,
+        metric=estimator.metric,
     )
 
 

@@ -10,6 +10,7 @@ from pyg_basis.graph import Laplacian, affinity, knn_graph, laplacian
 from pyg_basis.graph.affinity import BANDWIDTH, Bandwidth
 from pyg_basis.graph.laplacian import KIND, LaplacianKind
 from pyg_basis.reference._points import check_points
+from pyg_basis.reference.unit_rows import METRIC, Metric, unit_rows
 
 # Eigenvalues below, relative to the bound of the norm, count as zero: parts of a graph
 # that are joined by nothing more count as components.
@@ -22,6 +23,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "laplacian": KIND,
     "drop_first": ["boolean"],
     "solver": SOLVER,
+    "metric": METRIC,
 }
 
 
@@ -72,6 +74,10 @@ class ExactEmbedding:
             :obj:`"sym"`). (default: :obj:`True`)
         solver (str, optional): The eigensolver, see
             :func:`~pyg_basis.eigen.eigenpairs`. (default: :obj:`"auto"`)
+        metric (str, optional): :obj:`"euclidean"`, or :obj:`"cosine"`: the same of
+            rows that are divided by their norms, see
+            :func:`~pyg_basis.reference.unit_rows.unit_rows`.
+            (default: :obj:`"euclidean"`)
     """
 
     num_eigenvectors: int
@@ -80,6 +86,7 @@ class ExactEmbedding:
     laplacian: LaplacianKind = "rw"
     drop_first: bool = True
     solver: str = "auto"
+    metric: Metric = "euclidean"
 
     def __post_init__(self) -> None:
         check_arguments(CONSTRAINTS, type(self).__name__, **vars(self))
@@ -151,8 +158,9 @@ class ExactEmbedding:
         r"""Embeds the points :obj:`x [m, d]`.
 
         Raises:
-            ValueError: If features are not finite floating-point numbers, or there are
-                too few points for :obj:`num_neighbors` or :obj:`num_eigenvectors`.
+            ValueError: If features are not finite floating-point numbers, there are
+                too few points for :obj:`num_neighbors` or :obj:`num_eigenvectors`, or a
+                row is zero under :obj:`metric="cosine"`.
         """
         found = self.rows_of(self.operator(x))
         return replace(
@@ -183,13 +191,25 @@ class ExactEmbedding:
             fell_back=pairs.fell_back,
         )
 
+    def points(self, x: Tensor) -> Tensor:
+        r"""The points :obj:`x [m, d]` as their distances are taken: divided by their
+        norms for :obj:`metric="cosine"`.
+
+        Raises:
+            ValueError: If :obj:`x` is no matrix of real numbers, or has a row of zeros
+                that cannot be divided.
+        """
+        check_points(x)
+        return unit_rows(x) if self.metric == "cosine" else x
+
     def operator(self, x: Tensor) -> Laplacian:
         r"""The Laplacian of the graph of the points :obj:`x [m, d]`, in double
         precision.
 
         Raises:
-            ValueError: If features are not finite floating-point numbers, or there are
-                too few points for :obj:`num_neighbors` or :obj:`num_eigenvectors`.
+            ValueError: If features are not finite floating-point numbers, there are
+                too few points for :obj:`num_neighbors` or :obj:`num_eigenvectors`, or a
+                row is zero under :obj:`metric="cosine"`.
         """
         check_points(x)
         self.check_num_nodes(x.size(0))
@@ -197,6 +217,7 @@ class ExactEmbedding:
             raise ValueError(
                 f"x must be floating point, got {x.dtype}: convert it with x.float()"
             )
-        neighbors = knn_graph(x.detach().double(), self.num_neighbors)
+        x = self.points(x.detach()).double()
+        neighbors = knn_graph(x, self.num_neighbors)
         graph = affinity(neighbors, self.bandwidth)
         return laplacian(graph, self.laplacian)

@@ -41,6 +41,7 @@ PARAMETERS: dict[str, SearchStrategy[Any]] = {
     "max_iter": one_of(1, 2, 3),
     "laplacian": one_of("rw", "sym", "comb"),
     "drop_first": st.booleans(),
+    "metric": one_of("euclidean", "cosine"),
     "bandwidth": one_of("self_tuning", "global", 1.0, 1e-3, np.float32(3)),
     "anchor_method": one_of("random", "poisson_disk", "poisson_disk", "per_class"),
     "alignment": one_of("lstsq", "ransac", "orthogonal", "moments"),
