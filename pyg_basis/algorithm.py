@@ -148,6 +148,7 @@ def fix_reference(
     )
     # NumPy's small integers wrap.
     num_anchors, reference_size = int(num_anchors), int(reference_size)
+    x = embedding.points(x)
     size = min(reference_size, x.size(0))
     embedding.check_num_anchors(num_anchors, size)
     nodes = reference_nodes(x, num_anchors, anchor_index, reference_size, seed)
@@ -187,7 +188,7 @@ def batch_targets(reference: Reference, x: Tensor) -> Data:
         raise ValueError("x has no rows: pass at least one node")
     # The anchors decide where and how precisely the work is done. Gradients reach x by
     # the network alone: the targets are constants of the regression.
-    points = torch.cat([anchors, x.to(anchors)])
+    points = torch.cat([anchors, reference.embedding.points(x).to(anchors)])
     with torch.no_grad(), without_autocast(anchors.device):
         embedding = oversampled(
             reference.embedding,
@@ -446,7 +447,7 @@ def update_reference(
             f"present features of the same nodes in the same order"
         )
     embedding, before = reference.embedding, reference.rows
-    points = x[reference.nodes].to(reference.anchors)
+    points = embedding.points(x)[reference.nodes].to(reference.anchors)
     found = embedding.rows_of(embedding.operator(points), num_beyond=1)
     vectors, constant = found.vectors.to(points), embedding.num_constant
 

@@ -15,6 +15,7 @@ from pyg_basis.graph.affinity import BANDWIDTH
 from pyg_basis.graph.laplacian import ALPHA, KIND
 from pyg_basis.reference import ExactEmbedding
 from pyg_basis.reference.choose_anchors import AnchorMethod
+from pyg_basis.reference.unit_rows import METRIC
 
 if TYPE_CHECKING:
     from pyg_basis.estimators.basis import BASiS
@@ -34,6 +35,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "alpha": ALPHA,
     "diffusion_time": [POSITIVE, None],
     "drop_first": ["boolean"],
+    "metric": METRIC,
     "bandwidth": BANDWIDTH,
     "anchor_method": [StrOptions(set(get_args(AnchorMethod)))],
     "alignment": [StrOptions(set(get_args(AlignmentMethod)))],
@@ -131,6 +133,7 @@ def exact_embedding(estimator: "BASiS", num_neighbors: int) -> ExactEmbedding:
         estimator.laplacian,
         estimator.drop_first,
         alpha=estimator.alpha,
+        metric=estimator.metric,
     )
 
 

@@ -15,12 +15,21 @@ from pyg_basis.data import FeatureSource
 from pyg_basis.data.projected_rows import block_rows
 from pyg_basis.graph._edges import as_data
 from pyg_basis.readout.rayleigh_ritz import BLOCK_ROWS
+from pyg_basis.reference.unit_rows import unit_rows
 
 if TYPE_CHECKING:
     from pyg_basis.estimators.basis import BASiS
 
 # Squares of larger values come near the end of single precision.
 LARGEST = 1e15
+
+
+class UnitRows(FeatureSource):
+    """The rows divided by their norms: under ``metric="cosine"`` all that an estimator
+    sees of the points."""
+
+    def __getitems__(self, indices: Sequence[int] | np.ndarray) -> Tensor:
+        return unit_rows(super().__getitems__(indices), indices)
 
 
 def feature_source(estimator: "BASiS", X: Any, reset: bool) -> FeatureSource:
@@ -30,8 +39,11 @@ def feature_source(estimator: "BASiS", X: Any, reset: bool) -> FeatureSource:
 
     Raises:
         FileNotFoundError: If there is no file of that path.
-        ValueError: scikit-learn's own, or that of :class:`FeatureSource`.
+        ValueError: scikit-learn's own, or that of :class:`FeatureSource`; or if a row
+            is zero under ``metric="cosine"``.
     """
+    is_cosine = estimator.metric == "cosine"
+    of_rows = UnitRows if is_cosine else FeatureSource
     X = as_data(X) if isinstance(X, nx.Graph) else X
     least = 2 if reset else 1
     if _is_array_like(X):
@@ -41,16 +53,25 @@ def feature_source(estimator: "BASiS", X: Any, reset: bool) -> FeatureSource:
             rows = validate_data(
                 estimator, X, reset=reset, dtype=floats, ensure_min_samples=least
             )
-        return FeatureSource(rows)
-    source = FeatureSource(X)
+        source = of_rows(rows)
+        if is_cosine:
+            _read_all(source)
+        return source
+    source = of_rows(X)
     # scikit-learn would first convert all rows to floats: it is shown their shape.
     shape = len(source), source.num_features
     zeros = np.broadcast_to(np.float32(0), shape)
     validate_data(estimator, zeros, reset=reset, ensure_min_samples=least)
-    if _holds_floats(source.data):
-        for _ in row_blocks(source):
-            pass
+    is_matrix = isinstance(source.data, (Tensor, np.ndarray))
+    if _holds_floats(source.data) or (is_cosine and is_matrix):
+        _read_all(source)
     return source
+
+
+def _read_all(source: FeatureSource) -> None:
+    """Raises a ValueError if a row cannot be used."""
+    for _ in row_blocks(source):
+        pass
 
 
 def _is_array_like(X: Any) -> bool:

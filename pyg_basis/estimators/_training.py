@@ -49,6 +49,7 @@ def new_layer(
         extend_degree=estimator.extend_degree,
         eigen_solver=estimator.eigen_solver,
         generator=torch.Generator().manual_seed(seed),
+        metric=estimator.metric,
     )
     # In single precision also where a caller has another default.
     return layer.to(estimator.device, torch.float32)

@@ -50,6 +50,7 @@ from pyg_basis.estimators._whole_read_out import WholeReadOut
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn.basis_layer import warn_about_span
 from pyg_basis.reference.choose_anchors import AnchorMethod
+from pyg_basis.reference.unit_rows import Metric
 
 
 class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -95,6 +96,10 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             the eigenvectors themselves. (default: :obj:`None`)
         drop_first (bool): Leave out the trivial eigenvector, of eigenvalue 0.
             (default: :obj:`True`)
+        metric (str): Of the distances between points: :obj:`"euclidean"`, or
+            :obj:`"cosine"`, by the angle alone: rows are divided by their norms as they
+            enter, and all else is Euclidean. Rows of norm 1, up to rounding, stay as
+            they are to the last bit. (default: :obj:`"euclidean"`)
         bandwidth (str or float): :obj:`"self_tuning"`, :obj:`"global"`, or the
             global bandwidth itself, in units of the features.
             (default: :obj:`"self_tuning"`)
@@ -225,6 +230,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         alpha: float = 0.0,
         diffusion_time: float | None = None,
         drop_first: bool = True,
+        metric: Metric = "euclidean",
         bandwidth: Literal["self_tuning", "global"] | float = "self_tuning",
         anchor_method: AnchorMethod = "poisson_disk",
         alignment: AlignmentMethod = "lstsq",
@@ -251,6 +257,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.alpha = alpha
         self.diffusion_time = diffusion_time
         self.drop_first = drop_first
+        self.metric = metric
         self.bandwidth = bandwidth
         self.anchor_method = anchor_method
         self.alignment = alignment
@@ -273,8 +280,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Labels :obj:`y [n]` are used for :obj:`anchor_method="per_class"` only.
 
         Raises:
-            ValueError: If a parameter or the points cannot be used. An earlier
-                fit is kept then.
+            ValueError: If a parameter or the points cannot be used, such as rows of
+                zeros under :obj:`metric="cosine"`. An earlier fit is kept then.
 
         Warns:
             UserWarning: If there are fewer points than the parameters count
@@ -362,8 +369,9 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         Raises:
             NotFittedError: Before :meth:`fit`.
-            ValueError: If the points are of another width, or not finite, or
-                :obj:`diffusion_time` cannot be used.
+            ValueError: If the points are of another width, not finite, or rows of
+                zeros under :obj:`metric="cosine"`, or :obj:`diffusion_time` cannot be
+                used.
         """
         check_is_fitted(self)
         check_diffusion_time(self)

@@ -39,6 +39,7 @@ from pyg_basis.readout.rayleigh_ritz import (
 )
 from pyg_basis.reference import ExactEmbedding, Movement, Reference
 from pyg_basis.reference._points import check_points
+from pyg_basis.reference.unit_rows import Metric
 
 # The bandwidth of an anchor's kernel is the distance to this nearest other anchor.
 KERNEL_NEIGHBOR = 20
@@ -107,6 +108,10 @@ class BASiSLayer(ReferenceSpace):
             (default: :obj:`"auto"`)
         generator (torch.Generator, optional): Source of the initial weights, by default
             the global one, as for any module. (default: :obj:`None`)
+        metric (str, optional): :obj:`"euclidean"`, or :obj:`"cosine"`: features are
+            divided by their norms as they enter, see
+            :func:`~pyg_basis.reference.unit_rows.unit_rows`.
+            (default: :obj:`"euclidean"`)
 
     Shapes: features :obj:`[n, d]` of any number of nodes to the embedding
     :obj:`[n, K]`, mean square 1 per column.
@@ -129,6 +134,7 @@ class BASiSLayer(ReferenceSpace):
         extend_degree: bool = True,
         eigen_solver: str = "auto",
         generator: torch.Generator | None = None,
+        metric: Metric = "euclidean",
     ) -> None:
         check_arguments(
             CONSTRAINTS,
@@ -151,6 +157,7 @@ class BASiSLayer(ReferenceSpace):
             drop_first=drop_first,
             solver=eigen_solver,
             alpha=alpha,
+            metric=metric,
         )
         embedding.check_num_anchors(num_anchors)
         super().__init__(in_channels, num_anchors, embedding, get_aligner(alignment))
@@ -461,10 +468,10 @@ class BASiSLayer(ReferenceSpace):
         return rows
 
     def _checked(self, x: Tensor) -> Tensor:
-        """The features in the layer's dtype."""
+        """The features as their distances are taken, in the layer's dtype."""
         self._check_precision()
         check_points(x, self.in_channels)
-        return x.to(self.anchors.dtype)
+        return self.embedding.points(x).to(self.anchors.dtype)
 
     def __repr__(self) -> str:
         return (

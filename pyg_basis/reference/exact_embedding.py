@@ -10,6 +10,7 @@ from pyg_basis.graph import Laplacian, affinity, knn_graph, laplacian
 from pyg_basis.graph.affinity import BANDWIDTH, Bandwidth
 from pyg_basis.graph.laplacian import ALPHA, KIND, LaplacianKind
 from pyg_basis.reference._points import check_points
+from pyg_basis.reference.unit_rows import METRIC, Metric, unit_rows
 
 # Eigenvalues below, relative to the bound of the norm, count as zero: parts of a graph
 # that are joined by nothing more count as components.
@@ -23,6 +24,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "drop_first": ["boolean"],
     "alpha": ALPHA,
     "solver": SOLVER,
+    "metric": METRIC,
 }
 
 
@@ -76,6 +78,10 @@ class ExactEmbedding:
         alpha (float, optional): How much of the density is taken out of the weights,
             from 0 to 1, see :func:`~pyg_basis.graph.density_normalized`.
             (default: :obj:`0.0`)
+        metric (str, optional): :obj:`"euclidean"`, or :obj:`"cosine"`: the same of
+            rows that are divided by their norms, see
+            :func:`~pyg_basis.reference.unit_rows.unit_rows`.
+            (default: :obj:`"euclidean"`)
     """
 
     num_eigenvectors: int
@@ -85,6 +91,7 @@ class ExactEmbedding:
     drop_first: bool = True
     solver: str = "auto"
     alpha: float = 0.0
+    metric: Metric = "euclidean"
 
     def __post_init__(self) -> None:
         check_arguments(CONSTRAINTS, type(self).__name__, **vars(self))
@@ -156,8 +163,9 @@ class ExactEmbedding:
         r"""Embeds the points :obj:`x [m, d]`.
 
         Raises:
-            ValueError: If features are not finite floating-point numbers, or there are
-                too few points for :obj:`num_neighbors` or :obj:`num_eigenvectors`.
+            ValueError: If features are not finite floating-point numbers, there are
+                too few points for :obj:`num_neighbors` or :obj:`num_eigenvectors`, or a
+                row is zero under :obj:`metric="cosine"`.
         """
         found = self.rows_of(self.operator(x))
         return replace(
@@ -188,13 +196,25 @@ class ExactEmbedding:
             fell_back=pairs.fell_back,
         )
 
+    def points(self, x: Tensor) -> Tensor:
+        r"""The points :obj:`x [m, d]` as their distances are taken: divided by their
+        norms for :obj:`metric="cosine"`.
+
+        Raises:
+            ValueError: If :obj:`x` is no matrix of real numbers, or has a row of zeros
+                that cannot be divided.
+        """
+        check_points(x)
+        return unit_rows(x) if self.metric == "cosine" else x
+
     def operator(self, x: Tensor) -> Laplacian:
         r"""The Laplacian of the graph of the points :obj:`x [m, d]`, in double
         precision.
 
         Raises:
-            ValueError: If features are not finite floating-point numbers, or there are
-                too few points for :obj:`num_neighbors` or :obj:`num_eigenvectors`.
+            ValueError: If features are not finite floating-point numbers, there are
+                too few points for :obj:`num_neighbors` or :obj:`num_eigenvectors`, or a
+                row is zero under :obj:`metric="cosine"`.
         """
         check_points(x)
         self.check_num_nodes(x.size(0))
@@ -202,6 +222,7 @@ class ExactEmbedding:
             raise ValueError(
                 f"x must be floating point, got {x.dtype}: convert it with x.float()"
             )
-        neighbors = knn_graph(x.detach().double(), self.num_neighbors)
+        x = self.points(x.detach()).double()
+        neighbors = knn_graph(x, self.num_neighbors)
         graph = affinity(neighbors, self.bandwidth)
         return laplacian(graph, self.laplacian, self.alpha)

@@ -74,7 +74,8 @@ class AddBASiSPE(BaseTransform):
             x = rows_of.__getitems__(range(len(x)))
         device = self.layer.anchors.device
         with evaluating(self.layer):
-            rows = [self.layer(part.to(device)) for part in x.split(BLOCK_ROWS)]
+            points = self.layer.embedding.points(x)
+            rows = [self.layer(part.to(device)) for part in points.split(BLOCK_ROWS)]
         of_all = torch.cat(rows).to(x.device)
         is_finite = of_all.isfinite().all(dim=1)
         if not bool(is_finite.all()):

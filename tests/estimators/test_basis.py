@@ -587,6 +587,7 @@ BAD_PARAMETERS = [
     ("num_workers", -1, r"an int in the range \[0, inf\)"),
     ("laplacian", "signless", "a str among .*'sym'"),
     ("drop_first", 1, "'bool'"),
+    ("metric", "manhattan", "a str among .*'cosine'"),
     *[
         ("bandwidth", value, r"'self_tuning'.*a float in the range \(0.0, inf\)")
         for value in (0, np.inf, "wide", np.ones(2))

@@ -84,6 +84,7 @@ def _constructions() -> SearchStrategy[Case]:
         "num_anchors": one_of(5, 10, np.int64(10)),
         "network": st.none(),
         "num_neighbors": one_of(1, 5, np.int64(3)),
+        "metric": one_of("euclidean", "cosine"),
         "bandwidth": one_of("self_tuning", "global", 1.0, np.float32(1)),
         "laplacian": KINDS,
         "alpha": one_of(0, 0.5, 1),
