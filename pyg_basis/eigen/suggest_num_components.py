@@ -4,9 +4,11 @@ from pyg_basis._constraints import at_least, check_arguments
 from pyg_basis._to_numpy import ArrayLike, to_numpy
 
 # Eigenvalues below this share of the largest one count as zero: clusters that hardly
-# touch. With ten times as much, curves that are no clusters are cut in two; with a
-# tenth, parts of clusters are told apart by edges that are there by chance.
+# touch. With ten times as much, clusters that are curves are cut in two; with none,
+# clusters that few edges join are not told from parts that none join.
 NEGLIGIBLE_SHARE = 2e-3
+# Of the largest eigenvalue, in single precision.
+ROUNDING = 1e-6
 CONSTRAINTS = {"drop_first": ["boolean"], "num_suggestions": [at_least(1)]}
 
 
@@ -53,8 +55,9 @@ def suggest_num_components(
     given = to_numpy(eigenvalues, "eigenvalues")
     values = given.astype(np.float64) if given.dtype.kind in "fiu" else np.empty(0)
     least = 1 if drop_first else 2
-    is_valid = values.ndim == 1 and len(values) > least and np.isfinite(values).all()
-    if not is_valid or values[0] < 0 or (np.diff(values) < 0).any():
+    is_row = values.ndim == 1 and len(values) > least and np.isfinite(values).all()
+    # Below zero, or down, by more than rounding.
+    if not is_row or np.diff(values, prepend=0).min() < -ROUNDING * values.max():
         raise ValueError(
             f"eigenvalues must be one row of at least {least + 1} finite numbers, "
             f"ascending from 0, got the shape {list(given.shape)} of {given.dtype}: "

@@ -40,6 +40,11 @@ def test_the_trivial_eigenvalue_by_itself_is_no_suggestion() -> None:
     assert suggest_num_components([0.0, 0, 0]) == [1, 2]
 
 
+def test_rounding_is_no_disorder() -> None:
+    values = [1e-17, 0, -1e-18, 0.5, 0.6]
+    assert suggest_num_components(values, drop_first=False)[0] == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
