@@ -32,7 +32,8 @@ class DiffusionMap(BASiS):
     reach some neighbors where they are sparsest.
 
     Args:
-        n_components (int): Coordinates :math:`K`. (default: :obj:`2`)
+        n_components (int or str): Coordinates :math:`K`, or :obj:`"eigengap"`, see
+            :class:`BASiS`. (default: :obj:`2`)
         alpha (float): How much of the density is taken out: 1 leaves the geometry
             alone (the Laplace-Beltrami operator), 1/2 gives the Fokker-Planck operator
             of Langevin dynamics, 0 nothing. (default: :obj:`1.0`)
@@ -57,7 +58,7 @@ class DiffusionMap(BASiS):
 
     def __init__(
         self,
-        n_components: int = 2,
+        n_components: int | Literal["eigengap"] = 2,
         *,
         alpha: float = 1.0,
         diffusion_time: float | None = 1.0,

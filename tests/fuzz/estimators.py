@@ -43,6 +43,7 @@ PARAMETERS: dict[str, SearchStrategy[Any]] = {
     "alpha": one_of(0, 0.5, 1, np.float32(1)),
     "diffusion_time": one_of(None, 1, 0.5, np.int64(3)),
     "drop_first": st.booleans(),
+    "metric": one_of("euclidean", "euclidean", "cosine"),
     "metric": one_of("euclidean", "cosine"),
     "bandwidth": one_of("self_tuning", "global", 1.0, 1e-3, np.float32(3)),
     "anchor_method": one_of("random", "poisson_disk", "poisson_disk", "per_class"),
@@ -102,7 +103,8 @@ def _fits(
     parameters = draw(arguments(PARAMETERS, ODD_PARAMETERS))
     x = draw(either(points, points, points, others))
     features = x.x if isinstance(x, Data) else x  # whatever num_nodes is
-    n = len(features) if np.ndim(features) else 1
+    is_list = isinstance(features, list)  # of any shape, or none
+    n = len(features) if is_list or np.ndim(features) else 1
     good = labels(st.just(n))
     y = draw(either(good, good, st.none(), odd_labels(st.just(n))))
 
