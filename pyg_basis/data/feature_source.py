@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array, issparse
 from torch import Tensor
 from torch.utils.data import Dataset
 from torch_geometric.data import OnDiskDataset
@@ -17,11 +18,13 @@ class FeatureSource(Dataset[Tensor]):
     r"""One face for the places features come from: rows by index.
 
     Files and memory-mapped arrays are read row by row and never whole, and
-    worker processes open them by themselves.
+    worker processes open them by themselves. Rows of a sparse matrix become dense
+    when they are asked for, never the whole.
 
     Args:
-        data (Tensor, numpy.ndarray, str, pathlib.Path, Data or Dataset):
-            Features :obj:`[n, d]` as a tensor, an array, the path of a
+        data (Tensor, numpy.ndarray, scipy.sparse, str, pathlib.Path, Data or Dataset):
+            Features :obj:`[n, d]` as a tensor, an array, a matrix or array of
+            :mod:`scipy.sparse` (kept as CSR), the path of a
             :obj:`.npy` or :obj:`.pt` file (which is mapped into memory; the
             latter holds a tensor or a :class:`~torch_geometric.data.Data`) or
             the :obj:`x` of a :class:`~torch_geometric.data.Data`; or a
@@ -45,6 +48,13 @@ class FeatureSource(Dataset[Tensor]):
         elif isinstance(data, (Tensor, np.ndarray, BaseData)):
             data = feature_matrix(data, "data")
             self._reopen = reopening(data) if isinstance(data, np.ndarray) else None
+        elif issparse(data):
+            if data.ndim != 2 or not np.can_cast(data.dtype, np.float64):
+                raise ValueError(
+                    f"data must be a matrix of real numbers, got shape {data.shape} of "
+                    f"{data.dtype}: give [points, features] in float32 or float64"
+                )
+            data = csr_array(data)
         elif isinstance(data, Mapping) or not (
             hasattr(data, "__getitem__") and hasattr(data, "__len__")
         ):
@@ -54,10 +64,10 @@ class FeatureSource(Dataset[Tensor]):
                 f"DataLoader, got {type(data).__name__}"
             )
         self.data = data
-        self.num_features = int(self[0].size(0)) if len(data) > 0 else 0
+        self.num_features = int(self[0].size(0)) if len(self) > 0 else 0
 
     def __len__(self) -> int:
-        return len(self.data)
+        return int(self.data.shape[0]) if issparse(self.data) else len(self.data)
 
     def __getitem__(self, index: int) -> Tensor:
         return self.__getitems__([index])[0]
@@ -69,6 +79,8 @@ class FeatureSource(Dataset[Tensor]):
             return _as_float(self.data[index])
         if isinstance(self.data, np.ndarray):
             return _as_float(_to_tensor(self.data[indices]))
+        if issparse(self.data):
+            return _as_float(_to_tensor(self.data[indices].toarray()))
         items = _fetch(self.data, [int(i) for i in indices])
         rows = [_features(item) for item in items]
         lengths = sorted({len(row) for row in rows})

@@ -51,7 +51,12 @@ def feature_source(estimator: "BASiS", X: Any, reset: bool) -> FeatureSource:
         # scikit-learn adds up what may be huge, to see whether it is finite.
         with np.errstate(invalid="ignore", over="ignore"):
             rows = validate_data(
-                estimator, X, reset=reset, dtype=floats, ensure_min_samples=least
+                estimator,
+                X,
+                reset=reset,
+                accept_sparse="csr",
+                dtype=floats,
+                ensure_min_samples=least,
             )
         source = of_rows(rows)
         if is_cosine:

@@ -11,7 +11,7 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
@@ -199,7 +199,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     graph is nearly that of the features themselves. Narrower features are taken as
     they are. To reduce them in another way, do so before the fit.
 
-    Points may be an array (a memory-mapped one too), a tensor (embeddings then
+    Points may be an array (a memory-mapped one too), a matrix of :mod:`scipy.sparse`
+    (dense for some thousand rows at a time only), a tensor (embeddings then
     are tensors), a :class:`~torch_geometric.data.Data` with features
     :obj:`x`, a :class:`networkx.Graph` with them as the attribute :obj:`"x"` of its
     nodes, the path of a :obj:`.npy` or :obj:`.pt` file with one of these,
@@ -273,6 +274,11 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     def fit(self, X: Any, y: ArrayLike | None = None) -> "BASiS":
         r"""Learns the embedding of the points :obj:`X [n, d]`.

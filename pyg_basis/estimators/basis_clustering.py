@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClusterMixin, clone
 from sklearn.cluster import KMeans
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
@@ -70,6 +70,11 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         self.basis = basis
         self.n_init = n_init
         self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     def fit(self, X: Any, y: Any = None) -> "BASiSClustering":
         r"""Learns the embedding of the points :obj:`X [n, d]` and its clusters.

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import coo_array, csc_matrix, csr_array
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 from torch_geometric.data import Data, HeteroData, OnDiskDataset
 
@@ -71,6 +72,9 @@ SOURCES = {
     "array": lambda _: ROWS,
     "Fortran order": lambda _: np.asfortranarray(ROWS),
     "memory map": memory_map,
+    "CSR": lambda _: csr_array(ROWS),
+    "CSC": lambda _: csc_matrix(ROWS),
+    "COO": lambda _: coo_array(ROWS),
     "tuples": lambda _: TensorDataset(torch.from_numpy(ROWS), torch.arange(4)),
     "lists": lambda _: Items(*([row, 0] for row in ROWS)),
     "arrays": lambda _: Items(*ROWS),
@@ -187,6 +191,12 @@ def test_items_that_are_no_vectors(item) -> None:
     match = "items of data must be feature vectors .*: flatten them in the dataset"
     with pytest.raises(ValueError, match=match):
         FeatureSource(Items(item))
+
+
+@pytest.mark.parametrize("data", [csr_array(ROWS * 1j), coo_array(ROWS[0])])
+def test_sparse_data_that_is_no_matrix_of_real_numbers(data) -> None:
+    with pytest.raises(ValueError, match=r"data must be a matrix of real numbers, got"):
+        FeatureSource(data)
 
 
 def test_items_of_several_lengths() -> None:

@@ -10,6 +10,7 @@ import networkx as nx
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import coo_array, csc_matrix, csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
@@ -214,6 +215,9 @@ KINDS: dict[str, Any] = {
     "Dataset": lambda _, x: Rows(x),
     "Dataset of tuples": lambda _, x: Rows(torch.from_numpy(x), labels=True),
     "TensorDataset": lambda _, x: TensorDataset(torch.from_numpy(x)),
+    "CSR array": lambda _, x: csr_array(x),
+    "CSC matrix": lambda _, x: csc_matrix(x),
+    "COO array": lambda _, x: coo_array(x),
     "npy": npy_file,
     "pt": pt_file,
     "memory map": lambda folder, x: np.load(npy_file(folder, x), mmap_mode="r"),

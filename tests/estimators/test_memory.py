@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array, save_npz
 from torch_geometric.data import Data
 
 pytestmark = pytest.mark.skipif(
@@ -22,6 +23,7 @@ import threading
 import time
 
 import numpy as np
+import scipy.sparse
 import torch
 
 import pyg_basis.data.projected_rows
@@ -60,6 +62,7 @@ threading.Thread(target=watch, daemon=True).start()
 first = None
 for kind, path in zip(sys.argv[2::2], sys.argv[3::2]):
     x = np.load(path, mmap_mode="r") if kind == "map" else path
+    x = scipy.sparse.load_npz(path) if kind == "sparse" else x
     peaks = []
     for _ in range(2):
         peak = megabytes()
@@ -125,3 +128,13 @@ def test_fit_of_wide_features(tmp_path: Path) -> None:
         "fit", ("path", tmp_path / "few.npy"), ("path", tmp_path / "many.npy")
     )
     assert more < 80  # a copy takes 120, as floats 490, projected 250
+
+
+def test_sparse_points_are_dense_for_some_rows_only(tmp_path: Path) -> None:
+    for name, num_blocks in (("few", 2), ("many", 100)):
+        x = points(num_blocks)
+        x[x < 250] = 0
+        save_npz(tmp_path / f"{name}.npz", csr_array(x.astype(np.float32)))
+    few, many = (("sparse", tmp_path / f"{name}.npz") for name in ("few", "many"))
+    (more,) = growth("fit", few, many)
+    assert more < 120  # 23 MB themselves, as dense floats 400

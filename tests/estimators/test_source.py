@@ -2,13 +2,15 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 from torch.utils.data import DataLoader
 from torch_geometric.data import Data, HeteroData
 from torch_geometric.loader import DataLoader as GraphDataLoader
 
-from pyg_basis import BASiS
+from pyg_basis import BASiS, BASiSClustering
 from tests.estimators.inputs import Rows, quick, same, three_blobs
 
 X = torch.from_numpy(three_blobs()).float()
@@ -58,3 +60,28 @@ def test_bfloat16_points_are_taken_as_their_values() -> None:
     basis = quick(max_iter=2).fit(coarse)
     assert same(basis, quick(max_iter=2).fit(coarse.float()), coarse)
     assert basis.transform(coarse).dtype == torch.float32
+
+
+@pytest.mark.filterwarnings("ignore:the embedding holds")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
+def test_sparse_points_give_what_dense_ones_do(dtype: Any) -> None:
+    x = 100 * three_blobs().clip(0)
+    x = np.column_stack([x, np.ones(len(x))]).astype(dtype)
+    settings: dict[str, Any] = {"max_iter": 3, "metric": "cosine"}
+    dense = quick(**settings).fit(x)
+    for num_workers in (0, 1):
+        sparse = quick(**settings, num_workers=num_workers).fit(csr_array(x))
+        assert same(sparse, dense, x)
+    assert np.array_equal(dense.transform(csr_array(x)), dense.transform(x))
+    assert dense.score(csr_array(x)) == dense.score(x)
+
+
+def test_clusters_of_sparse_points() -> None:
+    x = three_blobs().clip(0)
+    few = quick(max_iter=3)
+    sparse, dense = (
+        BASiSClustering(3, basis=few, random_state=0).fit(points)
+        for points in (csr_array(x), x)
+    )
+    assert np.array_equal(sparse.labels_, dense.labels_)
+    assert np.array_equal(sparse.predict(csr_array(x)), dense.labels_)

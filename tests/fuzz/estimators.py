@@ -43,7 +43,6 @@ PARAMETERS: dict[str, SearchStrategy[Any]] = {
     "alpha": one_of(0, 0.5, 1, np.float32(1)),
     "diffusion_time": one_of(None, 1, 0.5, np.int64(3)),
     "drop_first": st.booleans(),
-    "metric": one_of("euclidean", "euclidean", "cosine"),
     "metric": one_of("euclidean", "cosine"),
     "bandwidth": one_of("self_tuning", "global", 1.0, 1e-3, np.float32(3)),
     "anchor_method": one_of("random", "poisson_disk", "poisson_disk", "per_class"),
