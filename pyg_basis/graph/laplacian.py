@@ -2,23 +2,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
 
-import networkx as nx
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 from torch import Tensor
-from torch_geometric.data import Data
 
 from pyg_basis._constraints import StrOptions, check_arguments
-from pyg_basis.graph._edges import as_data, weight_matrix
+from pyg_basis.graph._edges import Graph, as_data, weight_matrix
 from pyg_basis.graph._sparse import component_labels, csr_tensor, to_scipy_csr
 
 LaplacianKind = Literal["sym", "rw", "comb"]
 KIND = [StrOptions(set(get_args(LaplacianKind)))]
 
 
-def laplacian(graph: Data | nx.Graph, kind: LaplacianKind = "sym") -> "Laplacian":
+def laplacian(graph: Graph, kind: LaplacianKind = "sym") -> "Laplacian":
     r"""The Laplacian of a symmetric weighted graph as a torch sparse CSR matrix.
 
     With weights :math:`W` and degrees :math:`D = \mathrm{diag}(W \mathbf{1})`:
@@ -35,10 +33,11 @@ def laplacian(graph: Data | nx.Graph, kind: LaplacianKind = "sym") -> "Laplacian
     and in :func:`torch_geometric.utils.get_laplacian`; repeated edges add up.
 
     Args:
-        graph (Data or networkx.Graph): ``edge_index`` :math:`[2, E]` holding both
-            directions of every edge, and ``edge_weight`` :math:`[E]`, not negative
-            (all ones in the default dtype if missing); or an undirected graph of
-            networkx with the edge attribute ``"weight"`` (1 where missing).
+        graph (Data, networkx.Graph or scipy.sparse): ``edge_index`` :math:`[2, E]`
+            holding both directions of every edge, and ``edge_weight`` :math:`[E]`, not
+            negative (all ones in the default dtype if missing); or an undirected graph
+            of networkx with the edge attribute ``"weight"`` (1 where missing); or the
+            matrix :math:`W`, of :mod:`scipy.sparse` or a NumPy array.
         kind (str): ``"sym"``, ``"rw"`` or ``"comb"``. (default: ``"sym"``)
 
     Returns:
