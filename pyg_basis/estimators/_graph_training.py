@@ -51,13 +51,22 @@ LEAST_COMPONENT = 0.01
 MOST_LEFT_OUT = 0.1
 
 
-def given_edges(estimator: "BASiS", X: Any) -> Data | None:
-    """The ``Data`` whose edges are the graph to be learned: given, in a file, or made
-    of a networkx graph; nothing, if the graph is made of the features.
+def given_edges(estimator: "BASiS", X: Any, adjacency: Any = None) -> Data | None:
+    """The ``Data`` whose edges are the graph to be learned: of the adjacency, of what
+    is given as points, in a file, or made of a networkx graph; nothing, if the graph is
+    made of the features.
 
     Raises:
-        ValueError: If edges are asked for, and there are none.
+        ValueError: If edges are asked for, and there are none, or the other way round,
+            or the adjacency is not valid.
     """
+    if adjacency is not None:
+        if estimator.graph == "knn":
+            raise ValueError(
+                "graph='knn' makes a graph of the features, and an adjacency is given: "
+                "leave it out, or use graph='edges'"
+            )
+        return as_data(adjacency, features=False)
     is_mapped = isinstance(X, (str, Path)) and Path(X).suffix.lower() == ".pt"
     given = open_mapped(X) if is_mapped else X
     if isinstance(given, (Data, nx.Graph)) and estimator.graph != "knn":
@@ -67,8 +76,8 @@ def given_edges(estimator: "BASiS", X: Any) -> Data | None:
     if estimator.graph == "edges":
         raise ValueError(
             "graph='edges' needs edges, and X has none: pass a "
-            "torch_geometric.data.Data with edge_index, a networkx.Graph, or use "
-            "graph='auto'"
+            "torch_geometric.data.Data with edge_index, a networkx.Graph, an adjacency "
+            "beside the features, or use graph='auto'"
         )
     return None
 
@@ -85,8 +94,9 @@ def graph_training(
     graph = GivenGraph.from_data(data, estimator.alpha)
     if graph.num_nodes != len(source):
         raise ValueError(
-            f"X has features of {len(source)} nodes and edges among "
-            f"num_nodes={graph.num_nodes}: give every node of the graph a row of x"
+            f"X has features of {len(source)} nodes, and its edges or the adjacency "
+            f"are among num_nodes={graph.num_nodes}: give every node of the graph a "
+            f"row of x"
         )
     given, (graph, nodes) = graph, _learned_graph(estimator, graph)
     _report_left_out(given, nodes)

@@ -118,9 +118,9 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             :func:`~pyg_basis.eigen.eigenpairs`. (default: :obj:`"auto"`)
         graph (str): The graph whose eigenvectors are learned: :obj:`"edges"`, that of
             the edges, where :obj:`X` is a :class:`~torch_geometric.data.Data` with an
-            :obj:`edge_index`, or a file with one; :obj:`"knn"`, that of each point's
-            nearest neighbors; :obj:`"auto"`, the edges where there are some.
-            (default: :obj:`"auto"`)
+            :obj:`edge_index`, or a file with one, or :meth:`fit` gets an adjacency;
+            :obj:`"knn"`, that of each point's nearest neighbors; :obj:`"auto"`, the
+            edges where there are some. (default: :obj:`"auto"`)
         graph_targets (str): How batches of a given graph get their targets:
             :obj:`"exact"`, from the exact eigenvectors of all of it;
             :obj:`"coarsened"`, from samples to whose nodes all others are joined, see
@@ -280,14 +280,19 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
-    def fit(self, X: Any, y: ArrayLike | None = None) -> "BASiS":
+    def fit(self, X: Any, y: ArrayLike | None = None, adjacency: Any = None) -> "BASiS":
         r"""Learns the embedding of the points :obj:`X [n, d]`.
 
         Labels :obj:`y [n]` are used for :obj:`anchor_method="per_class"` only.
+        An :obj:`adjacency [n, n]` takes the place of the nearest neighbors: the
+        symmetric, not negative weights between all points, of :mod:`scipy.sparse` or
+        dense, or what else :func:`~pyg_basis.graph.as_data` takes. It is learned as the
+        edges of a :class:`~torch_geometric.data.Data` are.
 
         Raises:
             ValueError: If a parameter or the points cannot be used, such as rows of
-                zeros under :obj:`metric="cosine"`. An earlier fit is kept then.
+                zeros under :obj:`metric="cosine"`, or an asymmetric adjacency. An
+                earlier fit is kept then.
 
         Warns:
             UserWarning: If there are fewer points than the parameters count
@@ -306,7 +311,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             seed = int(check_random_state(self.random_state).randint(2**31 - 1))
             projection = random_projection(source.num_features, seed)
             source = projected(source, projection, keep=True)
-            graph = given_edges(estimator, X)
+            graph = given_edges(estimator, X, adjacency)
             if self.n_components == EIGENGAP:
                 estimator.n_components = chosen_components(
                     estimator, source, graph, seed

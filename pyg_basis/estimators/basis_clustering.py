@@ -76,11 +76,12 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
-    def fit(self, X: Any, y: Any = None) -> "BASiSClustering":
-        r"""Learns the embedding of the points :obj:`X [n, d]` and its clusters.
+    def fit(self, X: Any, y: Any = None, adjacency: Any = None) -> "BASiSClustering":
+        r"""Learns the embedding of the points :obj:`X [n, d]` and its clusters, by
+        their nearest neighbors or an :obj:`adjacency`, see :meth:`BASiS.fit`.
 
         Raises:
-            ValueError: If a parameter or the points cannot be used.
+            ValueError: If a parameter, the points or the adjacency cannot be used.
         """
         self._validate_params()
         random_state = check_random_state(self.random_state)
@@ -88,7 +89,7 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         basis = own if self.basis is None else clone(self.basis)
         if basis.random_state is None:
             basis.set_params(random_state=random_state.randint(2**31 - 1))
-        embedding = _as_array(basis.fit(X, y).transform(X))
+        embedding = _as_array(basis.fit(X, y, adjacency).transform(X))
         chosen = self.n_clusters == EIGENGAP
         n_clusters: Any = num_clusters(basis) if chosen else self.n_clusters
         if n_clusters > len(embedding):

@@ -1,11 +1,14 @@
 """The edges of a graph as a checked sparse matrix."""
 
 from operator import index
+from typing import Any
 
 import networkx as nx
 import numpy as np
 import torch
-from scipy.sparse import csr_matrix
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, issparse, sparray, spmatrix
+from sklearn.utils import check_array
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import is_sparse, to_edge_index
@@ -17,6 +20,8 @@ from pyg_basis.graph._sparse import described, is_dense
 # differently.
 SYMMETRY_TOLERANCE = 100
 
+Graph = Data | nx.Graph | spmatrix | sparray | NDArray[Any]
+
 
 def as_data(graph: object, features: bool = True) -> Data:
     r"""A graph as PyG :class:`~torch_geometric.data.Data` with an :obj:`edge_index`,
@@ -24,19 +29,26 @@ def as_data(graph: object, features: bool = True) -> Data:
     features of edges and not weights are left out); of a networkx graph, the edges with
     their :obj:`"weight"` (1 where there is none) in both directions, and the
     node attribute :obj:`"x"` where all nodes have it, in the order of its nodes, unless
-    no :obj:`features` are asked for.
+    no :obj:`features` are asked for; of an adjacency matrix :obj:`[n, n]`, sparse of
+    :mod:`scipy.sparse` or a NumPy array, an edge for each number that is not zero. Its
+    numbers are weights (affinities, connectivities), large where nodes are alike, and
+    not distances.
 
     Raises:
-        ValueError: If it is neither of the two, or directed by networkx, or the
+        ValueError: If it is none of these, or directed by networkx, or the
             attribute :obj:`"x"` is not a row of numbers of one length, or
-            :obj:`"weight"` not a number.
+            :obj:`"weight"` not a number, or the matrix is not square, holds negative,
+            NaN or infinite numbers, or is not symmetric.
     """
     if isinstance(graph, Data):
         return _with_edge_index(graph)
+    if issparse(graph) or isinstance(graph, np.ndarray):
+        return _of_adjacency(graph)
     if not isinstance(graph, nx.Graph) or graph.is_directed():
         raise ValueError(
-            f"graph must be a torch_geometric.data.Data or an undirected "
-            f"networkx.Graph, got {type(graph).__name__}: build one with "
+            f"graph must be a torch_geometric.data.Data, an undirected "
+            f"networkx.Graph or an adjacency matrix of scipy.sparse, got "
+            f"{type(graph).__name__}: build one with "
             f"knn_graph(x, k) or Data(edge_index=..., num_nodes=...), or pass "
             f"graph.to_undirected()"
         )
@@ -69,6 +81,54 @@ def as_data(graph: object, features: bool = True) -> Data:
             ) from error
         data.x = torch.from_numpy(rows)
     return data
+
+
+def _of_adjacency(adjacency: Any) -> Data:
+    if adjacency.ndim != 2 or adjacency.shape[0] != adjacency.shape[1]:
+        raise ValueError(
+            f"adjacency has shape {adjacency.shape}, expected one row and one column "
+            f"a node, [n, n]: pass the features as X, and the weights between all "
+            f"points as adjacency"
+        )
+    matrix = csr_matrix(
+        check_array(
+            adjacency,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=False,
+            ensure_min_samples=0,
+            ensure_min_features=0,
+            input_name="adjacency",
+        )
+    )
+    is_valid = (matrix.data >= 0) & (matrix.data < np.inf)
+    if not is_valid.all():
+        raise ValueError(
+            f"adjacency must be finite and not negative, got "
+            f"{matrix.data[~is_valid][0]}: leave those entries out, or turn distances "
+            f"into weights, for example by exp(-d**2 / scale**2)"
+        )
+    if _asymmetry(matrix) > SYMMETRY_TOLERANCE * np.finfo(matrix.dtype).eps:
+        raise ValueError(
+            "adjacency must be symmetric, as the graph is undirected, and some "
+            "adjacency[i, j] is not adjacency[j, i]: W.maximum(W.T) of a sparse W "
+            "keeps the edges that neighbors have either way, such as those of "
+            "kneighbors_graph, W.minimum(W.T) those both ways, and (W + W.T) / 2 is "
+            "the mean"
+        )
+    weight = matrix.tocoo()
+    edges = np.stack([weight.row, weight.col]).astype(np.int64)
+    return Data(
+        edge_index=torch.from_numpy(edges),
+        edge_weight=torch.from_numpy(weight.data),
+        num_nodes=matrix.shape[0],
+    )
+
+
+def _asymmetry(matrix: csr_matrix) -> float:
+    """The largest difference to the transpose, relative to the largest entry."""
+    difference = abs(matrix - matrix.T)
+    return float(difference.max() / matrix.max()) if difference.nnz else 0.0
 
 
 def _with_edge_index(graph: Data) -> Data:
@@ -189,10 +249,10 @@ def weight_matrix(graph: Data) -> csr_matrix:
             "two"
         )
     matrix = csr_matrix((values, (row, column)), (num_nodes, num_nodes))
-    difference = abs(matrix - matrix.T)
-    if difference.nnz == 0:
+    asymmetry = _asymmetry(matrix)
+    if asymmetry == 0:
         return matrix
-    if difference.max() > SYMMETRY_TOLERANCE * limits.eps * matrix.max():
+    if asymmetry > SYMMETRY_TOLERANCE * limits.eps:
         raise ValueError(
             "graph.edge_weight must be symmetric: every edge (i, j) needs its reverse "
             "(j, i) with the same weight. A directed neighbor graph becomes symmetric "

@@ -1,13 +1,11 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from torch_geometric.data import Data
 
-from pyg_basis.graph._edges import as_data, weight_matrix
+from pyg_basis.graph._edges import Graph, as_data, weight_matrix
 from pyg_basis.graph._sparse import component_labels
 from pyg_basis.graph.density_normalized import density_normalized
 from pyg_basis.graph.laplacian import Laplacian, LaplacianKind
@@ -25,7 +23,7 @@ class GivenGraph:
     weight: csr_matrix
 
     @classmethod
-    def from_data(cls, graph: Data | nx.Graph, alpha: float = 0.0) -> "GivenGraph":
+    def from_data(cls, graph: Graph, alpha: float = 0.0) -> "GivenGraph":
         r"""The graph of the edges, and of their weights if there are some, without
         loops, with the density taken out, see
         :func:`~pyg_basis.graph.density_normalized`.

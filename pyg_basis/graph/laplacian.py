@@ -3,17 +3,15 @@ from functools import cached_property
 from numbers import Real
 from typing import Literal, get_args
 
-import networkx as nx
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
-from torch_geometric.data import Data
 
 from pyg_basis._constraints import StrOptions, check_arguments
-from pyg_basis.graph._edges import as_data, weight_matrix
+from pyg_basis.graph._edges import Graph, as_data, weight_matrix
 from pyg_basis.graph._sparse import component_labels, csr_tensor, to_scipy_csr
 from pyg_basis.graph.density_normalized import density_normalized
 
@@ -23,7 +21,7 @@ ALPHA = [Interval(Real, 0, 1, closed="both")]
 
 
 def laplacian(
-    graph: Data | nx.Graph, kind: LaplacianKind = "sym", alpha: float = 0.0
+    graph: Graph, kind: LaplacianKind = "sym", alpha: float = 0.0
 ) -> "Laplacian":
     r"""The Laplacian of a symmetric weighted graph as a torch sparse CSR matrix.
 
@@ -41,10 +39,11 @@ def laplacian(
     and in :func:`torch_geometric.utils.get_laplacian`; repeated edges add up.
 
     Args:
-        graph (Data or networkx.Graph): ``edge_index`` :math:`[2, E]` holding both
-            directions of every edge, and ``edge_weight`` :math:`[E]`, not negative
-            (all ones in the default dtype if missing); or an undirected graph of
-            networkx with the edge attribute ``"weight"`` (1 where missing).
+        graph (Data, networkx.Graph or scipy.sparse): ``edge_index`` :math:`[2, E]`
+            holding both directions of every edge, and ``edge_weight`` :math:`[E]`, not
+            negative (all ones in the default dtype if missing); or an undirected graph
+            of networkx with the edge attribute ``"weight"`` (1 where missing); or the
+            matrix :math:`W`, of :mod:`scipy.sparse` or a NumPy array.
         kind (str): ``"sym"``, ``"rw"`` or ``"comb"``. (default: ``"sym"``)
         alpha (float): How much of the density is taken out of the weights first, from
             0 to 1, see :func:`~pyg_basis.graph.density_normalized`. (default: ``0``)

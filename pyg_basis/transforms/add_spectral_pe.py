@@ -1,5 +1,6 @@
 from typing import Literal
 
+from scipy.sparse import issparse, sparray, spmatrix
 from torch_geometric.data import Data
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
@@ -7,7 +8,7 @@ from torch_geometric.transforms import BaseTransform
 from pyg_basis._constraints import POSITIVE, SEED, between, check_arguments
 from pyg_basis.eigen import component_eigenpairs
 from pyg_basis.eigen.component_eigenpairs import MOST_PAIRS
-from pyg_basis.graph import laplacian
+from pyg_basis.graph import as_data, laplacian
 from pyg_basis.graph.laplacian import ALPHA, KIND
 from pyg_basis.transforms._node_attribute import (
     add_node_attribute,
@@ -106,8 +107,10 @@ class AddSpectralPE(BaseTransform):
         self.laplacian, self.alpha = laplacian, alpha
         self.drop_first = drop_first
 
-    def forward(self, data: Data) -> Data:
-        r"""The graph with encodings and eigenvalues."""
+    def forward(self, data: Data | spmatrix | sparray) -> Data:
+        r"""The graph with encodings and eigenvalues; also that of an adjacency matrix
+        :obj:`[n, n]` of :mod:`scipy.sparse`."""
+        data = as_data(data) if issparse(data) else data
         graph = checked_graph(data, type(self).__name__)
         first = int(self.drop_first)
         operator = laplacian(graph, self.laplacian, self.alpha)

@@ -25,7 +25,7 @@ def weights_of(graph: Data | nx.Graph) -> list[list[float]]:
     [
         (
             EDGE,
-            ["must be a torch_geometric.data.Data or an undirected networkx", "Tensor"],
+            ["must be a torch_geometric.data.Data, an undirected networkx", "Tensor"],
         ),
         (Data(num_nodes=2), ["no edge_index", "knn_graph(x, k)"]),
         (Data(edge_index=EDGE.float(), num_nodes=2), ["float32", "edge_index).long()"]),
