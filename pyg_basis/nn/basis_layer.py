@@ -319,16 +319,17 @@ class BASiSLayer(ReferenceSpace):
         :obj:`x [m - l, d]` or a batch from :meth:`targets` or an
         :class:`AnchorLoader`. Gradients reach :obj:`x` through the network;
         the targets are constants."""
-        # Worker processes make their batches on the CPU.
         batch = x if isinstance(x, Data) else self.targets(x)
-        batch = batch.to(self.anchors.device, non_blocking=True)
-        rows = self._rows(self._checked(batch.x))
+        # Worker processes make their batches on the CPU. Data.to would move that of the
+        # caller.
+        device = self.anchors.device
+        rows = self._rows(self._checked(batch.x).to(device, non_blocking=True))
         if not isinstance(batch.y, Tensor) or batch.y.shape != rows.shape:
             raise ValueError(
                 f"x.y must be targets of shape {tuple(rows.shape)}, one row a node of "
                 f"x.x: pass a batch that targets or an AnchorLoader made"
             )
-        return F.mse_loss(rows, batch.y)
+        return F.mse_loss(rows, batch.y.to(device, non_blocking=True))
 
     @torch.no_grad()
     @uncompiled
