@@ -59,7 +59,7 @@ def feature_source(estimator: "BASiS", X: Any, reset: bool) -> FeatureSource:
                 ensure_min_samples=least,
             )
         source = of_rows(rows)
-        if is_cosine:
+        if is_cosine and reset:
             _read_all(source)
         return source
     source = of_rows(X)

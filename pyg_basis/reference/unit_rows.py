@@ -45,4 +45,6 @@ def unit_rows(x: Tensor, numbers: Sequence[int] | np.ndarray | None = None) -> T
     norm = torch.linalg.vector_norm(x / largest, dim=1, keepdim=True)
     rounding = ROUNDING * torch.finfo(x.dtype).eps * x.size(1) ** 0.5
     is_unit = (largest * norm - 1).abs() <= rounding
+    if is_unit.all():
+        return x
     return x / largest.masked_fill(is_unit, 1) / norm.masked_fill(is_unit, 1)
