@@ -25,6 +25,9 @@ FORMER_DEFAULTS = {
     "drop_first": False,
     "eigen_solver": "auto",
     "graph_targets": "auto",
+    "alpha": 0.0,
+    "diffusion_time": None,
+    "metric": "euclidean",
 }
 
 

@@ -590,6 +590,8 @@ BAD_PARAMETERS = [
     ("reference_size", 1, r"an int in the range \[2, inf\) or None"),
     ("num_workers", -1, r"an int in the range \[0, inf\)"),
     ("laplacian", "signless", "a str among .*'sym'"),
+    ("alpha", 1.1, r"a float in the range \[0.0, 1.0\]"),
+    ("diffusion_time", 0, r"a float in the range \(0.0, inf\) or None"),
     ("drop_first", 1, "'bool'"),
     ("metric", "manhattan", "a str among .*'cosine'"),
     *[
