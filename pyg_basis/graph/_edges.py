@@ -87,8 +87,8 @@ def _of_adjacency(adjacency: Any) -> Data:
     if adjacency.ndim != 2 or adjacency.shape[0] != adjacency.shape[1]:
         raise ValueError(
             f"adjacency has shape {adjacency.shape}, expected one row and one column "
-            f"a node, [n, n]: pass the features as X, and the weights between all "
-            f"points as adjacency"
+            f"a node of the graph, [n, n]: pass the features as X, and the weights "
+            f"between all points as adjacency"
         )
     matrix = csr_matrix(
         check_array(
@@ -104,7 +104,7 @@ def _of_adjacency(adjacency: Any) -> Data:
     is_valid = (matrix.data >= 0) & (matrix.data < np.inf)
     if not is_valid.all():
         raise ValueError(
-            f"adjacency must be finite and not negative, got "
+            f"adjacency must be finite, and weights of a graph not negative, got "
             f"{matrix.data[~is_valid][0]}: leave those entries out, or turn distances "
             f"into weights, for example by exp(-d**2 / scale**2)"
         )
