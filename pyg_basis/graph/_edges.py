@@ -104,7 +104,7 @@ def _of_adjacency(adjacency: Any) -> Data:
     is_valid = (matrix.data >= 0) & (matrix.data < np.inf)
     if not is_valid.all():
         raise ValueError(
-            f"adjacency must be finite, and weights of a graph not negative, got "
+            f"adjacency must be finite and as weights of a graph not negative, got "
             f"{matrix.data[~is_valid][0]}: leave those entries out, or turn distances "
             f"into weights, for example by exp(-d**2 / scale**2)"
         )
