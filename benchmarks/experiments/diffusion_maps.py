@@ -4,10 +4,10 @@
 eigenfunctions in closed form, which know nothing of the density.
 
 `alanine`: frames of molecular dynamics, 45 distances each. Eight of ten trajectories
-are learned. The frames of the others are embedded; basins are told apart by the angle
-psi, which is not among the features. The distance to exact diffusion maps is taken at
-10,000 frames of the eight that were not learned, and at 10,000 of the two others, each
-in the graph of these frames.
+are learned, and the frames of the two others are embedded. The angle psi, which is not
+among the features, says in which basin a frame is. The distance to exact diffusion maps
+is taken at 10,000 frames of the eight that were not learned, and at 10,000 of the two
+others, each in the graph of these frames.
 
 `cells`: the 700 cells that come with scanpy, on scanpy's own graph.
 

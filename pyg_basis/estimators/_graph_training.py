@@ -91,14 +91,14 @@ def graph_training(
         ValueError: If the graph is not valid or falls into pieces, or batches of it
             would.
     """
-    graph = GivenGraph.from_data(data, estimator.alpha)
-    if graph.num_nodes != len(source):
+    given = GivenGraph.from_data(data, estimator.alpha)
+    if given.num_nodes != len(source):
         raise ValueError(
             f"X has features of {len(source)} nodes, and its edges or the adjacency "
-            f"are among num_nodes={graph.num_nodes}: give every node of the graph a "
+            f"are among num_nodes={given.num_nodes}: give every node of the graph a "
             f"row of x"
         )
-    given, (graph, nodes) = graph, _learned_graph(estimator, graph)
+    graph, nodes = _learned_graph(estimator, given)
     _report_left_out(given, nodes)
     sizes = BatchSizes.for_graph(estimator, graph.num_nodes)
     layer = new_layer(estimator, source.num_features, sizes, seed)
@@ -174,7 +174,7 @@ def graph_training(
 def graph_eigenvalues(estimator: "BASiS", data: Data, seed: int) -> Tensor:
     """The eigenvalues that the training on a given graph would begin with, the trivial
     one included, and some beyond."""
-    graph, _ = _learned_graph(estimator, GivenGraph.from_data(data))
+    graph, _ = _learned_graph(estimator, GivenGraph.from_data(data, estimator.alpha))
     size = BatchSizes.for_graph(estimator, graph.num_nodes).reference_size
     embedding = exact_embedding(estimator, estimator.n_neighbors)
     targets = _targets(estimator, graph, embedding, LeastSquares(), size, seed)

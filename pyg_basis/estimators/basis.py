@@ -400,7 +400,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             for where, rows in row_blocks(source):
                 embedding[where] = layer(rows.to(self.device))
         if self.diffusion_time is not None:
-            walk = (1 - self.eigenvalues_[: self._n_features_out]).clip(min=0)
+            walk = (1 - self.eigenvalues_[: self.n_components_]).clip(min=0)
             embedding *= torch.from_numpy(walk**self.diffusion_time).to(embedding)
         return embedding if isinstance(X, Tensor) else embedding.numpy()
 

@@ -135,3 +135,15 @@ def test_batches_and_read_outs_of_a_layer() -> None:
         for sample in (x, affinity(knn_graph(x.double(), 10)))
     )
     torch.testing.assert_close(made, given_, rtol=1e-4, atol=1e-6)
+
+
+def test_the_number_of_components_is_that_of_the_normalized_graph() -> None:
+    # Four communities, whose weights hide them: some nodes have far larger ones.
+    graph = nx.planted_partition_graph(4, 30, 0.5, 0.06, seed=1)
+    size = np.exp(np.random.default_rng(1).normal(0, 1.5, 120))
+    for one, other in graph.edges:
+        graph[one][other]["weight"] = size[one] * size[other]
+    data = as_data(graph)
+    data.x = torch.eye(4).repeat_interleave(30, dim=0)
+    fits = [quick(n_components="eigengap", alpha=a, max_iter=2) for a in (0.0, 1.0)]
+    assert [fit.fit(data).n_components_ for fit in fits] == [1, 3]
