@@ -46,6 +46,7 @@ from pyg_basis.reference.reference import (
     oversampled,
     reference_nodes,
 )
+from pyg_basis.training_state import DIAGNOSTICS, Callback, TrainingState
 
 if TYPE_CHECKING:
     from pyg_basis.nn import BASiSLayer
@@ -61,17 +62,6 @@ SETTLED = 1.5e-4
 # A direction with a smaller cosine is not in the new space: at 84 degrees and more
 # there is nothing left to follow.
 LOST = 0.1
-# What is recorded of every batch.
-DIAGNOSTICS = (
-    "residual",
-    "rank",
-    "consensus",
-    "num_components",
-    "converged",
-    "fell_back",
-)
-RECORDED = ("loss", "learning_rate", *DIAGNOSTICS)
-
 CONSTRAINTS: dict[str, list[Any]] = {
     "num_anchors": [at_least(1)],
     "anchor_index": [Tensor, None],
@@ -79,8 +69,6 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "seed": [SEED],
     "momentum": [Interval(Real, 0, 1, closed="left")],
 }
-
-History = dict[str, list[float]]
 
 
 class SampleGraph(NamedTuple):
@@ -228,15 +216,14 @@ class ReadOut(Protocol):
 
 
 def train(
-    layer: "BASiSLayer",
+    state: TrainingState,
     batches: Iterable[Data],
     max_iter: int,
-    learning_rate: float,
     reading: ReadOut | None = None,
     tol: float | None = None,
-    generator: torch.Generator | None = None,
     verbose: bool = False,
-) -> History:
+    callback: Callback | None = None,
+) -> None:
     r"""Regresses a layer on aligned batches (Algorithm 1, step 5) with Adam.
 
     With a read-out to follow, training ends as soon as it has nothing more to gain,
@@ -245,19 +232,17 @@ def train(
     the second half, which averages the batches. An interrupt (Ctrl-C) ends it early.
 
     Args:
-        layer (BASiSLayer): The layer, with a reference.
-        batches (iterable of Data): What :func:`batch_targets` gives.
+        state (TrainingState): The layer with what changes during the training: a new
+            one, or that of a training that was cut off, which goes on.
+        batches (iterable of Data): What :func:`batch_targets` gives, from the first
+            one that is not done.
         max_iter (int): Batches at most.
-        learning_rate (float): Of Adam.
         reading (optional): What reads out of the layer. (default: :obj:`None`)
         tol (float, optional): See :class:`~pyg_basis.BASiS`. (default: :obj:`None`)
-        generator (torch.Generator, optional): Source of dropout, on the layer's device;
-            by default the global one. (default: :obj:`None`)
         verbose (bool, optional): Show a progress bar. (default: :obj:`False`)
-
-    Returns:
-        dict: Lists with one entry a batch of the loss, the learning rate and the
-        diagnostics of the batch, and one a look of the excess.
+        callback (callable, optional): Is called with the state after each batch, and
+            ends the training by returning what is true. What it raises is passed on.
+            (default: :obj:`None`)
 
     Raises:
         KeyboardInterrupt: If it is interrupted before the first batch is done.
@@ -265,14 +250,21 @@ def train(
     Warns:
         UserWarning: If it is interrupted later: the layer is as trained so far.
     """
-    optimizer = torch.optim.Adam(layer.parameters(), lr=learning_rate)
+    layer, optimizer = state.layer, state.optimizer
     layer.train()
-    records, excesses, next_look = [], [], FIRST_LOOK
-    progress = tqdm(desc="BASiS", total=max_iter, disable=not verbose, mininterval=1)
-    own = nullcontext() if generator is None else OwnGenerator(generator)
+    progress = tqdm(
+        desc="BASiS",
+        total=max_iter,
+        initial=state.num_batches,
+        disable=not verbose,
+        mininterval=1,
+    )
+    own = nullcontext() if state.generator is None else OwnGenerator(state.generator)
+    has_looked = False
     try:
-        for done, batch in enumerate(batches, start=1):
-            rate = float(learning_rate)  # NumPy's floats are not saved
+        for done, batch in enumerate(batches, start=state.num_batches + 1):
+            has_looked = False
+            rate = float(state.learning_rate)  # NumPy's floats are not saved
             if reading is None:
                 rate *= min(1, 2 * (max_iter - done + 1) / max_iter)
             optimizer.param_groups[0]["lr"] = rate
@@ -282,35 +274,34 @@ def train(
             loss.backward()
             optimizer.step()
 
-            diagnostics = [batch[name] for name in DIAGNOSTICS]
-            records.append([float(loss.detach()), rate, *diagnostics])
-            progress.set_postfix(loss=f"{records[-1][0]:.4f}", refresh=False)
+            record = {"loss": float(loss.detach()), "learning_rate": rate}
+            state.records.append(record | {name: batch[name] for name in DIAGNOSTICS})
+            progress.set_postfix(loss=f"{record['loss']:.4f}", refresh=False)
             progress.update()
             is_last = done >= max_iter
-            if reading and (is_last or (done == next_look and tol is not None)):
-                next_look *= 2
-                excesses.append(reading.excess())
-                is_last |= tol is not None and reading.has_nothing_to_gain(
-                    excesses, tol
-                )
-            if is_last:
+            next_look = FIRST_LOOK * 2 ** len(state.excesses)
+            if reading and tol is not None and done == next_look:
+                state.excesses.append(reading.excess())
+                has_looked = True
+                is_last |= reading.has_nothing_to_gain(state.excesses, tol)
+            state.is_finished = is_last
+            if callback is not None and callback(state):
+                state.is_finished = True
+            if state.is_finished:
                 break
     except KeyboardInterrupt:
-        if not records:
+        if state.num_batches == 0:
             raise
         warn(
-            f"the training was interrupted after {len(records)} of max_iter={max_iter} "
-            f"batches: the model is finished as it is (interrupt again to stop that)",
+            f"the training was interrupted after {state.num_batches} of "
+            f"max_iter={max_iter} batches: the model is finished as it is (interrupt "
+            f"again to stop that)",
         )
-        if reading:
-            excesses.append(reading.excess())
-    progress.close()
+    finally:
+        progress.close()
+    if reading and not has_looked:
+        state.excesses.append(reading.excess())
     layer.eval()
-    columns = zip(*records, strict=True)
-    history = {
-        name: list(column) for name, column in zip(RECORDED, columns, strict=True)
-    }
-    return history | ({"excess": excesses} if reading else {})
 
 
 @torch.no_grad()

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from pyg_basis.algorithm import (
-    DIAGNOSTICS,
     batch_targets,
     fix_reference,
     train,
@@ -23,6 +22,7 @@ from pyg_basis.datasets import sphere
 from pyg_basis.eigen import LOBPCG
 from pyg_basis.metrics import grassmann_distance
 from pyg_basis.reference import ExactEmbedding, Movement, Reference, choose_anchors
+from pyg_basis.training_state import DIAGNOSTICS, History, TrainingState
 from tests.reference.exact import (
     SPACES,
     cloud,
@@ -360,9 +360,22 @@ class Looks:
         return not self.left
 
 
+def trained(
+    layer: Linear,
+    max_iter: int,
+    learning_rate: float,
+    reading: Looks | None = None,
+    tol: float | None = None,
+) -> History:
+    state = TrainingState(layer, learning_rate)
+    train(state, same_batches(), max_iter, reading, tol)
+    assert state.is_finished
+    return state.history
+
+
 def test_training_solves_the_regression() -> None:
     layer = Linear()
-    history = train(layer, same_batches(), 300, 0.1)
+    history = trained(layer, 300, 0.1)
     expected = torch.tensor([[1.0, -0.5], [0.5, 2.0]])
     torch.testing.assert_close(layer.weight.data, expected, rtol=0, atol=1e-3)
     assert history["loss"][-1] < 1e-5 < history["loss"][0]
@@ -382,9 +395,9 @@ def test_training_solves_the_regression() -> None:
 def test_the_rate_falls_to_zero_without_a_read_out_only(max_iter: int) -> None:
     half = max_iter / 2
     expected = [1e-2 * min(1, (max_iter - i) / half) for i in range(max_iter)]
-    history = train(Linear(), same_batches(), max_iter, 1e-2)
+    history = trained(Linear(), max_iter, 1e-2)
     assert history["learning_rate"] == pytest.approx(expected)
-    history = train(Linear(), same_batches(), max_iter, 1e-2, Looks(1.0))
+    history = trained(Linear(), max_iter, 1e-2, Looks(1.0))
     assert history["learning_rate"] == [1e-2] * max_iter
 
 
@@ -406,7 +419,7 @@ def test_training_ends_when_there_is_nothing_to_gain(
     max_iter: int, tol: float | None, excesses: list[float], num_batches: int
 ) -> None:
     looks = Looks(*excesses)
-    history = train(Linear(), same_batches(), max_iter, 1e-2, looks, tol)
+    history = trained(Linear(), max_iter, 1e-2, looks, tol)
     assert len(history["loss"]) == num_batches
     num_looks = len(excesses) - len(looks.left)
     assert history["excess"] == excesses[:num_looks]

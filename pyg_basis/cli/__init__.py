@@ -1,19 +1,16 @@
 """The command ``pyg-basis``, which wraps the estimators."""
 
 import logging
-import signal
 import sys
-import threading
 import warnings
 from argparse import ArgumentError
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
 
 from pyg_basis.cli._parser import new_parser, parse
+from pyg_basis.cli._sigterm import sigterm_as_exit
 
-# What shells give a command that a signal ended: Ctrl-C, or SIGTERM.
-INTERRUPTED, TERMINATED = 130, 143
+# What shells give a command that Ctrl-C ended.
+INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     status. Reports errors in one line; with ``--traceback`` they are raised."""
     given = sys.argv[1:] if argv is None else list(argv)
     try:
-        with _sigterm_as_exit():
+        with sigterm_as_exit():
             arguments = parse(given)
             _set_up_reports(arguments.quiet)
             from pyg_basis.cli import _commands
@@ -38,40 +35,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         _report(f"error: {_message(error)}")
         return 1
     return 0
-
-
-@contextmanager
-def _sigterm_as_exit() -> Iterator[None]:
-    """Lets SIGTERM unwind the stack, so that temporary files are removed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set what a signal does
-        return
-    # Python swallows and reports what is raised while an object is finalized. So it is
-    # raised again each second, until the stack unwinds.
-    report, numbers = sys.unraisablehook, [signal.SIGTERM]
-    if hasattr(signal, "setitimer"):
-        numbers.append(signal.SIGALRM)
-
-    def end(*_: Any) -> None:
-        if len(numbers) > 1:
-            signal.setitimer(signal.ITIMER_REAL, 1)
-        if not isinstance(sys.exc_info()[1], SystemExit):
-            sys.exit(TERMINATED)
-
-    def report_others(ignored: Any) -> None:
-        if not isinstance(ignored.exc_value, SystemExit):
-            report(ignored)
-
-    before = {number: signal.signal(number, end) for number in numbers}
-    sys.unraisablehook = report_others
-    try:
-        yield
-    finally:
-        if len(numbers) > 1:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in before.items():
-            signal.signal(number, handler or signal.SIG_DFL)
-        sys.unraisablehook = report
 
 
 def _set_up_reports(quiet: bool) -> None:

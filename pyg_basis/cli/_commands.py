@@ -14,6 +14,7 @@ from pyg_basis.cli._models import is_model, read_model
 from pyg_basis.cli._options import given
 from pyg_basis.cli._points import Points, read_points
 from pyg_basis.cli._rows import write_rows
+from pyg_basis.cli._sigterm import sigterm_after_batch
 from pyg_basis.estimators import preset
 from pyg_basis.estimators._parameters import EIGENGAP, check_parameters
 from pyg_basis.estimators.basis_clustering import (
@@ -34,12 +35,22 @@ def fit(arguments: Namespace) -> None:
         basis.set_params(**{**published, **parameters})
     check_parameters(basis)  # before the points are read
     points = read_points(arguments)
-    basis.set_params(verbose=not arguments.quiet).fit(points.source, points.labels)
+    basis.set_params(verbose=not arguments.quiet)
+    _train(basis, arguments, points)
     basis.set_params(verbose=False).save(arguments.output)
     logger.info(
         f"{arguments.output}: {basis.n_components_} components, {basis.n_iter_} "
         f"iterations, last loss {basis.history_['loss'][-1]:.4g}"
     )
+
+
+def _train(estimator: Any, arguments: Namespace, points: Points) -> None:
+    given = points.source, points.labels
+    if arguments.checkpoint is None:
+        estimator.fit(*given)
+        return
+    with sigterm_after_batch() as callback:
+        estimator.fit(*given, checkpoint=arguments.checkpoint, callback=callback)
 
 
 def transform(arguments: Namespace) -> None:
@@ -64,14 +75,16 @@ def cluster(arguments: Namespace) -> None:
         raise ArgumentError(
             None, "--n-clusters: give it or a --model with clusters, and not both"
         )
-    if basis is not None and parameters:
-        names = ", ".join(parameters)
+    of_training = [*parameters, *["checkpoint"] * (arguments.checkpoint is not None)]
+    if basis is not None and of_training:
+        names = ", ".join(of_training)
         raise ArgumentError(None, f"{names}: leave out, --model has an embedding")
     points = read_points(arguments, basis)
     if basis is None:
         own = default_basis(arguments.n_clusters).set_params(**parameters)
         own.set_params(verbose=not arguments.quiet)
-        clustering = BASiSClustering(**settings, basis=own).fit(points.source)
+        clustering = BASiSClustering(**settings, basis=own)
+        _train(clustering, arguments, points)
         clustering.basis_.set_params(verbose=False)
     elif clustering is None:
         blocks = points.blocks("transform", arguments.quiet)

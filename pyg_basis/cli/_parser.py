@@ -32,10 +32,12 @@ Exit status: 0 done, 1 the data or a file cannot be used, 2 wrong usage,
 # The arguments of each command, and what it does.
 COMMANDS = {
     "fit": (
-        "points -o/--output --labels --preset --force",
+        "points -o/--output --labels --preset --checkpoint --force",
         """Learn the spectral embedding of points, and of points that come later.
 
-Options that are given beside --preset come first.
+Options that are given beside --preset come first. With --checkpoint, the training
+is kept in that folder after each tenth batch, and at SIGTERM; the same command
+goes on with it.
 
 Examples:
   pyg-basis fit table.csv --columns x,y,z --output model.pt --seed 0
@@ -51,7 +53,8 @@ Examples:
   pyg-basis transform model.pt new.npy --output new.csv --force --quiet""",
     ),
     "cluster": (
-        "points -o/--output --n-clusters --model --save-model --soft --force",
+        "points -o/--output --n-clusters --model --save-model --soft --checkpoint "
+        "--force",
         """Cluster points: k-means in a learned embedding.
 
 Without --model, BASiSClustering learns the embedding, with a column a cluster. With
@@ -82,6 +85,7 @@ Examples:
 COMMON = ("--key", "--columns", "--drop", "--quiet", "--traceback")
 PATH: dict[str, Any] = {"type": Path}
 FILE: dict[str, Any] = {"type": Path, "metavar": "FILE"}
+FOLDER: dict[str, Any] = {"type": Path, "metavar": "DIR"}
 NAMES: dict[str, Any] = {"type": lambda text: text.split(","), "metavar": "A,B,..."}
 FLAG: dict[str, Any] = {"action": "store_true"}
 AXES: dict[str, Any] = {"type": int, "nargs": 2, "metavar": ("I", "J")}
@@ -102,6 +106,7 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "--drop": (NAMES | {"default": []}, "columns of a table to leave out"),
     "--labels": ({"metavar": "COLUMN|FILE"}, "classes, for colors or anchors"),
     "--preset": ({"metavar": "paper|official"}, "published settings; need --labels"),
+    "--checkpoint": (FOLDER, "go on with a training that was cut off, kept there"),
     "--n-clusters": (CLUSTERS, "unless --model has some"),
     "--soft": (FLAG, "write the memberships in all clusters, a column each"),
     "--model": (FILE, "take its embedding, and its clusters if it has some"),

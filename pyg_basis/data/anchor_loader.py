@@ -67,6 +67,10 @@ class _DrawnLoader(DataLoader[Data]):
             **kwargs,
         )
 
+    def skip(self, num_batches: int) -> None:
+        r"""Leaves out the next batches, as if they had been yielded."""
+        self._numbers.num_yielded += num_batches
+
     def __iter__(self) -> Iterator[Data]:  # type: ignore[override]
         batches = super().__iter__()
         try:

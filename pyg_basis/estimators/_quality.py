@@ -8,9 +8,10 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from pyg_basis._warn import warn
-from pyg_basis.algorithm import FIRST_LOOK, History
+from pyg_basis.algorithm import FIRST_LOOK
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.readout import RitzVectors
+from pyg_basis.training_state import History
 
 # Below this share of the exact eigenvectors that the embedding holds a fit is poor.
 POOR = 0.9
@@ -143,9 +144,14 @@ def warn_if_poor(
             f"raise max_iter={max_iter}, n_neighbors or reference_size, scale the "
             f"features, or give features in which neighbors are alike"
         )
+    warn(f"{in_words(found)}: {remedy}", category)
+
+
+def in_words(found: dict[str, Any]) -> str:
+    """How good a fit is."""
     where = "held-out points" if found["held_out"] else "the points"
-    warn(
-        f"the embedding holds {share:.0%} of the exact eigenvectors at {where} (d_G "
-        f"{found['grassmann_distance']:.2f} of {k}, see quality_): {remedy}",
-        category,
+    return (
+        f"the embedding holds {np.mean(found['captured']):.0%} of the exact "
+        f"eigenvectors at {where} (d_G {found['grassmann_distance']:.2f} of "
+        f"{len(found['captured'])}, see quality_)"
     )

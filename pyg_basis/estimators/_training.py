@@ -1,18 +1,18 @@
 import copy
-from collections.abc import Iterable
 from multiprocessing import current_process
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Data
 
 from pyg_basis._warn import warn
-from pyg_basis.algorithm import History, ReadOut
+from pyg_basis.algorithm import ReadOut
+from pyg_basis.data import AnchorLoader, GraphLoader
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._quality import HeldOut
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.reference import ExactEmbedding
+from pyg_basis.training_state import History
 
 if TYPE_CHECKING:
     from pyg_basis.estimators.basis import BASiS
@@ -24,7 +24,7 @@ class Training(NamedTuple):
     allow, and the eigenvalues of the reference with the trivial one."""
 
     layer: BASiSLayer
-    batches: Iterable[Data]
+    batches: AnchorLoader | GraphLoader
     read_out: ReadOut
     held_out: HeldOut
     sizes: BatchSizes

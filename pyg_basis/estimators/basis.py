@@ -1,4 +1,5 @@
 import copy
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,9 +15,11 @@ from sklearn.base import (
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
+from tqdm import tqdm
 
+from pyg_basis._constraints import check_arguments
 from pyg_basis._own_generator import is_compiled
-from pyg_basis.algorithm import History, train
+from pyg_basis.algorithm import train
 from pyg_basis.align import AlignmentMethod
 from pyg_basis.data import FeatureSource
 from pyg_basis.data.projected_rows import projected, random_projection
@@ -36,6 +39,7 @@ from pyg_basis.estimators._parameters import (
 from pyg_basis.estimators._point_training import point_training
 from pyg_basis.estimators._quality import (
     captured_shares,
+    in_words,
     is_far_from_done,
     quality,
     warn_if_poor,
@@ -46,11 +50,21 @@ from pyg_basis.estimators._source import (
     single_precision,
 )
 from pyg_basis.estimators._training import warn_about_batches
+from pyg_basis.estimators._training_checkpoint import (
+    TrainingCheckpoint,
+    fingerprint,
+)
 from pyg_basis.estimators._whole_read_out import WholeReadOut
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn.basis_layer import warn_about_span
 from pyg_basis.reference.choose_anchors import AnchorMethod
 from pyg_basis.reference.unit_rows import Metric
+from pyg_basis.training_state import Callback, History, TrainingState
+
+FIT_CONSTRAINTS: dict[str, list[Any]] = {
+    "checkpoint": [str, Path, None],
+    "callback": [callable, None],
+}
 
 
 class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -150,7 +164,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         device (str): Where the network is trained. (default: :obj:`"cpu"`)
         random_state (int, RandomState or None): Source of all randomness.
             (default: :obj:`None`)
-        verbose (bool): Show a progress bar. (default: :obj:`False`)
+        verbose (bool): Show the loss and the time left, and at the end how good the
+            fit is. (default: :obj:`False`)
 
     Attributes:
         layer_ (BASiSLayer): The fitted layer. Of wide features it takes the projected
@@ -282,7 +297,15 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
-    def fit(self, X: Any, y: ArrayLike | None = None, adjacency: Any = None) -> "BASiS":
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        adjacency: Any = None,
+        *,
+        checkpoint: str | Path | None = None,
+        callback: Callback | None = None,
+    ) -> "BASiS":
         r"""Learns the embedding of the points :obj:`X [n, d]`.
 
         Labels :obj:`y [n]` are used for :obj:`anchor_method="per_class"` only.
@@ -291,10 +314,32 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         dense, or what else :func:`~pyg_basis.graph.as_data` takes. It is learned as the
         edges of a :class:`~torch_geometric.data.Data` are.
 
+        With a folder as :obj:`checkpoint`, the training is written there after each
+        tenth batch, and one that was cut off goes on from there in the same call: on
+        the same machine, with as many threads, its result is the same to the bit. When
+        the training has come to its end the folder holds nothing more; after Ctrl-C it
+        does. It is for one training at a time. What a compiled network draws at random
+        is not kept.
+
+        After each batch :obj:`callback` is called with the
+        :class:`~pyg_basis.training_state.TrainingState`; returning what is true ends
+        the training, and the model is finished as it is. What it raises ends the fit,
+        and a checkpoint is written first.
+
+        .. code-block:: python
+
+            def log(training):  # to TensorBoard
+                for name, value in training.records[-1].items():
+                    writer.add_scalar(name, value, training.num_batches)
+
+            basis.fit(x, checkpoint="training", callback=log)
+
         Raises:
+            OSError: If the checkpoint cannot be written.
             ValueError: If a parameter or the points cannot be used, such as rows of
-                zeros under :obj:`metric="cosine"`, or an asymmetric adjacency. An
-                earlier fit is kept then.
+                zeros under :obj:`metric="cosine"`, or an asymmetric adjacency; or if
+                the checkpoint is that of another version, other parameters or other
+                data. An earlier fit is kept then.
 
         Warns:
             UserWarning: If there are fewer points than the parameters count
@@ -305,15 +350,23 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 still helped a good deal, see :obj:`excess` in :obj:`history_`.
         """
         check_parameters(self)
+        check_arguments(
+            FIT_CONSTRAINTS, "fit", checkpoint=checkpoint, callback=callback
+        )
         # Also where a caller has turned gradients off.
         with torch.inference_mode(False), torch.enable_grad():
             # An earlier fit is replaced at the end only.
             described, estimator = copy.copy(self), with_plain_integers(self)
             source = feature_source(described, X, reset=True)
+            graph = given_edges(estimator, X, adjacency)
             seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+            keeper = None
+            if checkpoint is not None:
+                expected = fingerprint(estimator, source, graph, y)
+                keeper = TrainingCheckpoint(checkpoint, expected, seed, callback)
+                seed = keeper.seed
             projection = random_projection(source.num_features, seed)
             source = projected(source, projection, keep=True)
-            graph = given_edges(estimator, X, adjacency)
             if self.n_components == EIGENGAP:
                 estimator.n_components = chosen_components(
                     estimator, source, graph, seed
@@ -326,16 +379,20 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             own = None
             if not is_compiled(layer.network):
                 own = torch.Generator(estimator.device).manual_seed(seed)
-            history = train(
-                layer,
+            state = TrainingState(layer, self.learning_rate, own)
+            if keeper is not None:
+                keeper.restore(state)
+                batches.skip(state.num_batches)
+            train(
+                state,
                 batches,
                 estimator.max_iter,
-                self.learning_rate,
                 read_out if self.readout else None,
                 self.tol,
-                own,
                 self.verbose,
+                keeper or callback,
             )
+            history = state.history
             vectors = read_out.finish() if self.readout else None
         self.__dict__.pop("feature_names_in_", None)
         self.__dict__.update(vars(described))
@@ -359,6 +416,10 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             warn_if_poor(
                 self.quality_, self.eigenvalues_, self.max_iter, is_whole, unfinished
             )
+            if self.verbose:
+                tqdm.write(f"BASiS: {in_words(self.quality_)}", file=sys.stderr)
+        if keeper is not None and state.is_finished:
+            keeper.remove()
         return self
 
     @property

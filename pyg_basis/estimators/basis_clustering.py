@@ -15,6 +15,7 @@ from pyg_basis.eigen import suggest_num_components
 from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
 from pyg_basis.estimators._parameters import EIGENGAP
 from pyg_basis.estimators.basis import BASiS
+from pyg_basis.training_state import Callback
 
 
 class BASiSClustering(ClusterMixin, BaseEstimator):
@@ -76,9 +77,18 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
-    def fit(self, X: Any, y: Any = None, adjacency: Any = None) -> "BASiSClustering":
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        adjacency: Any = None,
+        *,
+        checkpoint: str | Path | None = None,
+        callback: Callback | None = None,
+    ) -> "BASiSClustering":
         r"""Learns the embedding of the points :obj:`X [n, d]` and its clusters, by
-        their nearest neighbors or an :obj:`adjacency`, see :meth:`BASiS.fit`.
+        their nearest neighbors or an :obj:`adjacency`; :obj:`checkpoint` and
+        :obj:`callback` are those of the embedding's training, see :meth:`BASiS.fit`.
 
         Raises:
             ValueError: If a parameter, the points or the adjacency cannot be used.
@@ -87,9 +97,11 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         random_state = check_random_state(self.random_state)
         own = default_basis(self.n_clusters)
         basis = own if self.basis is None else clone(self.basis)
-        if basis.random_state is None:
+        # Without a seed of its own, a training that goes on has that of its checkpoint.
+        if basis.random_state is None and self.random_state is not None:
             basis.set_params(random_state=random_state.randint(2**31 - 1))
-        embedding = _as_array(basis.fit(X, y, adjacency).transform(X))
+        basis.fit(X, y, adjacency, checkpoint=checkpoint, callback=callback)
+        embedding = _as_array(basis.transform(X))
         chosen = self.n_clusters == EIGENGAP
         n_clusters: Any = num_clusters(basis) if chosen else self.n_clusters
         if n_clusters > len(embedding):

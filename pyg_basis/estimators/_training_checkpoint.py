@@ -1,0 +1,224 @@
+import hashlib
+import logging
+import os
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+from torch_geometric.data import Data
+
+from pyg_basis import __version__
+from pyg_basis._atomic_file import atomic_file
+from pyg_basis._torch_file import load_torch_file
+from pyg_basis._warn import warn
+from pyg_basis.data import FeatureSource
+from pyg_basis.estimators._source import class_codes
+from pyg_basis.nn import BASiSLayer
+from pyg_basis.training_state import Callback, TrainingState
+
+if TYPE_CHECKING:
+    from pyg_basis.estimators.basis import BASiS
+
+logger = logging.getLogger("pyg_basis")
+
+FILE_NAME = "training.pt"
+# Batches between two checkpoints: writing one takes milliseconds, so many batches take
+# seconds.
+INTERVAL = 10
+# Rows of the points, evenly spaced, that tell a set from another one. Rows drawn at
+# random, those of the anchors, are compared later.
+NUM_COMPARED = 256
+# By how much the reference may differ when it is computed anew, as a share of its norm:
+# rounding on another machine is far below, another basis far above.
+SAME_BASIS = 1e-2
+# What a training does not depend on.
+FREE_PARAMETERS = {"verbose", "num_workers"}
+
+
+class TrainingCheckpoint:
+    r"""The file from which a training that was cut off goes on. Called after each
+    batch, it writes one after every tenth.
+
+    Args:
+        folder (str or Path): Where the file is, or will be; made if it is not there.
+        fingerprint (dict of str): What the training depends on. A training goes on only
+            where all of it is the same.
+        seed (int): Of a new training.
+        callback (callable, optional): Is called first after each batch. What it raises
+            is passed on, after a checkpoint has been written.
+
+    Attributes:
+        seed (int): That of the training in the folder, or the one given.
+
+    Raises:
+        OSError: If the folder cannot be made or written to.
+        ValueError: If it holds another training, or a file that is damaged.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        fingerprint: dict[str, str],
+        seed: int,
+        callback: Callback | None,
+    ) -> None:
+        self.folder, self.path = Path(folder), Path(folder) / FILE_NAME
+        self.fingerprint, self.seed, self.callback = fingerprint, seed, callback
+        self._saved: dict[str, Any] | None = None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.path.exists():
+            saved = self._read()
+            self._check_fingerprint(saved["fingerprint"])
+            self.seed, self._saved = saved["seed"], saved["state"]
+        if not os.access(self.folder, os.W_OK):
+            raise PermissionError(
+                f"checkpoint={str(folder)!r}: choose a folder that you may write to"
+            )
+
+    def restore(self, state: TrainingState) -> None:
+        r"""Brings a training that is ready to begin to where that of the folder was cut
+        off, if there is one.
+
+        Raises:
+            ValueError: If its reference or its network are others.
+        """
+        if self._saved is None:
+            return
+        layer = self._saved["layer"]
+        self._check_reference(state.layer, layer["anchors"], layer["rows"])
+        try:
+            state.load_state_dict(self._saved)
+        except (RuntimeError, ValueError) as error:
+            raise self._refusal(f"network: {error}") from error
+        self._saved = None
+        logger.info("%s: goes on after %d batches", self.path, state.num_batches)
+
+    def __call__(self, state: TrainingState) -> bool:
+        try:
+            ends = bool(self.callback and self.callback(state))
+        except BaseException:
+            self._write(state)
+            raise
+        if not ends and state.num_batches % INTERVAL == 0:
+            self._write(state)
+        return ends
+
+    def remove(self) -> None:
+        r"""Leaves nothing to go on from."""
+        self.path.unlink(missing_ok=True)
+
+    def _write(self, state: TrainingState) -> None:
+        if state.is_finished:  # nothing would follow
+            return
+        content = {
+            "fingerprint": self.fingerprint,
+            "seed": self.seed,
+            "state": state.state_dict(),
+        }
+        buffer = BytesIO()
+        torch.save(content, buffer)
+        if not self.path.exists():
+            self._check_readable(buffer)
+        with atomic_file(self.path) as temporary:
+            temporary.write_bytes(buffer.getvalue())
+
+    def _check_readable(self, buffer: BytesIO) -> None:
+        try:
+            load_torch_file(buffer)
+        except ValueError as error:
+            raise ValueError(
+                f"checkpoint={str(self.folder)!r} could not be read again: let the "
+                f"state of the network be of tensors, numbers and strings ({error})"
+            ) from error
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            saved = load_torch_file(self.path)
+            if saved.keys() == {"fingerprint", "seed", "state"}:
+                return saved
+        except (AttributeError, ValueError):
+            pass
+        raise ValueError(
+            f"checkpoint={str(self.folder)!r} holds a {FILE_NAME} that is "
+            f"damaged, or of another kind: remove it to begin anew"
+        )
+
+    def _check_fingerprint(self, saved: dict[str, str]) -> None:
+        own = self.fingerprint
+        different = [
+            f"{name}: {saved.get(name)} there, {own.get(name)} here"
+            for name in saved | own
+            if saved.get(name) != own.get(name)
+        ]
+        if different:
+            raise self._refusal("; ".join(different))
+
+    def _check_reference(
+        self, layer: BASiSLayer, anchors: Tensor, rows: Tensor
+    ) -> None:
+        """Batches are aligned to the reference as it is computed now. It must be that
+        of the training, if not to the bit."""
+        now = layer.anchors.cpu(), layer.rows.cpu()
+        if torch.equal(now[0], anchors) and torch.equal(now[1], rows):
+            return
+        if not torch.equal(now[0], anchors) or now[1].shape != rows.shape:
+            raise self._refusal("X: other anchors are drawn from it")
+        difference = float((now[1] - rows).norm() / rows.norm())
+        if difference > SAME_BASIS:
+            raise self._refusal(
+                f"eigenvectors of the reference: {difference:.0%} apart, from other "
+                f"points, or another machine or number of threads"
+            )
+        warn(
+            f"the training in checkpoint={str(self.folder)!r} goes on, but not to the "
+            f"bit: the machine, or its number of threads, rounds differently"
+        )
+
+    def _refusal(self, difference: str) -> ValueError:
+        return ValueError(
+            f"checkpoint={str(self.folder)!r} holds an unfinished training that this "
+            f"fit cannot go on with ({difference}): fit as before, or, to begin anew, "
+            f"choose another folder or remove {str(self.path)!r}"
+        )
+
+
+def fingerprint(
+    estimator: "BASiS",
+    source: FeatureSource,
+    graph: Data | None,
+    labels: ArrayLike | None,
+) -> dict[str, str]:
+    r"""What tells a fit from another one, in words: the version, the parameters, and
+    digests of the data."""
+    compared = np.linspace(0, len(source) - 1, min(len(source), NUM_COMPARED))
+    rows = source.__getitems__(compared.astype(np.int64))
+    found = {
+        "pyg_basis": __version__,
+        "estimator": type(estimator).__name__,
+        **{
+            # Of a network its parts, and not its weights: the training has others.
+            name: " ".join(str(value).split())
+            for name, value in sorted(estimator.get_params(deep=False).items())
+            if name not in FREE_PARAMETERS
+        },
+        "shape of X": f"{len(source)} x {source.num_features}",
+        "rows of X": _digest(rows),
+    }
+    if graph is not None:
+        found["edges"] = _digest(graph.edge_index, graph.edge_weight)
+    if estimator.anchor_method == "per_class":
+        found["y"] = _digest(torch.from_numpy(class_codes(labels, len(source))))
+    return found
+
+
+def _digest(*tensors: Any) -> str:
+    found = hashlib.sha256()
+    for tensor in tensors:
+        if isinstance(tensor, Tensor):  # else it is refused, or there is none
+            plain = tensor.detach().cpu().contiguous().view(torch.uint8)
+            found.update(plain.numpy().data)
+    return f"SHA-256 {found.hexdigest()[:12]}"
