@@ -93,7 +93,8 @@ class TrainingCheckpoint:
         try:
             state.load_state_dict(self._saved)
         except (RuntimeError, ValueError) as error:
-            raise self._refusal(f"network: {error}") from error
+            reason = " ".join(str(error).split())
+            raise self._refusal(f"network: {reason}") from error
         self._saved = None
         logger.info("%s: goes on after %d batches", self.path, state.num_batches)
 

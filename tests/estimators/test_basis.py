@@ -1,5 +1,6 @@
 import copy
 import pickle
+import re
 import warnings
 from dataclasses import replace
 from itertools import pairwise
@@ -433,6 +434,8 @@ def test_progress_bar(capsys: pytest.CaptureFixture[str]) -> None:
     quick(verbose=True).fit(three_blobs())
     shown = capsys.readouterr()
     assert "BASiS" in shown.err and "10/10" in shown.err and "loss" in shown.err
+    end = r"BASiS: the embedding holds \d+% of .* \(d_G \S+ of 2, see quality_\)"
+    assert re.fullmatch(end, shown.err.splitlines()[-1])
     assert shown.out == ""
 
 
