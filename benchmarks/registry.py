@@ -228,6 +228,13 @@ LIST = (
         quick=("--kills", "8"),
     ),
     Experiment(
+        "resume",
+        "trainings that are killed at a random moment and go on from a checkpoint",
+        "5 minutes on two cores",
+        is_parallel=True,
+        quick=("--kills", "5"),
+    ),
+    Experiment(
         "gpu",
         "steps, fits and transforms on a GPU and on the CPU of its machine",
         "5 minutes",
