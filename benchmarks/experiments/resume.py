@@ -137,7 +137,8 @@ def trial(
             "done": max(before, default=0),
             "lost": len(before.keys() & after.keys()),
             "is_same": is_same,
-            "left_behind": len(list((folder / "checkpoint").iterdir())),
+            # Beside the last checkpoint.
+            "left_behind": len(list((folder / "checkpoint").iterdir())) - 1,
         }
 
 

@@ -45,12 +45,12 @@ def fit(arguments: Namespace) -> None:
 
 
 def _train(estimator: Any, arguments: Namespace, points: Points) -> None:
-    given = points.source, points.labels
+    given = {"X": points.source, "y": points.labels, "sample_weight": points.weights}
     if arguments.checkpoint is None:
-        estimator.fit(*given)
+        estimator.fit(**given)
         return
     with sigterm_after_batch() as callback:
-        estimator.fit(*given, checkpoint=arguments.checkpoint, callback=callback)
+        estimator.fit(**given, checkpoint=arguments.checkpoint, callback=callback)
 
 
 def transform(arguments: Namespace) -> None:
@@ -79,6 +79,9 @@ def cluster(arguments: Namespace) -> None:
     if basis is not None and of_training:
         names = ", ".join(of_training)
         raise ArgumentError(None, f"{names}: leave out, --model has an embedding")
+    if clustering is not None and arguments.weights is not None:
+        message = "--weights: leave out, --model has clusters"
+        raise ArgumentError(None, message)
     points = read_points(arguments, basis)
     if basis is None:
         own = default_basis(arguments.n_clusters).set_params(**parameters)
@@ -92,7 +95,9 @@ def cluster(arguments: Namespace) -> None:
         if settings["n_clusters"] == EIGENGAP:
             settings["n_clusters"] = num_clusters(basis)
         kmeans = KMeans(**{"n_init": BASiSClustering().n_init, **settings})
-        clustering = fitted_clustering(basis, kmeans.fit(embedding))
+        clustering = fitted_clustering(
+            basis, kmeans.fit(embedding, sample_weight=points.weights)
+        )
     predict: Any = clustering.predict
     columns = ["cluster"]
     if arguments.soft:

@@ -16,6 +16,7 @@ from pyg_basis._atomic_file import atomic_file
 from pyg_basis._torch_file import load_torch_file
 from pyg_basis._warn import warn
 from pyg_basis.data import FeatureSource
+from pyg_basis.data.repeated_rows import RepeatedRows
 from pyg_basis.estimators._source import class_codes
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.training_state import Callback, TrainingState
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("pyg_basis")
 
-FILE_NAME = "training.pt"
+UNFINISHED, FINISHED = "training.pt", "finished.pt"
 # Batches between two checkpoints: writing one takes milliseconds, so many batches take
 # seconds.
 INTERVAL = 10
@@ -43,6 +44,10 @@ class TrainingCheckpoint:
     r"""The file from which a training that was cut off goes on. Called after each
     batch, it writes one after every tenth.
 
+    Once the training has ended the file has another name. What comes after a training
+    may be cut off as well: the same one then goes on from there, and has ten batches to
+    do at most. Another one begins anew.
+
     Args:
         folder (str or Path): Where the file is, or will be; made if it is not there.
         fingerprint (dict of str): What the training depends on. A training goes on only
@@ -56,7 +61,8 @@ class TrainingCheckpoint:
 
     Raises:
         OSError: If the folder cannot be made or written to.
-        ValueError: If it holds another training, or a file that is damaged.
+        ValueError: If it holds another training that is not finished, or a file that
+            is damaged.
     """
 
     def __init__(
@@ -66,18 +72,21 @@ class TrainingCheckpoint:
         seed: int,
         callback: Callback | None,
     ) -> None:
-        self.folder, self.path = Path(folder), Path(folder) / FILE_NAME
+        self.folder, self.path = Path(folder), Path(folder) / UNFINISHED
         self.fingerprint, self.seed, self.callback = fingerprint, seed, callback
         self._saved: dict[str, Any] | None = None
         self.folder.mkdir(parents=True, exist_ok=True)
-        if self.path.exists():
-            saved = self._read()
-            self._check_fingerprint(saved["fingerprint"])
-            self.seed, self._saved = saved["seed"], saved["state"]
         if not os.access(self.folder, os.W_OK):
             raise PermissionError(
                 f"checkpoint={str(folder)!r}: choose a folder that you may write to"
             )
+        for name in (UNFINISHED, FINISHED):
+            if (self.folder / name).exists():
+                saved = self._read(name)
+                if name == UNFINISHED or saved["fingerprint"] == fingerprint:
+                    self._check_fingerprint(saved["fingerprint"])
+                    self.seed, self._saved = saved["seed"], saved["state"]
+                break
 
     def restore(self, state: TrainingState) -> None:
         r"""Brings a training that is ready to begin to where that of the folder was cut
@@ -96,7 +105,7 @@ class TrainingCheckpoint:
             reason = " ".join(str(error).split())
             raise self._refusal(f"network: {reason}") from error
         self._saved = None
-        logger.info("%s: goes on after %d batches", self.path, state.num_batches)
+        logger.info("%s: goes on after %d batches", self.folder, state.num_batches)
 
     def __call__(self, state: TrainingState) -> bool:
         try:
@@ -108,9 +117,10 @@ class TrainingCheckpoint:
             self._write(state)
         return ends
 
-    def remove(self) -> None:
-        r"""Leaves nothing to go on from."""
-        self.path.unlink(missing_ok=True)
+    def finish(self) -> None:
+        r"""Lets another training begin in the folder."""
+        if self.path.exists():
+            self.path.replace(self.folder / FINISHED)
 
     def _write(self, state: TrainingState) -> None:
         if state.is_finished:  # nothing would follow
@@ -136,15 +146,15 @@ class TrainingCheckpoint:
                 f"state of the network be of tensors, numbers and strings ({error})"
             ) from error
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self, name: str) -> dict[str, Any]:
         try:
-            saved = load_torch_file(self.path)
+            saved = load_torch_file(self.folder / name)
             if saved.keys() == {"fingerprint", "seed", "state"}:
                 return saved
         except (AttributeError, ValueError):
             pass
         raise ValueError(
-            f"checkpoint={str(self.folder)!r} holds a {FILE_NAME} that is "
+            f"checkpoint={str(self.folder)!r} holds a {name} that is "
             f"damaged, or of another kind: remove it to begin anew"
         )
 
@@ -181,9 +191,9 @@ class TrainingCheckpoint:
 
     def _refusal(self, difference: str) -> ValueError:
         return ValueError(
-            f"checkpoint={str(self.folder)!r} holds an unfinished training that this "
-            f"fit cannot go on with ({difference}): fit as before, or, to begin anew, "
-            f"choose another folder or remove {str(self.path)!r}"
+            f"checkpoint={str(self.folder)!r} holds a training that this fit cannot "
+            f"go on with ({difference}): fit as before, or, to begin anew, choose "
+            f"another folder or remove what is in this one"
         )
 
 
@@ -192,6 +202,7 @@ def fingerprint(
     source: FeatureSource,
     graph: Data | None,
     labels: ArrayLike | None,
+    sample_weight: ArrayLike | None,
 ) -> dict[str, str]:
     r"""What tells a fit from another one, in words: the version, the parameters, and
     digests of the data."""
@@ -213,6 +224,9 @@ def fingerprint(
         found["edges"] = _digest(graph.edge_index, graph.edge_weight)
     if estimator.anchor_method == "per_class":
         found["y"] = _digest(torch.from_numpy(class_codes(labels, len(source))))
+    if sample_weight is not None:
+        copies = RepeatedRows(source, sample_weight, seed=0).ends
+        found["sample_weight"] = _digest(torch.from_numpy(copies))
     return found
 
 

@@ -48,6 +48,7 @@ from pyg_basis.estimators._source import (
     feature_source,
     row_blocks,
     single_precision,
+    weighted,
 )
 from pyg_basis.estimators._training import warn_about_batches
 from pyg_basis.estimators._training_checkpoint import (
@@ -302,6 +303,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         X: Any,
         y: ArrayLike | None = None,
         adjacency: Any = None,
+        sample_weight: ArrayLike | None = None,
         *,
         checkpoint: str | Path | None = None,
         callback: Callback | None = None,
@@ -314,12 +316,20 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         dense, or what else :func:`~pyg_basis.graph.as_data` takes. It is learned as the
         edges of a :class:`~torch_geometric.data.Data` are.
 
+        A :obj:`sample_weight [n]` counts a point as so many, as where equal rows were
+        merged, or undoes uneven sampling. Of whole numbers the fit is that of rows
+        which are repeated as often, to the last bit. Others are taken relative to their
+        mean, and rounded at random. Points of weight 0 play no role. A point of so
+        much weight that its copies fill all :obj:`n_neighbors` in a graph of
+        :obj:`reference_size` has no other neighbors there.
+
         With a folder as :obj:`checkpoint`, the training is written there after each
         tenth batch, and one that was cut off goes on from there in the same call: on
-        the same machine, with as many threads, its result is the same to the bit. When
-        the training has come to its end the folder holds nothing more; after Ctrl-C it
-        does. It is for one training at a time. What a compiled network draws at random
-        is not kept.
+        the same machine, with as many threads, its result is the same to the bit. A
+        training that was interrupted by Ctrl-C goes on as well. A finished one is kept
+        until another begins: the same call gives the same model within ten batches. A
+        folder is for one training at a time. What a compiled network draws at random is
+        not kept.
 
         After each batch :obj:`callback` is called with the
         :class:`~pyg_basis.training_state.TrainingState`; returning what is true ends
@@ -337,9 +347,9 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Raises:
             OSError: If the checkpoint cannot be written.
             ValueError: If a parameter or the points cannot be used, such as rows of
-                zeros under :obj:`metric="cosine"`, or an asymmetric adjacency; or if
-                the checkpoint is that of another version, other parameters or other
-                data. An earlier fit is kept then.
+                zeros under :obj:`metric="cosine"`, an asymmetric adjacency, or negative
+                weights; or if the checkpoint is of an unfinished training of another
+                version, other parameters or other data. An earlier fit is kept then.
 
         Warns:
             UserWarning: If there are fewer points than the parameters count
@@ -362,11 +372,13 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             seed = int(check_random_state(self.random_state).randint(2**31 - 1))
             keeper = None
             if checkpoint is not None:
-                expected = fingerprint(estimator, source, graph, y)
+                expected = fingerprint(estimator, source, graph, y, sample_weight)
                 keeper = TrainingCheckpoint(checkpoint, expected, seed, callback)
                 seed = keeper.seed
             projection = random_projection(source.num_features, seed)
             source = projected(source, projection, keep=True)
+            if sample_weight is not None:
+                source = weighted(source, sample_weight, graph is not None, seed)
             if self.n_components == EIGENGAP:
                 estimator.n_components = chosen_components(
                     estimator, source, graph, seed
@@ -419,7 +431,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             if self.verbose:
                 tqdm.write(f"BASiS: {in_words(self.quality_)}", file=sys.stderr)
         if keeper is not None and state.is_finished:
-            keeper.remove()
+            keeper.finish()
         return self
 
     @property

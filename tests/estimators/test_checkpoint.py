@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,16 @@ def training(fails_at: int = 0, **kwargs: Any) -> BASiS:
     return quick(**(settings | kwargs))
 
 
-def cut_off(folder: Path, x: Any = None, **kwargs: Any) -> None:
+def cut_off(
+    folder: Path,
+    x: Any = None,
+    leaves: Sequence[str] = ("training.pt",),
+    **kwargs: Any,
+) -> None:
     """Leaves the checkpoint of ten batches."""
     with pytest.raises(CutOff):
         training(14, **kwargs).fit(three_blobs() if x is None else x, checkpoint=folder)
-    assert [path.name for path in folder.iterdir()] == ["training.pt"]
+    assert sorted(path.name for path in folder.iterdir()) == list(leaves)
 
 
 class Seen:
@@ -186,15 +192,27 @@ def test_after_sigkill(tmp_path: Path) -> None:
 # --- what is left
 
 
-@pytest.mark.parametrize("callback", [None, Seen(ends_at=12)])
-def test_a_finished_training_leaves_nothing(
-    tmp_path: Path, callback: Seen | None
+@pytest.mark.parametrize("ends_at", [0, 12])
+def test_a_finished_training_gives_the_same_model_again(
+    tmp_path: Path, ends_at: int
 ) -> None:
     folder = tmp_path / "new" / "folder"
-    training().fit(three_blobs(), checkpoint=str(folder), callback=callback)
-    assert list(folder.iterdir()) == []
-    other = training(n_neighbors=12).fit(three_blobs(seed=1), checkpoint=folder)
-    assert same(other, training(n_neighbors=12).fit(three_blobs(seed=1)), three_blobs())
+    one, again = Seen(ends_at), Seen(ends_at)
+    first = training().fit(three_blobs(), checkpoint=str(folder), callback=one)
+    second = training().fit(three_blobs(), checkpoint=str(folder), callback=again)
+    last = ends_at or MAX_ITER
+    assert one.numbers == list(range(1, last + 1))
+    assert again.numbers == list(range(last // 10 * 10 + 1, last + 1))
+    assert same(first, second, three_blobs())
+    assert [path.name for path in folder.iterdir()] == ["finished.pt"]
+
+
+def test_another_one_begins_anew_after_a_finished_one(tmp_path: Path) -> None:
+    training().fit(three_blobs(), checkpoint=tmp_path)
+    other = three_blobs(seed=1)
+    found = training(n_neighbors=12).fit(other, checkpoint=tmp_path)
+    assert same(found, training(n_neighbors=12).fit(other), other)
+    cut_off(tmp_path, leaves=["finished.pt", "training.pt"])
 
 
 # --- what is refused
@@ -280,6 +298,18 @@ def test_other_labels(tmp_path: Path) -> None:
         training(**settings).fit(x, y // 2, checkpoint=tmp_path)
     names = np.array(["one", "three", "two"])[y]
     training(**settings).fit(x, names, checkpoint=tmp_path)
+
+
+def test_other_weights(tmp_path: Path) -> None:
+    x, weight = three_blobs(), np.tile([1.0, 2.0, 0.5], 100)
+    with pytest.raises(CutOff):
+        training(14).fit(x, sample_weight=weight, checkpoint=tmp_path)
+    with pytest.raises(ValueError, match=r"\(sample_weight: SHA-256 .* there, None h"):
+        training().fit(x, checkpoint=tmp_path)
+    with pytest.raises(ValueError, match=r"\(sample_weight: SHA-256 .* there, SHA"):
+        training().fit(x, sample_weight=weight + 1, checkpoint=tmp_path)
+    resumed = training().fit(x, sample_weight=weight, checkpoint=tmp_path)
+    assert same(resumed, training().fit(x, sample_weight=weight), x)
 
 
 def test_an_anchor_that_few_rows_do_not_show(tmp_path: Path) -> None:
