@@ -184,6 +184,12 @@ def test_workers_and_passes_broken_off_change_nothing(
     assert active_children() == []
 
 
+def test_batches_may_be_skipped(reference) -> None:
+    whole, rest = loader(reference, num_batches=5), loader(reference, num_batches=2)
+    rest.skip(3)
+    assert all(map(same, list(whole)[3:], rest))
+
+
 def npy_file(folder: Path) -> Path:
     np.save(folder / "x.npy", features().numpy())
     return folder / "x.npy"
