@@ -31,8 +31,8 @@ class MomentPreserving:
     def fit(self, source: Tensor, target: Tensor) -> Alignment:
         r"""Fits on :obj:`source [l, K]` and :obj:`target [l, K]`."""
         rows, wanted = source.double(), target.double()
-        whitening, _, rank = _roots(rows)
-        target_whitening, coloring, _ = _roots(wanted)
+        whitening, _, rank = second_moment_roots(rows)
+        target_whitening, coloring, _ = second_moment_roots(wanted)
         covariance = (rows @ whitening).T @ (wanted @ target_whitening)
         left, _, right = torch.linalg.svd(covariance)
         linear = whitening @ left @ right @ coloring
@@ -47,12 +47,14 @@ def canonical_correlations(source: Tensor, target: Tensor) -> Tensor:
     direction that only one of them has."""
     dtype = target.dtype
     source, target = source.double(), target.double()
-    covariance = (source @ _roots(source)[0]).T @ (target @ _roots(target)[0])
+    covariance = (source @ second_moment_roots(source)[0]).T @ (
+        target @ second_moment_roots(target)[0]
+    )
     cosines = torch.linalg.svdvals(covariance / source.size(0))
     return cosines.clamp(max=1).to(dtype)
 
 
-def _roots(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def second_moment_roots(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     r"""The inverse root and the root of the second moments of :obj:`rows [l, K]`, and
     their rank. Directions without any moment are left out of the inverse."""
     values, vectors = torch.linalg.eigh(rows.T @ rows / rows.size(0))

@@ -50,6 +50,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "num_workers": [at_least(0)],
     "device": [str, torch.device],
     "random_state": ["random_state"],
+    "updatable": ["boolean"],
     "verbose": ["verbose"],
 }
 

@@ -39,25 +39,12 @@ class TrainingReadOut:
 
     @torch.no_grad()
     def excess(self) -> float:
-        r"""How far the Ritz values on the first graph lie above its eigenvalues:
-
-        .. math::
-            \sum_{j \le K} \frac{\theta_j - \lambda_j}{\theta_{K+5} - \lambda_j}
-
-        Each term bounds, about, the share of the j-th eigenvector that lies beyond the
-        first K + 5. Infinite where the hidden features do not span K directions.
-        """
+        r"""That of the Ritz values on the first graph, see :func:`excess`."""
         with evaluating(self.layer):
             self._moments = self.layer.new_moments(self.x, self.num_nodes, self.seed)
             self._moments.add(self.first.x, self.first.laplacian)
         k = self.layer.embedding.num_pairs
-        exact = self.first.eigenvalues.double().cpu()[:k]
-        ritz = self._moments.solve(k + NUM_BEYOND)[0].cpu()
-        if len(ritz) < k:
-            return inf
-        above = (ritz[:k] - exact).clamp(min=0)
-        room = (ritz[-1] - exact).clamp(min=1e-12)
-        return float((above / room).clamp(max=1).sum())
+        return excess(self._moments, self.first.eigenvalues, k)
 
     def has_nothing_to_gain(self, excesses: list[float], tol: float) -> bool:
         r"""Whether more batches would help little: what is missing has not become
@@ -67,9 +54,32 @@ class TrainingReadOut:
         is_small = last <= SAMPLING * self.layer.embedding.num_pairs
         return is_small or (len(before) > 0 and last > (1 - tol) * before[-1])
 
+    @property
+    def moments(self) -> RayleighRitz:
+        r"""Those of all graphs that were read out of."""
+        assert self._moments is not None
+        return self._moments
+
     def finish(self) -> RitzVectors | None:
         r"""Reads out of the network, with no training since the last look, see
         :func:`~pyg_basis.algorithm.read_out`."""
-        assert self._moments is not None
         self.layer.eval()
-        return read_out(self.layer, self._moments, self.others)
+        return read_out(self.layer, self.moments, self.others)
+
+
+def excess(moments: RayleighRitz, eigenvalues: Tensor, k: int) -> float:
+    r"""How far the first :obj:`k` Ritz values on a graph lie above its eigenvalues:
+
+    .. math::
+        \sum_{j \le K} \frac{\theta_j - \lambda_j}{\theta_{K+5} - \lambda_j}
+
+    Each term bounds, about, the share of the j-th eigenvector that lies beyond the
+    first K + 5. Infinite where the hidden features do not span K directions.
+    """
+    exact = eigenvalues.double().cpu()[:k]
+    ritz = moments.solve(k + NUM_BEYOND)[0].cpu()
+    if len(ritz) < k:
+        return inf
+    above = (ritz[:k] - exact).clamp(min=0)
+    room = (ritz[-1] - exact).clamp(min=1e-12)
+    return float((above / room).clamp(max=1).sum())

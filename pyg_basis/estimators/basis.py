@@ -1,5 +1,6 @@
 import copy
 import sys
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.utils import Tags, check_random_state
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -44,6 +46,7 @@ from pyg_basis.estimators._quality import (
     quality,
     warn_if_poor,
 )
+from pyg_basis.estimators._read_out import TrainingReadOut
 from pyg_basis.estimators._source import (
     feature_source,
     row_blocks,
@@ -55,9 +58,11 @@ from pyg_basis.estimators._training_checkpoint import (
     TrainingCheckpoint,
     fingerprint,
 )
+from pyg_basis.estimators._update import Memory, updated
 from pyg_basis.estimators._whole_read_out import WholeReadOut
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn.basis_layer import warn_about_span
+from pyg_basis.reference import Movement
 from pyg_basis.reference.choose_anchors import AnchorMethod
 from pyg_basis.reference.unit_rows import Metric
 from pyg_basis.training_state import Callback, History, TrainingState
@@ -65,6 +70,7 @@ from pyg_basis.training_state import Callback, History, TrainingState
 FIT_CONSTRAINTS: dict[str, list[Any]] = {
     "checkpoint": [str, Path, None],
     "callback": [callable, None],
+    "forget_factor": [Interval(Real, 0, 1, closed="right")],
 }
 
 
@@ -165,6 +171,9 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         device (str): Where the network is trained. (default: :obj:`"cpu"`)
         random_state (int, RandomState or None): Source of all randomness.
             (default: :obj:`None`)
+        updatable (bool): Keep what :meth:`update` needs: moments of the hidden
+            features, and a sample of up to 10,000 points, or as many as the reference
+            has. Both are saved with the model. (default: :obj:`False`)
         verbose (bool): Show the loss and the time left, and at the end how good the
             fit is. (default: :obj:`False`)
 
@@ -234,6 +243,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     quality_: dict[str, Any] | None
     n_iter_: int
     _sizes: BatchSizes
+    _memory: Memory | None
     _parameter_constraints = CONSTRAINTS
 
     def __init__(
@@ -264,6 +274,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         num_workers: int = 0,
         device: str = "cpu",
         random_state: int | np.random.RandomState | None = None,
+        updatable: bool = False,
         verbose: bool = False,
     ) -> None:
         self.n_components = n_components
@@ -291,6 +302,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.num_workers = num_workers
         self.device = device
         self.random_state = random_state
+        self.updatable = updatable
         self.verbose = verbose
 
     def __sklearn_tags__(self) -> Tags:
@@ -410,6 +422,10 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.__dict__.update(vars(described))
         self.layer_, self.history_, self._sizes = layer, history, sizes
         self.projection_ = projection
+        self._memory = None
+        if self.updatable and isinstance(read_out, TrainingReadOut) and graph is None:
+            moments, points = read_out.moments.moments(), read_out.x
+            self._memory = Memory(moments, points, len(source), seed)
         self.n_iter_ = len(history["loss"])
         self.quality_ = None
         first = int(self.drop_first)
@@ -478,6 +494,66 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             walk = (1 - self.eigenvalues_[: self.n_components_]).clip(min=0)
             embedding *= torch.from_numpy(walk**self.diffusion_time).to(embedding)
         return embedding if isinstance(X, Tensor) else embedding.numpy()
+
+    def update(self, X: Any, forget_factor: float = 1.0) -> Movement:
+        r"""Learns new points :obj:`X [n, d]` as well, and leaves the embedding of the
+        earlier ones where it is.
+
+        The graphs of new points are added to the moments that the eigenvectors were
+        read out of, and the eigenvectors are read out anew, in seconds and with no
+        earlier point but a sample. Where the eigenvectors of the first graph are not
+        among the hidden features, the network is trained on first. The result is
+        carried to the basis that was there: what the new space shares with it stays,
+        and what is new, such as another cluster, takes the place of what the first K
+        eigenvectors do not hold any more. So the columns are no longer eigenvectors one
+        by one, and not of mean 0, while the space of them and a constant is that of the
+        eigenvectors; :obj:`eigenvalues_` and :obj:`quality_` are those of the space.
+
+        .. code-block:: python
+
+            basis = BASiS(10, updatable=True).fit(monday)
+            movement = basis.update(tuesday)
+            movement.change, movement.num_lost  # of rows, and of directions
+
+        Args:
+            X: New points, of the kinds that :meth:`fit` takes.
+            forget_factor (float, optional): As how many each earlier point counts: with
+                1 all are kept; with less, those of earlier updates fade away, for data
+                that drift. (default: :obj:`1.0`)
+
+        Returns:
+            Movement: How far the rows of earlier points moved, which directions were
+            lost, each to a new one, and whether the network was trained on, with other
+            anchors (:obj:`reanchored`).
+
+        Raises:
+            NotFittedError: Before :meth:`fit`.
+            ValueError: If the model was not fitted with :obj:`updatable`, or has a
+                :obj:`diffusion_time`, which is of single eigenvectors; or the points
+                cannot be used. Nothing has changed then.
+        """
+        check_is_fitted(self)
+        check_arguments(FIT_CONSTRAINTS, "update", forget_factor=forget_factor)
+        if self._memory is None:
+            raise ValueError(
+                "update needs what a fit keeps with updatable=True, a readout and a "
+                "graph of neighbors: fit anew with updatable=True"
+            )
+        if self.diffusion_time is not None:
+            raise ValueError(
+                f"diffusion_time={self.diffusion_time} is of single eigenvectors, and "
+                f"an update keeps the basis instead: set diffusion_time=None first"
+            )
+        with torch.inference_mode(False), torch.enable_grad():
+            described = copy.copy(self)
+            source = feature_source(described, X, reset=False)
+            source = projected(source, self.projection_)
+            found = updated(self, self._memory, source, float(forget_factor))
+        self.layer_, self._memory = found.layer, found.memory
+        self.quality_, self.history_ = found.quality, found.history
+        self.n_iter_ = len(found.history["loss"])
+        self.eigenvalues_ = found.vectors.values.cpu().numpy()
+        return found.movement
 
     def score(self, X: Any, y: Any = None) -> float:
         r"""How much of the exact eigenvectors of the graph of points :obj:`X [n, d]`

@@ -58,6 +58,41 @@ class RitzVectors(NamedTuple):
         return features @ self.weight.to(features) + self.bias.to(features)
 
 
+class Moments(NamedTuple):
+    r"""The moments of some graphs in their mean, for graphs that come later.
+
+    Args:
+        mean (Tensor): Of the features, :obj:`[h]`.
+        directions (Tensor): Orthogonal directions in which they vary, :obj:`[h, r]`,
+            scaled so that the variance is 1 in each.
+        stiffness (Tensor), mass (Tensor): :math:`H^\top L H` and
+            :math:`H^\top D H` for the features in these directions, and a constant,
+            :obj:`[r + 1, r + 1]`.
+        num_nodes (Tensor): Nodes of the graphs, :obj:`[]`.
+    """
+
+    mean: Tensor
+    directions: Tensor
+    stiffness: Tensor
+    mass: Tensor
+    num_nodes: Tensor
+
+    def changed(self, mean: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        r"""Stiffness and mass for other directions :obj:`[h, p]`. In those in which the
+        features did not vary they have no moments."""
+        size = directions.size(1)
+        change = directions.new_zeros(len(self.mass), size + 1)
+        change[:-1, :size] = self.inverse() @ directions
+        change[-1, :size] = (self.mean - mean) @ directions
+        change[-1, -1] = 1
+        return change.T @ self.stiffness @ change, change.T @ self.mass @ change
+
+    def inverse(self) -> Tensor:
+        r"""What the features are, from their values in the directions, :obj:`[r, h]`.
+        Its second moments are the features' covariance."""
+        return (self.directions / self.directions.square().sum(dim=0)).T
+
+
 class RayleighRitz:
     r"""The Laplacian eigenvectors in the span of features, from moments that add up
     over graphs (the Rayleigh-Ritz method: Saad, `"Numerical Methods for Large
@@ -85,6 +120,10 @@ class RayleighRitz:
             those of the graphs count that have been added so far.
         num_vectors (int): Vectors that are to be found.
         generator (torch.Generator): Source of the random mixture of many features.
+        earlier (Moments, optional): Those of earlier graphs of the same features, to
+            which the others are added. (default: :obj:`None`)
+        share (float, optional): The weight of the earlier ones in the mean of all.
+            (default: :obj:`0.0`)
     """
 
     @torch.no_grad()
@@ -95,8 +134,11 @@ class RayleighRitz:
         num_nodes: int,
         num_vectors: int,
         generator: torch.Generator,
+        earlier: Moments | None = None,
+        share: float = 0.0,
     ) -> None:
         self.features = features
+        self.share = share
         drawn_rows = torch.randperm(len(x), generator=generator)[:NUM_ROWS]
         self.x = x[drawn_rows.to(x.device)]
         rows = features(self.x)
@@ -104,6 +146,8 @@ class RayleighRitz:
         # What rounding makes of a constant feature is no direction.
         rounding = 10 * torch.finfo(rows.dtype).eps * float(mean.norm())
         rows = rows - mean
+        if earlier is not None:
+            mean, rows = _joined(mean, rows, earlier, share)
         width = rows.size(1)
         mixture = torch.eye(width, dtype=rows.dtype, device=rows.device)
         if width > MOST_DIRECTIONS:
@@ -127,6 +171,11 @@ class RayleighRitz:
         self.size = size = self.directions.size(1) + 1
         self.stiffness = mixed.new_zeros(size, size)
         self.mass = mixed.new_zeros(size, size)
+        self._earlier: tuple[Tensor, Tensor] | None = None
+        self._num_earlier = 0
+        if earlier is not None:
+            self._earlier = earlier.changed(self.mean, self.directions)
+            self._num_earlier = int(earlier.num_nodes)
         # Kept for the eigenvalues.
         self.graphs: list[tuple[Tensor, Laplacian]] = []
         self.has_constant = True
@@ -157,6 +206,17 @@ class RayleighRitz:
         self.graphs.append((projected, laplacian))
         self.has_constant = laplacian.kind != "sym"
         self._solution = None
+
+    def weigh(self, share: float) -> None:
+        r"""Gives the earlier moments another share of the mean: with 0, the vectors are
+        those of the graphs alone."""
+        self.share, self._solution = share, None
+
+    def moments(self) -> Moments:
+        r"""The mean over all graphs, to add others later."""
+        stiffness, mass = self._means()
+        num_nodes = torch.tensor(self._num_nodes(len(self.graphs)))
+        return Moments(self.mean, self.directions, stiffness, mass, num_nodes)
 
     def solve(self, k: int) -> tuple[Tensor, Tensor]:
         r"""The first :obj:`k` Ritz values, or as many as there are directions, and the
@@ -192,6 +252,10 @@ class RayleighRitz:
             weighted = rows * _weight(laplacian).to(rows)
             stiffness += weighted.T @ product(rows)
             mass += weighted.T @ rows
+        if self._earlier is not None:  # whose graphs are gone
+            weight = self.share * len(self.graphs) / max(1 - self.share, 1e-12)
+            stiffness += weight * coefficients.T @ self._earlier[0] @ coefficients
+            mass += weight * coefficients.T @ self._earlier[1] @ coefficients
         stiffness = (stiffness + stiffness.T) / 2
         values = ritz_of_moments(stiffness, mass, NEGLIGIBLE)[0].clamp(min=0)
         # What the steps took out altogether lies at the end of the spectrum.
@@ -225,7 +289,7 @@ class RayleighRitz:
         self._before = count, solution
         if before is None or self._num_searched(earlier) < self._num_searched(count):
             return False
-        mass = self.mass / count
+        mass = self._means()[1]
         # The earlier vectors are orthonormal in the mean over earlier graphs only.
         overlap = before.T @ mass @ solution
         gram = before.T @ mass @ before
@@ -245,17 +309,27 @@ class RayleighRitz:
         return min(max(num_nodes // NODES_PER_DIRECTION, few), MOST_DIRECTIONS)
 
     def _num_nodes(self, num_graphs: int) -> int:
-        """Nodes of the first graphs."""
-        return sum(laplacian.num_nodes for _, laplacian in self.graphs[:num_graphs])
+        """Nodes of the first graphs, and of those that came earlier."""
+        nodes = (laplacian.num_nodes for _, laplacian in self.graphs[:num_graphs])
+        return sum(nodes, start=self._num_earlier)
 
     def _num_searched(self, num_graphs: int) -> int:
         """Directions that are searched in the first graphs."""
         return min(self._allowed(self._num_nodes(num_graphs)), self.size - 1)
 
-    def _solve(self) -> tuple[Tensor, Tensor]:
-        """All Ritz pairs of the moments as they are."""
+    def _means(self) -> tuple[Tensor, Tensor]:
+        """Both moments in the mean over all graphs."""
         stiffness = (self.stiffness + self.stiffness.T) / 2 / len(self.graphs)
         mass = self.mass / len(self.graphs)
+        if self._earlier is None:
+            return stiffness, mass
+        before, own = self._earlier, 1 - self.share
+        stiffness = self.share * (before[0] + before[0].T) / 2 + own * stiffness
+        return stiffness, self.share * before[1] + own * mass
+
+    def _solve(self) -> tuple[Tensor, Tensor]:
+        """All Ritz pairs of the moments as they are."""
+        stiffness, mass = self._means()
         searched = torch.eye(len(mass), dtype=mass.dtype, device=mass.device)
         searched = searched[:, -1 - self._num_searched(len(self.graphs)) :]
         if self.has_constant:
@@ -271,6 +345,23 @@ class RayleighRitz:
             values = torch.cat([values.new_zeros(1), values])
             coefficients = torch.cat([constant, coefficients], dim=1)
         return values.clamp(min=0), coefficients
+
+
+def _joined(
+    mean: Tensor, rows: Tensor, earlier: Moments, share: float
+) -> tuple[Tensor, Tensor]:
+    """The mean of new and of earlier features, and centered rows whose second moments
+    are the covariance of both."""
+    rows, before = rows.double(), earlier.inverse()
+    center = (1 - share) * mean.double() + share * earlier.mean
+    apart = (earlier.mean - mean.double()) * (share * (1 - share)) ** 0.5
+    parts = [
+        rows * ((1 - share) / len(rows)) ** 0.5,
+        before * share**0.5,
+        apart.unsqueeze(0),
+    ]
+    joined = torch.cat(parts)
+    return center, joined * len(joined) ** 0.5
 
 
 def _weight(laplacian: Laplacian) -> Tensor:

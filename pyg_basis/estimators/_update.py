@@ -1,0 +1,258 @@
+import copy
+from collections.abc import Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pyg_basis._own_generator import is_compiled
+from pyg_basis.algorithm import LOST, NUM_BEYOND, SampleGraph, read_out, train
+from pyg_basis.align.kept_basis import kept_basis
+from pyg_basis.data import FeatureSource
+from pyg_basis.estimators._parameters import with_components, with_plain_integers
+from pyg_basis.estimators._point_training import (
+    MOST_NODES,
+    MOST_NUMBERS,
+    point_training,
+)
+from pyg_basis.estimators._quality import FAR_FROM_DONE, HeldOut, quality
+from pyg_basis.estimators._source import single_precision
+from pyg_basis.nn import BASiSLayer
+from pyg_basis.readout import RayleighRitz, RitzVectors
+from pyg_basis.readout.rayleigh_ritz import Moments
+from pyg_basis.reference import Movement
+from pyg_basis.training_state import TrainingState
+
+if TYPE_CHECKING:
+    from pyg_basis.estimators.basis import BASiS
+
+# Times what was missing of the eigenvectors before: with more, the network is trained
+# on.
+MISSES = 2.0
+
+
+class Memory(NamedTuple):
+    """What a fitted estimator keeps for updates.
+
+    Args:
+        moments (Moments): Those of all graphs that were read out of.
+        points (Tensor): Points drawn evenly from all so far, ``[m, d]``.
+        num_points (float): How many points they stand for.
+        seed (int): Seed of the updates.
+        num_updates (int): Updates so far.
+    """
+
+    moments: Moments
+    points: Tensor
+    num_points: float
+    seed: int
+    num_updates: int = 0
+
+
+class Updated(NamedTuple):
+    """What an update leaves: the layer, what is kept for the next one, the vectors, how
+    good they are, what was trained, and how far the embedding moved."""
+
+    layer: BASiSLayer
+    memory: Memory
+    vectors: RitzVectors
+    quality: dict[str, Any]
+    history: dict[str, list[float]]
+    movement: Movement
+
+
+def updated(
+    estimator: "BASiS", memory: Memory, source: FeatureSource, forget_factor: float
+) -> Updated:
+    """The embedding of the points so far and of new ones, in the basis that it had.
+
+    The moments of graphs of new points are added to those that are there. Only where
+    the eigenvectors of a graph of earlier and new points are not among the hidden
+    features then, the network is trained on, with anchors and a reference of points of both
+    kinds.
+
+    Raises:
+        ValueError: If the hidden features do not span enough directions then.
+    """
+    rng = np.random.default_rng([memory.seed, memory.num_updates])
+    num_earlier = forget_factor * memory.num_points
+    share = num_earlier / (num_earlier + len(source))
+    seed = int(rng.integers(2**31))
+    layer = copy.deepcopy(estimator.layer_).eval()
+    size = estimator._sizes.reference_size
+    graphs, weight = _new_graphs(layer, memory, source, share, size, rng)
+    first = next(graphs)
+    moments = RayleighRitz(
+        layer.hidden,
+        first.x,
+        int(memory.moments.num_nodes) + len(first.x),
+        layer.embedding.num_pairs + NUM_BEYOND,
+        torch.Generator().manual_seed(seed),
+        memory.moments,
+        1 - weight,
+    )
+    vectors = read_out(layer, moments, chain([first], graphs))
+    points = _mixed_points(memory.points, source, share, rng)
+    sample = points[:size].to(layer.anchors)
+    exact = layer.embedding.rows_of(layer.embedding.operator(sample)).vectors
+    held_out = HeldOut(sample, exact.to(sample), took_part=True)
+    history = copy.deepcopy(estimator.history_)
+    measured = quality(layer, vectors, held_out, history) if vectors else None
+    trained_on = not _is_enough(measured, estimator.quality_)
+    if trained_on:
+        layer, moments, vectors = _trained_on(
+            estimator, memory, source, share, seed, history
+        )
+    if vectors is None:
+        raise ValueError(
+            f"the hidden features do not span n_components="
+            f"{estimator.n_components_} directions of X and the earlier points: fit "
+            f"anew with other points or a wider network"
+        )
+    measured = quality(layer, vectors, held_out, history)
+    vectors, movement = _in_old_basis(
+        estimator, layer, memory.points, vectors, trained_on
+    )
+    memory = Memory(
+        moments.moments(),
+        points,
+        num_earlier + len(source),
+        memory.seed,
+        memory.num_updates + 1,
+    )
+    return Updated(layer, memory, vectors, measured, history, movement)
+
+
+def _is_enough(found: dict[str, Any] | None, before: dict[str, Any] | None) -> bool:
+    """Whether the hidden features hold the eigenvectors about as well as they did."""
+    if found is None:
+        return False
+    missing = 1 - found["captured_by_more"]
+    earlier = 1 - before["captured_by_more"] if before else 0.0
+    import os
+    if os.environ.get("SHOW"): print("missing", missing, "before", earlier)
+    return bool(missing <= max(0.05, MISSES * earlier))
+
+
+def _new_graphs(
+    layer: BASiSLayer,
+    memory: Memory,
+    source: FeatureSource,
+    share: float,
+    size: int,
+    rng: np.random.Generator,
+) -> tuple[Iterator[SampleGraph], float]:
+    """Graphs of new points, with earlier ones where they are too few for one, and the
+    weight of the graphs in the mean, with which new points count as what they are."""
+    num_new = min(size, len(source))
+    num_earlier = min(size - num_new, len(memory.points))
+    most = max(min(MOST_NODES, MOST_NUMBERS // source.num_features), num_new)
+    new = rng.choice(len(source), min(most, len(source)), replace=False)
+    earlier = rng.permutation(len(memory.points))
+    weight = min((1 - share) * (num_new + num_earlier) / num_new, 1.0)
+
+    def graphs() -> Iterator[SampleGraph]:
+        for i in range(len(new) // num_new):
+            drawn = new[i * num_new : (i + 1) * num_new]
+            rows = single_precision(source.__getitems__(drawn)).to(memory.points)
+            place = np.arange(i * num_earlier, (i + 1) * num_earlier)
+            others = memory.points[torch.from_numpy(earlier.take(place, mode="wrap"))]
+            x = torch.cat([rows, others]).to(layer.anchors)
+            yield SampleGraph(x, layer.embedding.operator(x))
+
+    return graphs(), weight
+
+
+def _mixed_points(
+    points: Tensor, source: FeatureSource, share: float, rng: np.random.Generator
+) -> Tensor:
+    """As many points as before, drawn evenly from the earlier and the new ones."""
+    num_new = min(int(rng.binomial(len(points), 1 - share)), len(source))
+    drawn = rng.choice(len(source), num_new, replace=False)
+    rows = single_precision(source.__getitems__(drawn)).to(points)
+    kept = rng.choice(len(points), len(points) - num_new, replace=False)
+    return torch.cat([points[torch.from_numpy(kept)], rows])
+
+
+def _trained_on(
+    estimator: "BASiS",
+    memory: Memory,
+    source: FeatureSource,
+    share: float,
+    seed: int,
+    history: dict[str, list[float]],
+) -> tuple[BASiSLayer, RayleighRitz, RitzVectors | None]:
+    """The network trained on, from where it is, on earlier and new points in
+    proportion, and what is read out of it. The history goes on."""
+    rng = np.random.default_rng(seed)
+    num_earlier = len(memory.points)
+    if share < 1:
+        num_earlier = min(num_earlier, round(len(source) * share / (1 - share)))
+    num_new = min(len(source), round(num_earlier * (1 - share) / max(share, 1e-12)))
+    most = min(MOST_NODES, MOST_NUMBERS // source.num_features)
+    if num_earlier + num_new > most:
+        num_earlier, num_new = round(share * most), round((1 - share) * most)
+    drawn: NDArray[np.int64] = rng.choice(len(source), num_new, replace=False)
+    kept = torch.from_numpy(rng.permutation(len(memory.points))[:num_earlier])
+    new = single_precision(source.__getitems__(drawn)).to(memory.points)
+    x = torch.cat([memory.points[kept], new])
+
+    plain = with_components(with_plain_integers(estimator), estimator.n_components_)
+    plain.anchor_method = "poisson_disk"  # labels are not kept
+    training = point_training(plain, FeatureSource(x), None, seed)
+    layer, before = training.layer, estimator.layer_
+    layer.network.load_state_dict(before.network.state_dict())
+    layer.standardization.load_state_dict(before.standardization.state_dict())
+    own = None
+    if not is_compiled(layer.network):
+        own = torch.Generator(estimator.device).manual_seed(seed)
+    state = TrainingState(layer, estimator.learning_rate, own)
+    reading: Any = training.read_out
+    train(state, training.batches, estimator.max_iter, reading, estimator.tol)
+    for name, values in state.history.items():
+        history[name] = history.get(name, []) + values
+    vectors = reading.finish()
+    return layer, reading.moments, vectors
+
+
+def _in_old_basis(
+    estimator: "BASiS",
+    layer: BASiSLayer,
+    points: Tensor,
+    vectors: RitzVectors,
+    trained_on: bool,
+) -> tuple[RitzVectors, Movement]:
+    """Turns the output of the layer, and its reference where it is a new one, to where
+    the embedding was at the earlier points."""
+    k, constant = layer.num_eigenvectors, layer.embedding.num_constant
+    with torch.no_grad():
+        blocks = points.to(layer.anchors).split(1024)
+        before = torch.cat([estimator.layer_._rows(block) for block in blocks])
+        rows = torch.cat([layer._rows(block) for block in blocks])
+    alignment, cosines = kept_basis(rows[:, constant:], before[:, constant:], LOST)
+    columns = slice(constant, k)
+    linear, shift = alignment.linear.double(), alignment.shift.double()
+    weight, bias = vectors.weight.clone(), vectors.bias.clone()
+    weight[:, columns] = weight[:, columns] @ linear.to(weight)
+    bias[columns] = bias[columns] @ linear.to(bias) + shift.to(bias)
+    vectors = vectors._replace(weight=weight, bias=bias)
+    layer.output.fit(vectors)
+    if trained_on:
+        reference = layer.rows[:, columns]
+        layer.rows[:, columns] = alignment.apply(reference)
+    with torch.no_grad():
+        after = torch.cat([layer._rows(block) for block in blocks])
+    values = vectors.values
+    gap = values[k] - values[k - 1] if len(values) > k else values.new_tensor(np.nan)
+    return vectors, Movement(
+        alignment=alignment,
+        cosines=cosines,
+        change=(after - before).norm() / before.norm(),
+        eigenvalues=values[:k],
+        eigengap=gap,
+        num_lost=int((cosines < LOST).sum()),
+        reanchored=trained_on,
+    )
