@@ -45,12 +45,14 @@ def fit(arguments: Namespace) -> None:
 
 
 def _train(estimator: Any, arguments: Namespace, points: Points) -> None:
-    given = {"X": points.source, "y": points.labels, "sample_weight": points.weights}
+    given = points.source, points.labels
+    options: dict[str, Any] = {"sample_weight": points.weights}
     if arguments.checkpoint is None:
-        estimator.fit(**given)
+        estimator.fit(*given, **options)
         return
     with sigterm_after_batch() as callback:
-        estimator.fit(**given, checkpoint=arguments.checkpoint, callback=callback)
+        options |= {"checkpoint": arguments.checkpoint, "callback": callback}
+        estimator.fit(*given, **options)
 
 
 def transform(arguments: Namespace) -> None:
