@@ -22,13 +22,14 @@ from torch import nn
 from torch.utils.data import TensorDataset
 from torch_geometric.data import Data
 
-from pyg_basis import BASiS
+from pyg_basis import BASiS, DiffusionMap
 from pyg_basis.datasets import blobs, sphere, two_moons
 from pyg_basis.eigen import ChebyshevSubspace, Dense, Lanczos
 from pyg_basis.graph import affinity, knn_graph
 from pyg_basis.metrics import grassmann_distance
 from pyg_basis.reference import ExactEmbedding
 from tests.estimators.inputs import (
+    OTHER_ORDER,
     Points,
     Rows,
     learner,
@@ -40,7 +41,10 @@ from tests.estimators.inputs import (
 )
 
 
-@parametrize_with_checks([BASiS(max_iter=5)])
+@parametrize_with_checks(
+    [BASiS(max_iter=5), DiffusionMap(max_iter=5)],
+    expected_failed_checks=lambda _: OTHER_ORDER,
+)
 def test_sklearn_contract(estimator: BASiS, check: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)

@@ -4,7 +4,6 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
-from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch_geometric.data import Data
 
 from pyg_basis import BASiS, BASiSLayer, DiffusionMap
@@ -15,11 +14,6 @@ from pyg_basis.transforms import AddSpectralPE
 from tests.estimators.inputs import quick
 
 SETTINGS = {"n_anchors": 30, "batch_size": 80, "n_neighbors": 10, "max_iter": 5}
-
-
-@parametrize_with_checks([DiffusionMap(max_iter=5)])
-def test_scikit_learn_conventions(estimator, check) -> None:
-    check(estimator)
 
 
 def points(num_points: int = 400) -> np.ndarray:
