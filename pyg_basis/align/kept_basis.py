@@ -5,7 +5,7 @@ from pyg_basis.align.alignment import Alignment
 from pyg_basis.align.moment_preserving import second_moment_roots
 
 # Variance at the old nodes, of columns with mean square 1 at all: a direction with less
-# is about new nodes alone.
+# is about new nodes, and would be blown up if it were given the variance of an old one.
 UNSEEN = 0.5
 
 

@@ -65,6 +65,27 @@ def transform(arguments: Namespace) -> None:
         write_rows(temporary, "embedding", embedding, len(points.rows), names)
 
 
+def update(arguments: Namespace) -> None:
+    """Learns new points as well."""
+    basis, clustering = read_model(arguments.model)
+    settings: dict[str, Any] = {"forget_factor": arguments.forget_factor}
+    if arguments.n_clusters is not None:
+        if clustering is None:
+            message = "--n-clusters: leave out, --model has no clusters"
+            raise ArgumentError(None, message)
+        settings["n_clusters"] = arguments.n_clusters
+    model: Any = basis if clustering is None else clustering
+    points = read_points(arguments, basis)
+    movement = model.update(points.source, **settings)
+    model.save(arguments.output)
+    trained = ", trained on" if movement.reanchored else ""
+    logger.info(
+        f"{arguments.output}: rows of earlier points moved by "
+        f"{float(movement.change):.2%}, {movement.num_lost} of "
+        f"{len(movement.cosines)} directions are new{trained}"
+    )
+
+
 def cluster(arguments: Namespace) -> None:
     """Clusters points, and writes both files or none."""
     settings = given(arguments, BASiSClustering)

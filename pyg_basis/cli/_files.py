@@ -11,7 +11,11 @@ POINTS = (".pt", *ROWS)
 MODELS = (".pt",)
 # Options that name a column of the table, which is then no feature, or a file.
 BESIDE = ("labels", "weights")
-OUTPUTS = {"fit": MODELS, "plot": (".png", ".pdf", ".svg")}  # others write rows
+OUTPUTS = {
+    "fit": MODELS,
+    "update": MODELS,
+    "plot": (".png", ".pdf", ".svg"),
+}  # others write rows
 
 
 def check_files(arguments: Namespace) -> None:

@@ -67,6 +67,18 @@ Examples:
   pyg-basis cluster new.npy --model clusters.pt --output new_labels.csv
   pyg-basis cluster points.npy --n-clusters eigengap --soft -o memberships.csv""",
     ),
+    "update": (
+        "model points -o/--output --n-clusters --forget-factor --force",
+        """Learn new points as well, and leave the embedding of earlier ones in place.
+
+The model is one of pyg-basis fit or cluster with --updatable. Labels of clusters
+stay; with --n-clusters there are as many from now on.
+
+Examples:
+  pyg-basis fit points.npy --updatable --output model.pt
+  pyg-basis update model.pt new.npy --output newer.pt
+  pyg-basis update clusters.pt new.npy --n-clusters 5 --output newer.pt""",
+    ),
     "info": (
         "points --json",
         """Report how a model was fitted, or the shape and the range of points.
@@ -114,6 +126,10 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "--preset": ({"metavar": "paper|official"}, "published settings; need --labels"),
     "--checkpoint": (FOLDER, "go on with a training that was cut off, kept there"),
     "--n-clusters": (CLUSTERS, "unless --model has some"),
+    "--forget-factor": (
+        {"type": float, "default": 1.0, "metavar": "FLOAT"},
+        "as how many points each earlier one counts [default: 1]",
+    ),
     "--soft": (FLAG, "write the memberships in all clusters, a column each"),
     "--model": (FILE, "take its embedding, and its clusters if it has some"),
     "--save-model": (FILE, "write embedding and clusters, for all that takes a model"),

@@ -21,6 +21,9 @@ from pyg_basis.estimators._parameters import (
     with_components,
 )
 from pyg_basis.estimators._training import new_layer
+from pyg_basis.estimators._update import Memory
+from pyg_basis.nn import BASiSLayer
+from pyg_basis.readout.rayleigh_ritz import Moments
 
 if TYPE_CHECKING:
     from pyg_basis.estimators.basis import BASiS
@@ -66,6 +69,7 @@ def write_checkpoint(
     tensors = {
         "state_dict": estimator.layer_.state_dict(),
         "projection": _projection_tensors(estimator.projection_),
+        "memory": _memory_content(estimator._memory),
     }
     torch.save(content | tensors, buffer)
     try:
@@ -197,7 +201,37 @@ def _restore(cls: type[Any], saved: dict[str, Any], network: nn.Module | None) -
     estimator.n_iter_ = len(saved["history"]["loss"])
     estimator.quality_ = saved["quality"]
     estimator.eigenvalues_ = np.array([float(value) for value in saved["eigenvalues"]])
+    estimator._memory = _memory(saved.get("memory"), layer)
     return estimator
+
+
+def _memory_content(memory: Memory | None) -> dict[str, Any] | None:
+    if memory is None:
+        return None
+    plain = {name: tensor.cpu() for name, tensor in memory.moments._asdict().items()}
+    points = memory.points.cpu().clone()  # not what else is in the same memory
+    return memory._asdict() | {"moments": plain, "points": points}
+
+
+def _memory(saved: dict[str, Any] | None, layer: BASiSLayer) -> Memory | None:
+    if saved is None:
+        return None
+    moments, points = Moments(**saved["moments"]), saved["points"]
+    if not all(map(_is_stored, (*moments, points))):
+        raise ValueError("the moments are larger than what is stored of them")
+    width, size = sum(layer.output.widths), moments.directions.size(1)
+    expected = ((width,), (width, size), (size + 1, size + 1), (size + 1, size + 1), ())
+    if tuple(tuple(part.shape) for part in moments) != expected:
+        raise ValueError(f"moments of shapes that are not {expected}")
+    if points.shape[1:] != (layer.in_channels,) or len(points) < 2:
+        raise ValueError(f"points of shape {list(points.shape)}")
+    return Memory(
+        Moments(*(part.to(layer.anchors.device) for part in moments)),
+        points.to(layer.anchors.device),
+        float(saved["num_points"]),
+        int(saved["seed"]),
+        int(saved["num_updates"]),
+    )
 
 
 # The matrix itself and not its seed: another scikit-learn may draw another one.

@@ -18,19 +18,20 @@ from pyg_basis.estimators._point_training import (
     MOST_NUMBERS,
     point_training,
 )
-from pyg_basis.estimators._quality import FAR_FROM_DONE, HeldOut, quality
+from pyg_basis.estimators._quality import HeldOut, quality
 from pyg_basis.estimators._source import single_precision
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.readout import RayleighRitz, RitzVectors
-from pyg_basis.readout.rayleigh_ritz import Moments
+from pyg_basis.readout.rayleigh_ritz import BLOCK_ROWS, Moments
 from pyg_basis.reference import Movement
 from pyg_basis.training_state import TrainingState
 
 if TYPE_CHECKING:
     from pyg_basis.estimators.basis import BASiS
 
-# Times what was missing of the eigenvectors before: with more, the network is trained
-# on.
+# Share of the eigenvectors that the hidden features may miss, and as a multiple of what
+# they missed before: with more than both the network is trained on.
+MOST_MISSING = 0.05
 MISSES = 2.0
 
 
@@ -70,9 +71,8 @@ def updated(
     """The embedding of the points so far and of new ones, in the basis that it had.
 
     The moments of graphs of new points are added to those that are there. Only where
-    the eigenvectors of a graph of earlier and new points are not among the hidden
-    features then, the network is trained on, with anchors and a reference of points of both
-    kinds.
+    the hidden features miss much of the eigenvectors of a graph of both kinds of points
+    then, the network is trained on, with anchors and a reference of both.
 
     Raises:
         ValueError: If the hidden features do not span enough directions then.
@@ -113,6 +113,7 @@ def updated(
             f"anew with other points or a wider network"
         )
     measured = quality(layer, vectors, held_out, history)
+    layer.fit_degree(sample, seed)
     vectors, movement = _in_old_basis(
         estimator, layer, memory.points, vectors, trained_on
     )
@@ -132,9 +133,7 @@ def _is_enough(found: dict[str, Any] | None, before: dict[str, Any] | None) -> b
         return False
     missing = 1 - found["captured_by_more"]
     earlier = 1 - before["captured_by_more"] if before else 0.0
-    import os
-    if os.environ.get("SHOW"): print("missing", missing, "before", earlier)
-    return bool(missing <= max(0.05, MISSES * earlier))
+    return bool(missing <= max(MOST_MISSING, MISSES * earlier))
 
 
 def _new_graphs(
@@ -218,6 +217,20 @@ def _trained_on(
     return layer, reading.moments, vectors
 
 
+@torch.no_grad()
+def embedded(layer: BASiSLayer, points: Tensor) -> Tensor:
+    """The embedding of points as a memory holds them, ``[m, K]``."""
+    blocks = points.to(layer.anchors).split(BLOCK_ROWS)
+    return torch.cat([layer(block) for block in blocks])
+
+
+@torch.no_grad()
+def _rows_at(layer: BASiSLayer, points: Tensor) -> Tensor:
+    """What is read out, without the degrees."""
+    blocks = points.to(layer.anchors).split(BLOCK_ROWS)
+    return torch.cat([layer.output(*layer.hidden_layers(block)) for block in blocks])
+
+
 def _in_old_basis(
     estimator: "BASiS",
     layer: BASiSLayer,
@@ -228,10 +241,7 @@ def _in_old_basis(
     """Turns the output of the layer, and its reference where it is a new one, to where
     the embedding was at the earlier points."""
     k, constant = layer.num_eigenvectors, layer.embedding.num_constant
-    with torch.no_grad():
-        blocks = points.to(layer.anchors).split(1024)
-        before = torch.cat([estimator.layer_._rows(block) for block in blocks])
-        rows = torch.cat([layer._rows(block) for block in blocks])
+    before, rows = _rows_at(estimator.layer_, points), _rows_at(layer, points)
     alignment, cosines = kept_basis(rows[:, constant:], before[:, constant:], LOST)
     columns = slice(constant, k)
     linear, shift = alignment.linear.double(), alignment.shift.double()
@@ -243,8 +253,7 @@ def _in_old_basis(
     if trained_on:
         reference = layer.rows[:, columns]
         layer.rows[:, columns] = alignment.apply(reference)
-    with torch.no_grad():
-        after = torch.cat([layer._rows(block) for block in blocks])
+    after = _rows_at(layer, points)
     values = vectors.values
     gap = values[k] - values[k - 1] if len(values) > k else values.new_tensor(np.nan)
     return vectors, Movement(

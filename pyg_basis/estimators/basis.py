@@ -423,7 +423,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.layer_, self.history_, self._sizes = layer, history, sizes
         self.projection_ = projection
         self._memory = None
-        if self.updatable and isinstance(read_out, TrainingReadOut) and graph is None:
+        if self.updatable and vectors is not None and graph is None:
+            assert isinstance(read_out, TrainingReadOut)
             moments, points = read_out.moments.moments(), read_out.x
             self._memory = Memory(moments, points, len(source), seed)
         self.n_iter_ = len(history["loss"])

@@ -1,21 +1,27 @@
+import copy
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import linear_sum_assignment
 from sklearn.base import BaseEstimator, ClusterMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from pyg_basis._constraints import StrOptions, at_least
+from pyg_basis._constraints import StrOptions, at_least, check_arguments
 from pyg_basis.eigen import suggest_num_components
 from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
 from pyg_basis.estimators._parameters import EIGENGAP
+from pyg_basis.estimators._update import embedded
 from pyg_basis.estimators.basis import BASiS
+from pyg_basis.reference import Movement
 from pyg_basis.training_state import Callback
+
+UPDATE_CONSTRAINTS: dict[str, list[Any]] = {"n_clusters": [at_least(1), None]}
 
 
 class BASiSClustering(ClusterMixin, BaseEstimator):
@@ -131,6 +137,64 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
             self.feature_names_in_ = basis.feature_names_in_
         return self
 
+    def update(
+        self, X: Any, n_clusters: int | None = None, forget_factor: float = 1.0
+    ) -> Movement:
+        r"""Learns new points :obj:`X [n, d]` as well, see :meth:`BASiS.update`; labels
+        of the clusters that there are stay, and new clusters get new labels.
+
+        The clusters are found among the earlier points that are kept and new ones, in
+        proportion. :obj:`labels_` are those of :obj:`X` then.
+
+        Args:
+            X: New points.
+            n_clusters (int, optional): Number of clusters from now on, as many as there
+                are or more; by default as many, or, if it was :obj:`"eigengap"`, by
+                the largest gap anew. (default: :obj:`None`)
+            forget_factor (float, optional): See :meth:`BASiS.update`.
+                (default: :obj:`1.0`)
+
+        Returns:
+            Movement: How far the embedding moved.
+
+        Raises:
+            NotFittedError: Before :meth:`fit`.
+            ValueError: If there are to be fewer clusters, or the embedding cannot be
+                updated. Nothing has changed then.
+        """
+        check_is_fitted(self)
+        known = self.n_clusters_
+        check_arguments(UPDATE_CONSTRAINTS, "update", n_clusters=n_clusters)
+        if n_clusters is not None and n_clusters < known:
+            raise ValueError(
+                f"n_clusters={n_clusters} is below the {known} clusters that there "
+                f"are, whose labels stay: ask for as many or more, or fit anew"
+            )
+        basis = copy.copy(self.basis_)
+        before = basis._memory
+        movement = basis.update(X, forget_factor)
+        assert before is not None and basis._memory is not None
+        if n_clusters is None and self.n_clusters == EIGENGAP:
+            n_clusters = max(num_clusters(basis), known)
+        earlier = before.points
+        labels = self.kmeans_.predict(self._rows(self.basis_, earlier))
+        kmeans = grown_clusters(
+            self._rows(basis, earlier),
+            labels,
+            self._rows(basis, basis._memory.points),
+            self.kmeans_.cluster_centers_,
+            n_clusters or known,
+            self.n_init,
+            basis._memory.seed,
+        )
+        self.basis_, self.kmeans_ = basis, kmeans
+        self.labels_ = self.predict(X)
+        return movement
+
+    def _rows(self, basis: BASiS, points: Tensor) -> NDArray[np.floating[Any]]:
+        rows = embedded(basis.layer_, points).cpu().numpy()
+        return rows.astype(self.kmeans_.cluster_centers_.dtype)
+
     @property
     def n_clusters_(self) -> int:
         """Number of clusters."""
@@ -227,6 +291,34 @@ def num_clusters(basis: BASiS) -> int:
     if basis.n_components == EIGENGAP:
         return basis.n_components_ + first
     return suggest_num_components(basis.eigenvalues_, basis.drop_first, 1)[0] + first
+
+
+def grown_clusters(
+    earlier: NDArray[np.floating[Any]],
+    labels: NDArray[np.int32],
+    rows: NDArray[np.floating[Any]],
+    centers: NDArray[np.floating[Any]],
+    n_clusters: int,
+    n_init: int,
+    seed: int,
+) -> KMeans:
+    """Clusters of rows. The first ones are those that the earlier rows had, by their
+    labels: of the clusters found, each known label goes to another one, so that as many
+    earlier rows as can be keep theirs."""
+    known = len(centers)
+    if n_clusters == known:
+        # From where they are, they cannot change places.
+        start = centers.copy()
+        for i in np.unique(labels):
+            start[i] = earlier[labels == i].mean(axis=0)
+        return KMeans(known, init=start, n_init=1).fit(rows)
+    kmeans = KMeans(n_clusters, n_init=n_init, random_state=seed).fit(rows)
+    counts = np.zeros((known, n_clusters))
+    np.add.at(counts, (labels, kmeans.predict(earlier)), 1)
+    place = linear_sum_assignment(counts, maximize=True)[1]
+    others = np.setdiff1d(np.arange(n_clusters), place)
+    start = kmeans.cluster_centers_[np.concatenate([place, others])]
+    return KMeans(n_clusters, init=start, n_init=1).fit(rows)
 
 
 def fitted_clustering(basis: BASiS, kmeans: KMeans) -> BASiSClustering:

@@ -326,3 +326,19 @@ def test_eigenvalues_at_the_end_of_the_spectrum_are_not_left_out() -> None:
     coefficients = moments.solve(K)[1]
     expected = values[[0, 1, 3, N - 1]]
     assert torch.allclose(moments.eigenvalues(coefficients), expected, atol=1e-9)
+
+
+@given(SEEDS)
+def test_earlier_moments_count_as_their_graphs(seed: int) -> None:
+    features = random(N, 7, seed=seed)
+    first, second = operator_of(seed=1), operator_of(seed=2)
+    expected = moments_of(features, first, second).solve(K)
+    earlier = moments_of(features, first).moments()
+    joined = RayleighRitz(
+        lambda x: x, features, N, 8, torch.Generator(), earlier=earlier, share=0.5
+    )
+    joined.add(features, second)
+    assert torch.allclose(joined.solve(K)[0], expected[0], atol=1e-8)
+    alone = moments_of(features, second).solve(K)[0]
+    joined.weigh(0)
+    assert torch.allclose(joined.solve(K)[0], alone, atol=1e-8)
