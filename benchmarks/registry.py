@@ -228,6 +228,13 @@ LIST = (
         quick=("--kills", "8"),
     ),
     Experiment(
+        "stream",
+        "data that grow: updates of a fitted model beside a new fit",
+        "20 minutes on two cores",
+        seeds=3,
+        needs_data=True,
+    ),
+    Experiment(
         "resume",
         "trainings that are killed at a random moment and go on from a checkpoint",
         "5 minutes on two cores",

@@ -1,0 +1,210 @@
+"""Data that grow: `update` beside a new fit.
+
+`growth`: siamese features of MNIST (learned from labels). A clustering is fitted to the
+digits 0 to 4, but for 6,000 of these points, and updated with these (more of the same),
+then with 5 and 6, with 7 and 8, and with 9. K is 10 from the start. Beside it stands
+one fit to all digits. Seconds are those of the processor, as a share of that fit's.
+`moved` is the relative change of the rows of the test digits from 0 to 4, `relabeled`
+the share of these whose label changed, and `missing` what five columns more than K lack
+of the first K eigenvectors of the points so far.
+
+`same`: all digits from the start, in any order, 54,000 points and then 6,000, with
+K = 9, which a gap follows.
+
+`drift`: ten groups of points in 16 dimensions turn, as fast as in `moving_features`,
+about once in 1,000 updates. Each update sees new points, and the earlier ones count
+nine tenths. The true embedding of a point that turns along stays where it was. Measured
+is how far that of 2,000 such points has come after 100 updates.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.data.image_features import load_features
+from benchmarks.experiments.moving_features import NUM_BLOBS, blobs, rotations, turned
+from benchmarks.lib.record import read_results, save
+from benchmarks.lib.tables import grouped, markdown_table, over_runs
+from pyg_basis import BASiS, BASiSClustering
+from pyg_basis.metrics import clustering_accuracy, normalized_mutual_information
+from pyg_basis.reference import Movement
+
+FIRST = (0, 1, 2, 3, 4)
+# What comes, and the number of clusters from then on.
+STEPS = (("more of the same", (), 5), ("5, 6", (5, 6), 7), ("7, 8", (7, 8), 9))
+STEPS += (("9", (9,), 10),)
+NUM_LATER = 6_000
+NUM_UPDATES, FORGET_FACTOR = 100, 0.9
+
+Run = dict[str, Any]
+Rows = NDArray[Any]
+
+
+def main(options: argparse.Namespace) -> None:
+    growth, same, drifts = [], [], []
+    quick = {"batch_size": 200, "n_anchors": 40, "reference_size": 400, "max_iter": 10}
+    settings: Run = {"n_neighbors": 20, **quick} if options.quick else {}
+    given = load_features("mnist", options.data_root, options.cache_dir, options.quick)
+    x, y, x_new, y_new = (np.asarray(part) for part in given[:4])
+    later = len(x) // 10
+    for seed in range(options.seeds):
+        growth += grow(x, y, x_new, y_new, later, seed, settings)
+        same.append(more_of_the_same(x, x_new, later, seed, settings))
+        print(same[-1], flush=True)
+        drifts.append(drift(seed, 3 if options.quick else NUM_UPDATES))
+        print(drifts[-1], flush=True)
+    about = {"num_later": later, "num_updates": NUM_UPDATES, "forget": FORGET_FACTOR}
+    save(options, about, {"growth": growth, "same": same, "drift": drifts})
+
+
+def grow(
+    x: Rows, y: Rows, x_new: Rows, y_new: Rows, later: int, seed: int, settings: Run
+) -> list[Run]:
+    rng = np.random.default_rng(seed)
+    start = time.process_time()
+    whole = BASiSClustering(10, basis=BASiS(10, **settings), random_state=seed).fit(x)
+    seconds = time.process_time() - start
+    runs = [
+        {
+            "step": "one fit to all digits",
+            "seed": seed,
+            "seconds": seconds,
+            "share": 1.0,
+            **agreement(whole, x_new, y_new, range(10)),
+        }
+    ]
+    first = rng.permutation(np.flatnonzero(np.isin(y, FIRST)))
+    basis = BASiS(10, updatable=True, **settings)
+    clustering = BASiSClustering(5, basis=basis, random_state=seed)
+    start = time.process_time()
+    clustering.fit(x[first[later:]])
+    taken = time.process_time() - start
+    old, seen = x_new[np.isin(y_new, FIRST)], FIRST
+    run = {"step": "first fit, 0 to 4", "seed": seed, "share": taken / seconds}
+    runs.append(run | state(clustering, x_new, y_new, seen))
+    for step, digits, n_clusters in STEPS:
+        points = x[np.isin(y, digits)] if digits else x[first[:later]]
+        seen += digits
+        before, labels = clustering.basis_.transform(old), clustering.predict(old)
+        start = time.process_time()
+        movement = clustering.update(points, n_clusters)
+        taken = time.process_time() - start
+        run = {
+            "step": step,
+            "seed": seed,
+            "share": taken / seconds,
+            **moves(movement, clustering.basis_.transform(old), before),
+            "relabeled": float(np.mean(clustering.predict(old) != labels)),
+        }
+        runs.append(run | state(clustering, x_new, y_new, seen))
+    for run in runs:
+        print(run, flush=True)
+    return runs
+
+
+def agreement(clustering: BASiSClustering, x: Rows, y: Rows, digits: Any) -> Run:
+    is_seen = np.isin(y, list(digits))
+    labels = clustering.predict(x[is_seen])
+    return {
+        "nmi": float(normalized_mutual_information(y[is_seen], labels)),
+        "accuracy": float(clustering_accuracy(y[is_seen], labels)),
+    }
+
+
+def state(clustering: BASiSClustering, x: Rows, y: Rows, digits: Any) -> Run:
+    found = clustering.basis_.quality_ or {}
+    with tempfile.TemporaryDirectory() as folder:
+        clustering.save(Path(folder) / "model.pt")
+        num_bytes = (Path(folder) / "model.pt").stat().st_size
+    missing = 1 - found["captured_by_more"]
+    return {
+        "missing": missing,
+        "bytes": num_bytes,
+        **agreement(clustering, x, y, digits),
+    }
+
+
+def moves(movement: Movement, after: Rows, before: Rows) -> Run:
+    return {
+        "moved": float(np.linalg.norm(after - before) / np.linalg.norm(before)),
+        "num_lost": movement.num_lost,
+        "trained_on": movement.reanchored,
+    }
+
+
+def more_of_the_same(x: Rows, x_new: Rows, later: int, seed: int, settings: Run) -> Run:
+    order = np.random.default_rng(seed).permutation(len(x))
+    basis = BASiS(9, updatable=True, random_state=seed, **settings)
+    start = time.process_time()
+    basis.fit(x[order[later:]])
+    seconds = time.process_time() - start
+    before = basis.transform(x_new)
+    start = time.process_time()
+    movement = basis.update(x[order[:later]])
+    share = (time.process_time() - start) / seconds
+    moved = moves(movement, basis.transform(x_new), before)
+    return {"seed": seed, "share": share, **moved}
+
+
+def drift(seed: int, num_updates: int) -> Run:
+    size = 2_000
+    points, rotation = (
+        blobs((num_updates + 2) * size, seed),
+        rotations(num_updates, seed),
+    )
+    order = torch.randperm(len(points), generator=torch.Generator().manual_seed(seed))
+    parts = points[order].split(size)
+    basis = BASiS(
+        NUM_BLOBS - 1,
+        reference_size=size,
+        batch_size=500,
+        n_anchors=200,
+        updatable=True,
+        random_state=seed,
+    )
+    first = basis.fit(parts[0]).transform(parts[-1])
+    trained = 0
+    for step in range(1, num_updates + 1):
+        new = turned(parts[step], rotation[step])
+        trained += basis.update(new, FORGET_FACTOR).reanchored
+    last = basis.transform(turned(parts[-1], rotation[num_updates]))
+    return {
+        "seed": seed,
+        "moved": float((last - first).norm() / first.norm()),
+        "num_trained_on": trained,
+    }
+
+
+def tables(folder: Path) -> dict[str, str]:
+    results = read_results(folder, "stream")
+    columns = {
+        "share": ("seconds, share of one fit", 2, 1),
+        "moved": ("moved, %", 2, 100),
+        "relabeled": ("relabeled, %", 2, 100),
+        "missing": ("missing, %", 1, 100),
+        "nmi": ("NMI", 4, 1),
+        "accuracy": ("ACC", 4, 1),
+        "bytes": ("file, MB", 1, 1e-6),
+    }
+    rows = []
+    for (step,), runs in grouped(results["growth"], "step").items():
+        row = {"points": step}
+        for key, (title, digits, scale) in columns.items():
+            row[title] = over_runs(runs, key, digits, scale)
+        rows.append(row)
+    others = []
+    for name, runs in {
+        "10 % more of the same, K = 9": results["same"],
+        "groups that turn, 100 updates": results["drift"],
+    }.items():
+        others.append({"points": name, "moved, %": over_runs(runs, "moved", 2, 100)})
+    return {
+        "stream_growth": markdown_table(rows, list(rows[0])),
+        "stream_moves": markdown_table(others, list(others[0])),
+    }
