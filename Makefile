@@ -47,7 +47,7 @@ fuzz: $(STAMP)
 
 # On scikit-learn's digits; each takes a graph of your own, see --help.
 examples: $(STAMP)
-	for script in gcn_with_basis_pe transformer_with_encodings cold_start lightning_module networkx_graph; do \
+	for script in gcn_with_basis_pe transformer_with_encodings cold_start lightning_module networkx_graph daily_data; do \
 	    $(ONE_THREAD) $(BIN)/python examples/$$script.py || exit 1; \
 	done
 

@@ -44,6 +44,12 @@ def test_networkx_graph_is_learned_and_drawn(tmp_path, capsys) -> None:
     assert (tmp_path / "graph.png").stat().st_size > 10_000
 
 
+def test_daily_data_are_learned() -> None:
+    days = run("daily_data")
+    assert len(days) == 4 and all(day["held"] > 0.9 for day in days)
+    assert all(day["right"] > 0.95 for day in days) and days[1]["moved"] < 0.15
+
+
 def test_no_seeds_are_refused(capsys) -> None:
     with pytest.raises(SystemExit):
         run("gcn_with_basis_pe", "--seeds", "0")
