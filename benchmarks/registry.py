@@ -232,7 +232,7 @@ LIST = (
         "10 million rows by 64 processes, some killed; rows a second; model sizes",
         "10 minutes on two cores",
         is_parallel=True,
-        quick=("--rows", "100000", "--measured-rows", "20000"),
+        quick=("--rows", "20000", "--shards", "4", "--measured-rows", "20000"),
     ),
     Experiment(
         "gpu",

@@ -5,9 +5,9 @@ Ten million rows in Parquet files of unequal lengths, one of them empty, go thro
 processes is killed with SIGKILL at a random moment, and started again. Then each row
 must be there once, in order, as `BASiS.transform` gives it, and nothing else.
 
-In addition: how many rows a second one core reads, transforms and writes, the most
-memory that takes by the number of rows, and the bytes of a saved model, of narrow and
-of wide features.
+In addition: how many rows a second of CPU time one thread reads, transforms and writes,
+the most memory that takes by the number of rows, and the bytes of a saved model, of
+narrow and of wide features. The files are in the file cache.
 """
 
 import argparse
@@ -36,8 +36,6 @@ from pyg_basis.cli._rows import write_rows
 
 NUM_COLUMNS = 10
 WIDTH, WIDE = 16, 784
-NUM_SHARDS, NUM_PARTS = 64, 96
-NUM_KILLS = 16
 START = "from pyg_basis.cli import main; raise SystemExit(main())"
 # As the command reports one that was killed.
 KILLED = -9
@@ -46,6 +44,7 @@ KILLED = -9
 def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--rows", type=int, default=10**7, help="of all files (default: 10 million)")
+    add("--shards", type=int, default=64, help="of which a quarter is killed")
     add("--measured-rows", type=int, nargs="+", default=[10**5, 10**6])
     add("--scratch", type=Path, help="folder of the files, 2 GB")
     add("--seed", type=int, default=0, help="of the lengths and of the moments")
@@ -64,7 +63,7 @@ def main(options: argparse.Namespace) -> None:
             rate = run_alone(measured, folder / f"{width}.pt", path)
             rates.append({"width": width, "rows": rows, **rate})
             print(rates[-1], flush=True)
-        lengths = part_lengths(options.rows, options.seed)
+        lengths = part_lengths(options.rows, 3 * options.shards // 2, options.seed)
         (folder / "parts").mkdir()
         first = 0
         for number, length in enumerate(lengths):
@@ -75,7 +74,7 @@ def main(options: argparse.Namespace) -> None:
     settings = {
         "n_components": NUM_COLUMNS,
         "width": WIDTH,
-        "shards": NUM_SHARDS,
+        "shards": options.shards,
         "seed": options.seed,
     }
     results = {"run": run, "rates": rates, "models": sizes}
@@ -112,10 +111,10 @@ def write_part(path: Path, first: int, num_rows: int, width: int) -> None:
             writer.write_table(pa.table(columns, names=[name for name, _ in fields]))
 
 
-def part_lengths(num_rows: int, seed: int) -> list[int]:
+def part_lengths(num_rows: int, num_parts: int, seed: int) -> list[int]:
     """Unequal lengths, the second one 0."""
     rng = np.random.default_rng(seed)
-    cuts = np.sort(rng.integers(0, num_rows, NUM_PARTS - 2))
+    cuts = np.sort(rng.integers(0, num_rows, num_parts - 2))
     lengths = np.diff([0, *cuts, num_rows]).tolist()
     return [lengths[0], 0, *lengths[1:]]
 
@@ -123,11 +122,12 @@ def part_lengths(num_rows: int, seed: int) -> list[int]:
 def transformed(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Runs all shards, some of which are killed and started again."""
     rng = np.random.default_rng(options.seed)
-    shards = rng.permutation(NUM_SHARDS) + 1
-    # How long a shard takes is not known before: up to where half of it is done.
-    moments = dict(zip(shards[:NUM_KILLS], rng.uniform(size=NUM_KILLS), strict=True))
+    killed = rng.choice(options.shards, options.shards // 4, replace=False)
+    # Seconds after a shard began its first part, which takes about as long.
+    moments = dict(zip(killed.tolist(), rng.uniform(0, 2, len(killed)), strict=True))
     tasks = [
-        (int(shard), moments.get(shard), folder) for shard in range(1, NUM_SHARDS + 1)
+        (f"{shard + 1}/{options.shards}", moments.get(shard), folder)
+        for shard in range(options.shards)
     ]
     start = time.perf_counter()
     runs = run_tasks(run_shard, tasks, options.processes, "shards")
@@ -142,11 +142,11 @@ def transformed(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def run_shard(shard: int, moment: float | None, folder: Path) -> list[int]:
+def run_shard(shard: str, moment: float | None, folder: Path) -> list[int]:
     """Runs a shard, and again where it was killed; returns how each process ended."""
     inputs = sorted(str(path) for path in (folder / "parts").iterdir())
     words = ["transform", f"{folder}/{WIDTH}.pt", *inputs, "--keep", "id", "--quiet"]
-    words += ["--output-dir", f"{folder}/out", "--shard", f"{shard}/{NUM_SHARDS}"]
+    words += ["--output-dir", f"{folder}/out", "--shard", shard]
     command = [sys.executable, "-c", START, *words]
     environment = {**os.environ, **dict.fromkeys(THREAD_COUNTS, "1")}
     codes = []
@@ -154,8 +154,7 @@ def run_shard(shard: int, moment: float | None, folder: Path) -> list[int]:
         with subprocess.Popen(command, env=environment) as process:
             while process.poll() is None and not is_writing(folder, process.pid):
                 time.sleep(0.01)
-            # Of the about two seconds that a shard takes from its first part on.
-            time.sleep(2 * moment)
+            time.sleep(moment)
             process.kill()
         codes.append(process.returncode)
     if codes != [0]:
@@ -194,7 +193,7 @@ def verified(folder: Path, lengths: list[int]) -> dict[str, Any]:
 
 
 def measured(model: str, points: str) -> dict[str, float]:
-    """Seconds of reading, transforming and writing a file, in this process, and the
+    """CPU seconds of reading, transforming and writing a file, in this process, and the
     most memory it takes for itself, in MiB."""
     basis = BASiS.load(model)
     basis.transform(np.zeros((1024, basis.n_features_in_), np.float32))
@@ -205,21 +204,21 @@ def measured(model: str, points: str) -> dict[str, float]:
     def timed(step: str, items: Iterator[Any]) -> Iterator[Any]:
         """The items, each of which is made when it is asked for."""
         while True:
-            start = time.perf_counter()
+            start = time.process_time()
             item = next(items, None)
-            seconds[step] += time.perf_counter() - start
+            seconds[step] += time.process_time() - start
             if item is None:
                 return
             yield item
 
     with OwnMemory() as memory:
-        start = time.perf_counter()
+        start = time.process_time()
         rows = read_points(Namespace(points=Path(points), **options), basis)
         blocks = timed("read", rows.finite_blocks())
         embedding = timed("transform", map(basis.transform, blocks))
         columns = basis.get_feature_names_out()
         write_rows(Path(f"{points}.out.parquet"), "", embedding, 0, columns)
-        whole = time.perf_counter() - start
+        whole = time.process_time() - start
     return {
         "read_seconds": seconds["read"],
         "transform_seconds": seconds["transform"] - seconds["read"],

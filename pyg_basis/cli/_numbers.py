@@ -13,12 +13,19 @@ def as_numbers(
     Raises:
         ValueError: If one holds something else. It names the column of the file.
     """
-    for name in names:
-        try:
-            table[name].astype(dtype)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"{str(path)!r}, column {name!r}: {error}: correct it, leave it out "
-                f"with --drop, or choose others with --columns"
-            ) from error
-    return table[names].astype(dtype).to_numpy()
+    try:
+        return table[names].astype(dtype).to_numpy()
+    except (TypeError, ValueError):
+        for name in names:
+            _check_column(table[name], name, path)
+        raise
+
+
+def _check_column(column: Any, name: str, path: Path) -> None:
+    try:
+        column.astype(float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{str(path)!r}, column {name!r}: {error}: correct it, leave it out with "
+            f"--drop, or choose others with --columns"
+        ) from error

@@ -13,8 +13,8 @@ BLOCK_ROWS = 8192
 # Rows of a row group that is written: less than ten megabytes of ten columns, and
 # enough for readers to be quick.
 GROUP_ROWS = 16 * BLOCK_ROWS
-# Bytes of a column chunk that are read at a time: else whole row groups are.
-BUFFER_SIZE = 2**20
+# Bytes of each column that are read at a time: else whole row groups are.
+BUFFER_SIZE = 2**16
 
 
 class ParquetRows(NamedTuple):
