@@ -196,9 +196,15 @@ def measured(model: str, points: str) -> dict[str, float]:
     """CPU seconds of reading, transforming and writing a file, in this process, and the
     most memory it takes for itself, in MiB."""
     basis = BASiS.load(model)
-    basis.transform(np.zeros((1024, basis.n_features_in_), np.float32))
     names = [f"x{column}" for column in range(basis.n_features_in_)]
     options = {"command": "transform", "key": None, "drop": [], "columns": names}
+    output, columns = Path(f"{points}.out.parquet"), basis.get_feature_names_out()
+    # What is imported on first use.
+    small = Path(f"{points}.small.parquet")
+    write_part(small, 0, 100, basis.n_features_in_)
+    rows = read_points(Namespace(points=small, **options), basis)
+    embedding: Iterator[Any] = map(basis.transform, rows.finite_blocks())
+    write_rows(output, "", embedding, 0, columns)
     seconds = dict.fromkeys(("read", "transform"), 0.0)
 
     def timed(step: str, items: Iterator[Any]) -> Iterator[Any]:
@@ -216,8 +222,7 @@ def measured(model: str, points: str) -> dict[str, float]:
         rows = read_points(Namespace(points=Path(points), **options), basis)
         blocks = timed("read", rows.finite_blocks())
         embedding = timed("transform", map(basis.transform, blocks))
-        columns = basis.get_feature_names_out()
-        write_rows(Path(f"{points}.out.parquet"), "", embedding, 0, columns)
+        write_rows(output, "", embedding, 0, columns)
         whole = time.process_time() - start
     return {
         "read_seconds": seconds["read"],

@@ -55,7 +55,9 @@ class Points(NamedTuple):
         """The same. Raises a ValueError at the first number that is not finite."""
         start = 0
         for block in self.blocks(what, quiet):
-            for row, column in np.argwhere(~np.isfinite(block))[:1]:
+            is_finite = np.isfinite(block)
+            if not is_finite.all():
+                row, column = np.argwhere(~is_finite)[0]
                 name = f" ({self.names[column]!r})" if self.names else ""
                 raise ValueError(
                     f"{str(self.path)!r}, row {start + row}, column {column}{name}, "
