@@ -11,6 +11,8 @@ TABLES = {".csv": ["pandas"], ".tsv": ["pandas"], ".parquet": ["pandas", "pyarro
 ROWS = (".npy", ".npz", *TABLES)
 POINTS = (".pt", *ROWS)
 MODELS = (".pt",)
+# Options that name a column of the table, which is then no feature, or a file.
+BESIDE = ("labels", "weights")
 OUTPUTS = {"fit": MODELS, "plot": (".png", ".pdf", ".svg")}  # others write rows
 
 
@@ -37,9 +39,10 @@ def check_files(arguments: Namespace) -> None:
     output = getattr(arguments, "output", None)
     if getattr(arguments, "keep", None) and output and output.suffix != ".parquet":
         raise ValueError("--keep needs an --output of .parquet: leave it out")
-    labels = getattr(arguments, "labels", None)
-    if labels is not None and suffix not in TABLES:
-        check_input(Path(labels), ROWS, f"--labels={labels!r}")
+    for name in BESIDE:
+        value = getattr(arguments, name, None)
+        if value is not None and suffix not in TABLES:
+            check_input(Path(value), ROWS, f"--{name}={value!r}")
 
 
 def given_points(arguments: Namespace) -> list[Path]:
