@@ -46,13 +46,15 @@ def parquet_rows(path: Path, names: list[str], table: Any) -> ParquetRows:
 
 
 def read_batches(path: Path, names: list[str]) -> Iterator[Any]:
-    """Record batches of these columns, in order: one of no rows, where there are
-    none."""
+    """Record batches of these columns, in order: one of no rows, where there are none.
+    Some pages of each column are in memory at a time."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path, buffer_size=BUFFER_SIZE) as file:
+        # By default the whole file would be fetched ahead, and kept.
+        file = pq.ParquetFile(path, buffer_size=BUFFER_SIZE, pre_buffer=False)
+        with file:
             if file.metadata.num_rows == 0:
                 schema = pa.schema([file.schema_arrow.field(name) for name in names])
                 yield pa.RecordBatch.from_pylist([], schema)

@@ -164,6 +164,16 @@ def test_memory_does_not_grow_with_a_part(
     assert file.read()["id"].to_pylist() == list(range(95))
 
 
+def test_a_file_is_not_fetched_ahead(tmp_path: Path) -> None:
+    path = tmp_path / "long.parquet"
+    rows = np.random.default_rng(0).normal(size=400_000)
+    pq.write_table(pa.table({"x": rows}), path, row_group_size=20_000)
+    before, most = pa.total_allocated_bytes(), 0
+    for _ in _parquet.read_batches(path, ["x"]):
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert 0 < most < path.stat().st_size / 3
+
+
 @pytest.mark.parametrize("names", ["yes", "no"])
 def test_a_part_of_other_columns(
     run: Run, fitted: BASiS, blobs: np.ndarray, parts: list[Path], names: str
