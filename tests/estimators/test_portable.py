@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import nn
 
-from pyg_basis import BASiS, BASiSClustering, DiffusionMap
+from pyg_basis import BASiS, DiffusionMap
 from tests.estimators.inputs import QUICK, quick, three_blobs
 from tests.estimators.test_wide_features import widened
 
@@ -29,6 +29,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
+PROJECTION = pytest.param("projection", marks=pytest.mark.slow)
+
+
 def fitted(name: str) -> tuple[BASiS, NDArray[np.float32]]:
     """An embedding, and the points it was fitted to."""
     if name == "projection":
@@ -44,7 +47,7 @@ def assert_same(found: NDArray[Any], basis: BASiS, x: NDArray[np.float32]) -> No
         np.testing.assert_allclose(found, basis.transform(x), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [*SETTINGS, "projection"])
+@pytest.mark.parametrize("name", [*SETTINGS, PROJECTION])
 def test_export(name: str, tmp_path: Path) -> None:
     basis, x = fitted(name)
     torch.export.save(basis.export(), tmp_path / "basis.pt2")
@@ -54,7 +57,7 @@ def test_export(name: str, tmp_path: Path) -> None:
         assert_same(rows, basis, x[:num_rows])
 
 
-@pytest.mark.parametrize("name", ["all but the projection", "projection"])
+@pytest.mark.parametrize("name", ["all but the projection", PROJECTION])
 def test_to_onnx(name: str, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     basis, x = fitted(name)
@@ -75,12 +78,6 @@ def test_a_network_of_its_own_and_a_loaded_model(tmp_path: Path) -> None:
     basis.save(tmp_path / "model.pt")
     loaded = DiffusionMap.load(tmp_path / "model.pt", network)
     assert_same(loaded.export().module()(torch.from_numpy(X)).numpy(), basis, X)
-
-
-def test_the_embedding_of_a_clustering() -> None:
-    clustering = BASiSClustering(3, basis=quick(), random_state=0).fit(X)
-    graph = clustering.basis_.export().module()
-    assert_same(graph(torch.from_numpy(X)).numpy(), clustering.basis_, X)
 
 
 def test_rows_of_zeros_have_no_direction_in_a_graph_either() -> None:
