@@ -19,8 +19,8 @@ Examples, each a step on from the one before:
 NOTES = """\
 Points: .npy (mapped into memory, never read whole), .npz, a table, or .pt (a
 tensor, or a PyG Data, whose edges are learned, if it has some). Embeddings and
-labels: .npy (written block by block), .npz, or a table. Models: .pt. Pictures:
-.png, .pdf or .svg.
+labels: .npy and .parquet (written block by block), .npz, .csv or .tsv. Models:
+.pt. Pictures: .png, .pdf or .svg.
 
 Tables: .parquet, or .csv and .tsv with a header line, which shows whether commas,
 semicolons, tabs or bars separate the columns. A model takes the columns it was
