@@ -242,6 +242,13 @@ LIST = (
         quick=("--kills", "5"),
     ),
     Experiment(
+        "shards",
+        "10 million rows by 64 processes, some killed; rows a second; model sizes",
+        "10 minutes on two cores",
+        is_parallel=True,
+        quick=("--rows", "20000", "--shards", "4", "--measured-rows", "20000"),
+    ),
+    Experiment(
         "gpu",
         "steps, fits and transforms on a GPU and on the CPU of its machine",
         "5 minutes",

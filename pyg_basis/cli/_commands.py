@@ -3,17 +3,23 @@
 import json
 import logging
 from argparse import ArgumentError, Namespace
+from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
 from pyg_basis import BASiS, BASiSClustering
 from pyg_basis._atomic_file import atomic_file
-from pyg_basis.cli._models import is_model, read_model
+from pyg_basis.cli._files import TABLES
+from pyg_basis.cli._models import checksum, is_model, read_model
 from pyg_basis.cli._options import given
+from pyg_basis.cli._parquet import read_batches
 from pyg_basis.cli._points import Points, read_points
 from pyg_basis.cli._rows import write_rows
+from pyg_basis.cli._shards import Part, keep_settings, parts_of
 from pyg_basis.cli._sigterm import sigterm_after_batch
 from pyg_basis.estimators import preset
 from pyg_basis.estimators._parameters import EIGENGAP, check_parameters
@@ -58,11 +64,46 @@ def _train(estimator: Any, arguments: Namespace, points: Points) -> None:
 def transform(arguments: Namespace) -> None:
     """Embeds points."""
     basis, _ = read_model(arguments.model)
-    points = read_points(arguments, basis)
-    embedding = map(basis.transform, points.blocks("transform", arguments.quiet))
-    names = basis.get_feature_names_out()
-    with atomic_file(arguments.output) as temporary:
-        write_rows(temporary, "embedding", embedding, len(points.rows), names)
+    parts = parts_of(arguments)
+    if arguments.output_dir is not None:
+        parts = _missing_parts(arguments, basis, parts)
+    for part in parts:
+        arguments.points = part.points
+        points = read_points(arguments, basis)
+        blocks = points.finite_blocks("transform", arguments.quiet)
+        rows = (_embedding(basis, block, part.points) for block in blocks)
+        kept = read_batches(part.points, arguments.keep) if arguments.keep else None
+        names = basis.get_feature_names_out()
+        for name in set(names) & set(arguments.keep):
+            raise ValueError(f"--keep has {name!r}, which the embedding has: rename it")
+        with atomic_file(part.output) as temporary:
+            write_rows(temporary, "embedding", rows, len(points.rows), names, kept)
+
+
+def _missing_parts(arguments: Namespace, basis: BASiS, parts: list[Part]) -> list[Part]:
+    """Those that were not written yet. All take the columns of the first of all parts,
+    where a basis knows no names."""
+    first = min(arguments.parts, key=attrgetter("name"))
+    if not hasattr(basis, "feature_names_in_") and first.suffix.lower() in TABLES:
+        arguments.points = first
+        arguments.columns = arguments.columns or read_points(arguments, basis).names
+    chosen = {name: getattr(arguments, name) for name in ("columns", "drop", "keep")}
+    settings = {"model": checksum(arguments.model), "key": arguments.key, **chosen}
+    keep_settings(arguments.output_dir, settings, parts)
+    missing = [part for part in parts if not part.output.exists()]
+    logger.info(f"{len(missing)} parts to write, {len(parts) - len(missing)} are there")
+    return missing
+
+
+def _embedding(basis: BASiS, block: NDArray[Any], path: Path) -> Any:
+    """The rows of a block of a file, which may have none."""
+    if len(block) == 0:
+        dtype = np.float32 if block.dtype == np.float32 else np.float64
+        return np.empty((0, basis.n_components_), dtype)
+    try:
+        return basis.transform(block)
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r}: {error}") from error
 
 
 def update(arguments: Namespace) -> None:

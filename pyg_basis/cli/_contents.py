@@ -9,13 +9,16 @@ from pyg_basis.cli._files import TABLES
 from pyg_basis.data._open_features import open_mapped
 
 
-def read_contents(path: Path, key: str | None = None) -> Any:
-    """A data frame, an array of an archive, or what is in a mapped file."""
+def read_contents(path: Path, key: str | None = None, empty: bool = False) -> Any:
+    """A data frame, an array of an archive, or what is in a mapped file. Of a Parquet
+    file, an ``empty`` frame has the columns and their types, without a row."""
     suffix = path.suffix.lower()
     if suffix not in (".npz", *TABLES):
         return open_mapped(path)
     try:
-        return _read_archive(path, key) if suffix == ".npz" else _read_table(path)
+        return (
+            _read_archive(path, key) if suffix == ".npz" else _read_table(path, empty)
+        )
     except Exception as error:
         remedy = ": save it as UTF-8" if isinstance(error, UnicodeError) else ""
         raise ValueError(f"{str(path)!r} cannot be read: {error}{remedy}") from error
@@ -31,11 +34,16 @@ def _read_archive(path: Path, key: str | None) -> Any:
         return archive[key]
 
 
-def _read_table(path: Path) -> Any:
+def _read_table(path: Path, empty: bool) -> Any:
     import pandas as pd
 
     if path.suffix.lower() == ".parquet":
-        table = pd.read_parquet(path, engine="pyarrow")
+        if empty:
+            import pyarrow.parquet as pq
+
+            table = pq.read_schema(path).empty_table().to_pandas()
+        else:
+            table = pd.read_parquet(path, engine="pyarrow")
         names = [str(name) for name in table.columns]
     else:
         names, separator = _read_header(path)

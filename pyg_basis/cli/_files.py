@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from pyg_basis.cli._shards import parts_of
+
 # And the packages that they need.
 TABLES = {".csv": ["pandas"], ".tsv": ["pandas"], ".parquet": ["pandas", "pyarrow"]}
 ROWS = (".npy", ".npz", *TABLES)
@@ -25,18 +27,31 @@ def check_files(arguments: Namespace) -> None:
         if path := getattr(arguments, name, None):
             option = f"--{name.replace('_', '-')}={str(path)!r}"
             _check_output(path, option, kinds, arguments.force)
-    for name, kinds in {"model": MODELS, "points": POINTS}.items():
-        if path := getattr(arguments, name, None):
-            check_input(path, kinds)
-    suffix = arguments.points.suffix.lower()
-    options = {"key": [".npz"], "columns": TABLES, "drop": TABLES}
+    if path := getattr(arguments, "output_dir", None):
+        _check_folder(path)
+    if path := getattr(arguments, "model", None):
+        check_input(path, MODELS)
+    points = given_points(arguments)
+    is_shard = arguments.command == "transform"
+    for path in [part.points for part in parts_of(arguments)] if is_shard else points:
+        check_input(path, POINTS)
+    suffix = points[0].suffix.lower()
+    options = {"key": [".npz"], "columns": TABLES, "drop": TABLES, "keep": [".parquet"]}
     for name, suffixes in options.items():
-        if getattr(arguments, name) and suffix not in suffixes:
+        if getattr(arguments, name, None) and suffix not in suffixes:
             raise ValueError(f"--{name} is for {' and '.join(suffixes)}: leave it out")
+    output = getattr(arguments, "output", None)
+    if getattr(arguments, "keep", None) and output and output.suffix != ".parquet":
+        raise ValueError("--keep needs an --output of .parquet: leave it out")
     for name in BESIDE:
         value = getattr(arguments, name, None)
         if value is not None and suffix not in TABLES:
             check_input(Path(value), ROWS, f"--{name}={value!r}")
+
+
+def given_points(arguments: Namespace) -> list[Path]:
+    """The file of points, or all of them."""
+    return getattr(arguments, "parts", None) or [arguments.points]
 
 
 def check_input(path: Path, kinds: Sequence[str], name: str = "") -> None:
@@ -58,6 +73,16 @@ def _check_output(path: Path, name: str, kinds: Sequence[str], force: bool) -> N
     if path.is_dir() or (path.exists() and not force):
         remedy = "choose another name, or replace a file with --force"
         raise FileExistsError(f"{name} exists: {remedy}")
+
+
+def _check_folder(path: Path) -> None:
+    name = f"--output-dir={str(path)!r}"
+    if not path.parent.is_dir():
+        raise ValueError(f"{name}: make the folder {str(path.parent)!r} first")
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"{name} is no folder: choose another name")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise PermissionError(f"{name}: choose a folder that you may write to")
 
 
 def _check_kind(path: Path, name: str, kinds: Sequence[str]) -> None:

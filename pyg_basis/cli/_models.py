@@ -1,3 +1,4 @@
+from hashlib import sha256
 from pathlib import Path
 
 from pyg_basis import BASiS, BASiSClustering
@@ -7,6 +8,11 @@ from pyg_basis.estimators._checkpoint import is_checkpoint, read_clusters
 def is_model(path: Path) -> bool:
     """Whether a file holds a model and not points."""
     return path.suffix.lower() == ".pt" and is_checkpoint(path)
+
+
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file."""
+    return sha256(path.read_bytes()).hexdigest()
 
 
 def read_model(path: Path) -> tuple[BASiS, BASiSClustering | None]:

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from pyg_basis import __version__
-from pyg_basis.cli._files import check_files
+from pyg_basis.cli._files import check_files, given_points
+from pyg_basis.cli._shards import shard
 
 EXAMPLES = """\
 Examples, each a step on from the one before:
@@ -18,8 +19,8 @@ Examples, each a step on from the one before:
 NOTES = """\
 Points: .npy (mapped into memory, never read whole), .npz, a table, or .pt (a
 tensor, or a PyG Data, whose edges are learned, if it has some). Embeddings and
-labels: .npy (written block by block), .npz, or a table. Models: .pt. Pictures:
-.png, .pdf or .svg.
+labels: .npy and .parquet (written block by block), .npz, .csv or .tsv. Models:
+.pt. Pictures: .png, .pdf or .svg.
 
 Tables: .parquet, or .csv and .tsv with a header line, which shows whether commas,
 semicolons, tabs or bars separate the columns. A model takes the columns it was
@@ -47,12 +48,19 @@ Examples:
   pyg-basis fit graph.pt --graph edges --output model.pt""",
     ),
     "transform": (
-        "model points -o/--output --force",
+        "model parts -o/--output|--output-dir --shard --keep --force",
         """Embed points, seen or new, with a model. A row does not depend on the others.
+
+Of many files each becomes a file of its name in --output-dir, .pt becomes .npy.
+What is there is left as it is, so that a command that was ended goes on when it is
+given again. Processes and machines share the work: each gets all of the files and
+another --shard, I/N for the I-th by name and then every N-th. Of .npy and .parquet
+some thousand rows are in memory at a time.
 
 Examples:
   pyg-basis transform model.pt points.npy --output embedding.npy
-  pyg-basis transform model.pt new.npy --output new.csv --force --quiet""",
+  pyg-basis transform model.pt new.npy --output new.csv --force --quiet
+  pyg-basis transform model.pt parts/*.parquet --output-dir out --shard 3/64""",
     ),
     "cluster": (
         "points -o/--output --n-clusters --weights --model --save-model --soft "
@@ -98,8 +106,10 @@ Examples:
 }
 COMMON = ("--key", "--columns", "--drop", "--quiet", "--traceback")
 PATH: dict[str, Any] = {"type": Path}
-FILE: dict[str, Any] = {"type": Path, "metavar": "FILE"}
+PARTS = PATH | {"nargs": "+", "metavar": "points"}
 FOLDER: dict[str, Any] = {"type": Path, "metavar": "DIR"}
+SHARD: dict[str, Any] = {"type": shard, "metavar": "I/N"}
+FILE: dict[str, Any] = {"type": Path, "metavar": "FILE"}
 NAMES: dict[str, Any] = {"type": lambda text: text.split(","), "metavar": "A,B,..."}
 FLAG: dict[str, Any] = {"action": "store_true"}
 AXES: dict[str, Any] = {"type": int, "nargs": 2, "metavar": ("I", "J")}
@@ -113,8 +123,12 @@ def clusters(text: str) -> int | str:
 CLUSTERS: dict[str, Any] = {"type": clusters, "metavar": "INT|eigengap"}
 ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "points": (PATH, "points, a row each, or an embedding; to info and plot, a model"),
+    "parts": (PARTS, "points, a row each, in one file or many"),
     "model": (PATH, "file of pyg-basis fit, cluster or BASiS.save"),
     "-o/--output": (FILE | {"required": True}, "file to write"),
+    "--output-dir": (FOLDER, "folder to write a file for each file of points to"),
+    "--shard": (SHARD, "of many files, take the I-th, then every N-th"),
+    "--keep": (NAMES | {"default": []}, "columns of .parquet to copy, such as an id"),
     "--key": ({"metavar": "NAME"}, "array to take from an .npz file of several"),
     "--columns": (NAMES, "columns of a table to take"),
     "--drop": (NAMES | {"default": []}, "columns of a table to leave out"),
@@ -148,7 +162,7 @@ def parse(given: Sequence[str]) -> Namespace:
         arguments, unknown = new_parser().parse_known_args(given)
         known = given[: given.index(unknown[0])] if unknown else given
         # Behind an unknown option its value may have been taken for the points.
-        if arguments.points in map(Path, known):
+        if set(given_points(arguments)) <= set(map(Path, known)):
             check_files(arguments)
         if not unknown:
             return arguments
@@ -170,8 +184,15 @@ def new_parser(command: str = "") -> ArgumentParser:
         style |= {"help": text.splitlines()[0], "description": text, "epilog": NOTES}
         options = commands.add_parser(name, **style)
         for argument in (*arguments.split(), *COMMON):
-            settings, text = ARGUMENTS[argument]
-            options.add_argument(*argument.split("/"), help=text, **settings)
+            choices = argument.split("|")
+            is_one = len(choices) == 1
+            group: Any = options
+            if not is_one:
+                group = options.add_mutually_exclusive_group(required=True)
+            for choice in choices:
+                settings, text = ARGUMENTS[choice]
+                settings = settings if is_one else settings | {"required": False}
+                group.add_argument(*choice.split("/"), help=text, **settings)
     if command in ("fit", "cluster"):
         from pyg_basis.cli._options import add_parameters
 

@@ -1,6 +1,7 @@
 import logging
 from argparse import Namespace
 from collections.abc import Iterator
+from math import ceil
 from pathlib import Path
 from reprlib import repr as repr_some
 from typing import Any, NamedTuple
@@ -13,6 +14,9 @@ from tqdm import tqdm
 
 from pyg_basis.cli._contents import read_contents
 from pyg_basis.cli._files import BESIDE, ROWS, TABLES, check_input
+from pyg_basis.cli._numbers import as_numbers
+from pyg_basis.cli._parquet import BLOCK_ROWS as PARQUET_ROWS
+from pyg_basis.cli._parquet import ParquetRows, parquet_rows
 from pyg_basis.data._open_features import feature_matrix
 
 # Blocks that BASiS.transform makes itself: rows come out as in one call, to the bit.
@@ -22,12 +26,13 @@ logger = logging.getLogger("pyg_basis")
 
 
 class Points(NamedTuple):
-    """The rows of a file; what an estimator is fitted to: the path of a mapped file,
-    whose edges are learned too, a data frame, whose names it keeps, or the rows; of a
-    table the names of the columns that are taken, and all of it; and the labels and the
-    weights."""
+    """The file; its rows, an array or ParquetRows; what an estimator is fitted to: the
+    path of a mapped file, whose edges are learned too, a data frame, whose names it
+    keeps, or the rows; of a table the names of the columns that are taken, and all of
+    it; and the labels and the weights."""
 
-    rows: NDArray[Any]
+    path: Path
+    rows: Any
     source: Any
     names: list[str]
     table: Any
@@ -35,50 +40,72 @@ class Points(NamedTuple):
     weights: NDArray[Any] | None
 
     def blocks(self, what: str = "", quiet: bool = True) -> Iterator[NDArray[Any]]:
-        """The rows in order, some thousands at a time."""
-        starts = range(0, len(self.rows), BLOCK_ROWS)
-        for start in tqdm(starts, what, unit=" blocks", disable=quiet):
-            yield self.rows[start : start + BLOCK_ROWS]
+        """The rows in order, some thousands at a time; one block of none, where there
+        are none."""
+        rows, step = self.rows, BLOCK_ROWS
+        starts = range(0, max(len(rows), 1), step)
+        blocks: Iterator[Any] = (rows[i : i + step] for i in starts)
+        if isinstance(rows, ParquetRows):
+            blocks, step = rows.blocks(), PARQUET_ROWS
+        num_blocks = ceil(len(rows) / step)
+        yield from tqdm(blocks, what, num_blocks, unit=" blocks", disable=quiet)
+
+    def finite_blocks(
+        self, what: str = "", quiet: bool = True
+    ) -> Iterator[NDArray[Any]]:
+        """The same. Raises a ValueError at the first number that is not finite."""
+        start = 0
+        for block in self.blocks(what, quiet):
+            is_finite = np.isfinite(block)
+            if not is_finite.all():
+                row, column = np.argwhere(~is_finite)[0]
+                name = f" ({self.names[column]!r})" if self.names else ""
+                raise ValueError(
+                    f"{str(self.path)!r}, row {start + row}, column {column}{name}, "
+                    f"both counted from 0, is {block[row, column]}: leave such rows "
+                    f"out or replace the values"
+                )
+            start += len(block)
+            yield block
 
 
 def read_points(arguments: Namespace, basis: Any = None) -> Points:
     """The points in a file, with what the options choose; of a table without
     ``--columns``, what the basis was fitted on. Raises a ValueError if there are none,
-    or one is not finite, but for ``info``, which reports it."""
+    but for a part of many, or one is not finite, but for ``info``, which reports it,
+    and for ``transform``, which sees it when it comes to it."""
     path, suffix = arguments.points, arguments.points.suffix.lower()
-    contents, names, table = read_contents(path, arguments.key), [], None
+    is_stream = arguments.command == "transform" and suffix == ".parquet"
+    contents, names, table = read_contents(path, arguments.key, is_stream), [], None
     if suffix in TABLES:
         table, names = contents, _features(contents, arguments, basis)
         contents = table[names].astype(float)
     source = path if suffix in (".npy", ".pt") else contents
-    rows = contents if table is None else contents.to_numpy()
-    rows = feature_matrix(rows, repr(str(path)))
-    if isinstance(rows, Tensor):  # NumPy has no bfloat16
-        rows = (rows.float() if rows.dtype == torch.bfloat16 else rows).numpy()
+    rows: Any
+    if is_stream:
+        rows = parquet_rows(path, names, table)
+    else:
+        rows = contents if table is None else contents.to_numpy()
+        rows = feature_matrix(rows, repr(str(path)))
+        if isinstance(rows, Tensor):  # NumPy has no bfloat16
+            rows = (rows.float() if rows.dtype == torch.bfloat16 else rows).numpy()
     others = [_beside(name, arguments, table, len(rows)) for name in BESIDE]
-    points = Points(rows, source, names, table, *others)
+    points = Points(path, rows, source, names, table, *others)
     if arguments.command == "info":
         return points
-    if 0 in rows.shape:
+    is_part = getattr(arguments, "output_dir", None) is not None
+    if 0 in (rows.shape[1:] if is_part else rows.shape):
         raise ValueError(f"{str(path)!r} has the shape {list(rows.shape)}: add numbers")
-    _check_finite(points, path)
+    if arguments.command != "transform":
+        for _ in points.finite_blocks():
+            pass
     return points
-
-
-def _check_finite(points: Points, path: Path) -> None:
-    for i, block in enumerate(points.blocks()):
-        for row, column in np.argwhere(~np.isfinite(block))[:1]:
-            name = f" ({points.names[column]!r})" if points.names else ""
-            raise ValueError(
-                f"{str(path)!r}, row {i * BLOCK_ROWS + row}, column {column}{name}, "
-                f"both counted from 0, is {block[row, column]}: leave such rows out or "
-                f"replace the values"
-            )
 
 
 def _features(table: Any, arguments: Namespace, basis: Any) -> list[str]:
     """The names of the columns that are taken."""
     path, drop, is_info = arguments.points, arguments.drop, arguments.command == "info"
+    keep = getattr(arguments, "keep", [])
     chosen = arguments.columns or getattr(basis, "feature_names_in_", None)
     names: Any = table if chosen is None else chosen
     if chosen is None:
@@ -86,23 +113,16 @@ def _features(table: Any, arguments: Namespace, basis: Any) -> list[str]:
         if is_info or path.suffix.lower() == ".parquet":
             names = table.select_dtypes(["number", "bool"], exclude="timedelta")
         # pandas calls a column without a name, such as an index, Unnamed.
-        others = {getattr(arguments, name, None) for name in BESIDE}
+        others = {*keep, *(getattr(arguments, name, None) for name in BESIDE)}
         names = [n for n in names if n not in others and not n.startswith("Unnamed: ")]
-    for name in (*names, *drop):
+    for name in (*names, *drop, *keep):
         if name not in table:
             raise ValueError(
                 f"{str(path)!r} has no column {name!r}, only "
                 f"{repr_some(list(table))}: choose with --columns"
             )
     names = [name for name in names if name not in drop]
-    for name in names:
-        try:
-            table[name].astype(float)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"{str(path)!r}, column {name!r}: {error}: correct it, leave it out "
-                f"with --drop, or choose others with --columns"
-            ) from error
+    as_numbers(table, names, path)
     if chosen is None and not is_info:
         shown = f"{len(names)} of {len(table.columns)} columns: {repr_some(names)}"
         logger.info(f"{path}: features are {shown}")

@@ -4,12 +4,20 @@ from typing import Any
 
 import numpy as np
 
+from pyg_basis.cli._parquet import write_parquet
+
 
 def write_rows(
-    path: Path, name: str, blocks: Iterable[Any], num_rows: int, columns: Sequence[str]
+    path: Path,
+    name: str,
+    blocks: Iterable[Any],
+    num_rows: int,
+    columns: Sequence[str],
+    kept: Iterable[Any] | None = None,
 ) -> None:
-    """Writes blocks of rows, ``[m, K]`` or ``[m]``. An .npy file grows block by block,
-    the other kinds are written from memory."""
+    """Writes blocks of rows, ``[m, K]`` or ``[m]``. Files of .npy and .parquet grow as
+    blocks come, the other kinds are written from memory. The columns that are kept, as
+    record batches, are for .parquet."""
     suffix = path.suffix.lower()
     with open(path, "wb") as file:
         if suffix == ".npy":
@@ -20,6 +28,9 @@ def write_rows(
                     np.lib.format.write_array_header_1_0(file, header)
                 block.tofile(file)
             return
+        if suffix == ".parquet":
+            write_parquet(file, blocks, columns, kept)
+            return
         rows = np.concatenate(list(blocks))
         if suffix == ".npz":
             arrays: dict[str, Any] = {name: rows}
@@ -28,7 +39,4 @@ def write_rows(
         import pandas as pd
 
         table = pd.DataFrame(rows, columns=list(columns))
-        if suffix == ".parquet":
-            table.to_parquet(file, index=False)
-        else:
-            table.to_csv(file, sep="\t" if suffix == ".tsv" else ",", index=False)
+        table.to_csv(file, sep="\t" if suffix == ".tsv" else ",", index=False)

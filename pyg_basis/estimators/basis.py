@@ -39,6 +39,7 @@ from pyg_basis.estimators._parameters import (
     with_plain_integers,
 )
 from pyg_basis.estimators._point_training import point_training
+from pyg_basis.estimators._portable import exported, write_onnx
 from pyg_basis.estimators._quality import (
     captured_shares,
     in_words,
@@ -491,9 +492,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         with torch.inference_mode():
             for where, rows in row_blocks(source):
                 embedding[where] = layer(rows.to(self.device))
-        if self.diffusion_time is not None:
-            walk = (1 - self.eigenvalues_[: self.n_components_]).clip(min=0)
-            embedding *= torch.from_numpy(walk**self.diffusion_time).to(embedding)
+        if (factors := self._walk_factors) is not None:
+            embedding *= torch.from_numpy(factors).to(embedding)
         return embedding if isinstance(X, Tensor) else embedding.numpy()
 
     def update(self, X: Any, forget_factor: float = 1.0) -> Movement:
@@ -601,6 +601,48 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         basis: BASiS = read_checkpoint(cls, path, network)[0]
         return basis
+
+    def export(self) -> torch.export.ExportedProgram:
+        r"""All of :meth:`transform` as a graph of torch operations, by
+        :func:`torch.export.export`: a function of points :obj:`[n, d]`, any number of
+        them, in single precision on the CPU. :func:`torch.export.save` writes it; to
+        run it needs torch alone.
+
+        It checks nothing: where :meth:`transform` raises an error, as for rows of zeros
+        under :obj:`metric="cosine"`, its rows mean nothing.
+
+        Raises:
+            NotFittedError: Before :meth:`fit`.
+            ValueError: If :obj:`projection_`, which the graph holds with its zeros, is
+                larger than a gibibyte, as from 131,073 features on.
+        """
+        check_is_fitted(self)
+        check_diffusion_time(self)
+        return exported(self)
+
+    def to_onnx(self, path: str | Path) -> None:
+        r"""Writes the graph of :meth:`export` to an ONNX file, whose input is
+        :obj:`"x" [n, d]`, float32, and whose output is :obj:`"embedding" [n, K]`. What
+        runs ONNX needs neither Python nor torch.
+
+        Raises:
+            NotFittedError: Before :meth:`fit`.
+            ImportError: If onnx or onnxscript is not installed (the extra
+                :obj:`export`).
+            OSError: If the file cannot be written. An earlier one stays as it was.
+            ValueError: As :meth:`export`.
+        """
+        check_is_fitted(self)
+        check_diffusion_time(self)
+        write_onnx(self, path)
+
+    @property
+    def _walk_factors(self) -> NDArray[np.floating[Any]] | None:
+        """What the columns are multiplied by, if a diffusion time is set."""
+        if self.diffusion_time is None:
+            return None
+        walk = (1 - self.eigenvalues_[: self.n_components_]).clip(min=0)
+        return walk**self.diffusion_time
 
     def _source(self, X: Any) -> FeatureSource:
         """Points to embed, as the layer takes them."""

@@ -35,7 +35,9 @@ def unit_rows(x: Tensor, numbers: Sequence[int] | np.ndarray | None = None) -> T
     # Squares of what is divided by the largest entry neither overflow nor vanish.
     largest = x.detach().abs().amax(dim=1, keepdim=True)
     is_zero = largest == 0
-    if is_zero.any():
+    # Traced code cannot depend on values: there rows of zeros become NaN.
+    is_traced = torch.compiler.is_compiling()
+    if not is_traced and is_zero.any():
         row = int(is_zero.flatten().nonzero()[0])
         raise ValueError(
             f"metric='cosine' needs rows with a direction, and row "
@@ -45,6 +47,6 @@ def unit_rows(x: Tensor, numbers: Sequence[int] | np.ndarray | None = None) -> T
     norm = torch.linalg.vector_norm(x / largest, dim=1, keepdim=True)
     rounding = ROUNDING * torch.finfo(x.dtype).eps * x.size(1) ** 0.5
     is_unit = (largest * norm - 1).abs() <= rounding
-    if is_unit.all():
+    if not is_traced and is_unit.all():
         return x
     return x / largest.masked_fill(is_unit, 1) / norm.masked_fill(is_unit, 1)
