@@ -85,13 +85,16 @@ def updated(
     size = estimator._sizes.reference_size
     graphs, weight = _new_graphs(layer, memory, source, share, size, rng)
     first = next(graphs)
+    # What is forgotten allows no directions any more.
+    num_nodes = (forget_factor * memory.moments.num_nodes).long()
+    earlier = memory.moments._replace(num_nodes=num_nodes)
     moments = RayleighRitz(
         layer.hidden,
         first.x,
-        int(memory.moments.num_nodes) + len(first.x),
+        int(num_nodes) + len(first.x),
         layer.embedding.num_pairs + NUM_BEYOND,
         torch.Generator().manual_seed(seed),
-        memory.moments,
+        earlier,
         1 - weight,
     )
     vectors = read_out(layer, moments, chain([first], graphs))
