@@ -34,7 +34,8 @@ def fit(arguments: Namespace) -> None:
         basis.set_params(**{**published, **parameters})
     check_parameters(basis)  # before the points are read
     points = read_points(arguments)
-    basis.set_params(verbose=not arguments.quiet).fit(points.source, points.labels)
+    basis.set_params(verbose=not arguments.quiet)
+    basis.fit(points.source, points.labels, sample_weight=points.weights)
     basis.set_params(verbose=False).save(arguments.output)
     logger.info(
         f"{arguments.output}: {basis.n_components_} components, {basis.n_iter_} "
@@ -67,11 +68,15 @@ def cluster(arguments: Namespace) -> None:
     if basis is not None and parameters:
         names = ", ".join(parameters)
         raise ArgumentError(None, f"{names}: leave out, --model has an embedding")
+    if clustering is not None and arguments.weights is not None:
+        message = "--weights: leave out, --model has clusters"
+        raise ArgumentError(None, message)
     points = read_points(arguments, basis)
     if basis is None:
         own = default_basis(arguments.n_clusters).set_params(**parameters)
         own.set_params(verbose=not arguments.quiet)
-        clustering = BASiSClustering(**settings, basis=own).fit(points.source)
+        clustering = BASiSClustering(**settings, basis=own)
+        clustering.fit(points.source, sample_weight=points.weights)
         clustering.basis_.set_params(verbose=False)
     elif clustering is None:
         blocks = points.blocks("transform", arguments.quiet)
@@ -79,7 +84,9 @@ def cluster(arguments: Namespace) -> None:
         if settings["n_clusters"] == EIGENGAP:
             settings["n_clusters"] = num_clusters(basis)
         kmeans = KMeans(**{"n_init": BASiSClustering().n_init, **settings})
-        clustering = fitted_clustering(basis, kmeans.fit(embedding))
+        clustering = fitted_clustering(
+            basis, kmeans.fit(embedding, sample_weight=points.weights)
+        )
     predict: Any = clustering.predict
     columns = ["cluster"]
     if arguments.soft:

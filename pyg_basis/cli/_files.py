@@ -9,6 +9,8 @@ TABLES = {".csv": ["pandas"], ".tsv": ["pandas"], ".parquet": ["pandas", "pyarro
 ROWS = (".npy", ".npz", *TABLES)
 POINTS = (".pt", *ROWS)
 MODELS = (".pt",)
+# Options that name a column of the table, which is then no feature, or a file.
+BESIDE = ("labels", "weights")
 OUTPUTS = {"fit": MODELS, "plot": (".png", ".pdf", ".svg")}  # others write rows
 
 
@@ -27,9 +29,10 @@ def check_files(arguments: Namespace) -> None:
     for name, suffixes in options.items():
         if getattr(arguments, name) and suffix not in suffixes:
             raise ValueError(f"--{name} is for {' and '.join(suffixes)}: leave it out")
-    labels = getattr(arguments, "labels", None)
-    if labels is not None and suffix not in TABLES:
-        check_input(Path(labels), ROWS, f"--labels={labels!r}")
+    for name in BESIDE:
+        value = getattr(arguments, name, None)
+        if value is not None and suffix not in TABLES:
+            check_input(Path(value), ROWS, f"--{name}={value!r}")
 
 
 def check_input(path: Path, kinds: Sequence[str], name: str = "") -> None:

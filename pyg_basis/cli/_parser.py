@@ -24,7 +24,8 @@ labels: .npy (written block by block), .npz, or a table. Models: .pt. Pictures:
 Tables: .parquet, or .csv and .tsv with a header line, which shows whether commas,
 semicolons, tabs or bars separate the columns. A model takes the columns it was
 fitted on. Otherwise all columns are taken, of .parquet all of numbers. --labels
-names one of them, which is then no feature, or a file with one label a point.
+and --weights name one of them, which is then no feature, or a file with one value a
+point.
 
 Exit status: 0 done, 1 the data or a file cannot be used, 2 wrong usage,
 130 interrupted, 143 terminated.
@@ -32,7 +33,7 @@ Exit status: 0 done, 1 the data or a file cannot be used, 2 wrong usage,
 # The arguments of each command, and what it does.
 COMMANDS = {
     "fit": (
-        "points -o/--output --labels --preset --force",
+        "points -o/--output --labels --weights --preset --force",
         """Learn the spectral embedding of points, and of points that come later.
 
 Options that are given beside --preset come first.
@@ -40,6 +41,7 @@ Options that are given beside --preset come first.
 Examples:
   pyg-basis fit table.csv --columns x,y,z --output model.pt --seed 0
   pyg-basis fit table.csv --labels kind --preset paper --output model.pt
+  pyg-basis fit distinct.csv --weights count --output model.pt
   pyg-basis fit graph.pt --graph edges --output model.pt""",
     ),
     "transform": (
@@ -51,7 +53,7 @@ Examples:
   pyg-basis transform model.pt new.npy --output new.csv --force --quiet""",
     ),
     "cluster": (
-        "points -o/--output --n-clusters --model --save-model --soft --force",
+        "points -o/--output --n-clusters --weights --model --save-model --soft --force",
         """Cluster points: k-means in a learned embedding.
 
 Without --model, BASiSClustering learns the embedding, with a column a cluster. With
@@ -101,6 +103,10 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "--columns": (NAMES, "columns of a table to take"),
     "--drop": (NAMES | {"default": []}, "columns of a table to leave out"),
     "--labels": ({"metavar": "COLUMN|FILE"}, "classes, for colors or anchors"),
+    "--weights": (
+        {"metavar": "COLUMN|FILE"},
+        "as how many points each counts, such as of merged equal rows",
+    ),
     "--preset": ({"metavar": "paper|official"}, "published settings; need --labels"),
     "--n-clusters": (CLUSTERS, "unless --model has some"),
     "--soft": (FLAG, "write the memberships in all clusters, a column each"),

@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pyg_basis.cli._contents import read_contents
-from pyg_basis.cli._files import ROWS, TABLES, check_input
+from pyg_basis.cli._files import BESIDE, ROWS, TABLES, check_input
 from pyg_basis.data._open_features import feature_matrix
 
 # Blocks that BASiS.transform makes itself: rows come out as in one call, to the bit.
@@ -24,13 +24,15 @@ logger = logging.getLogger("pyg_basis")
 class Points(NamedTuple):
     """The rows of a file; what an estimator is fitted to: the path of a mapped file,
     whose edges are learned too, a data frame, whose names it keeps, or the rows; of a
-    table the names of the columns that are taken, and all of it; and the labels."""
+    table the names of the columns that are taken, and all of it; and the labels and the
+    weights."""
 
     rows: NDArray[Any]
     source: Any
     names: list[str]
     table: Any
     labels: NDArray[Any] | None
+    weights: NDArray[Any] | None
 
     def blocks(self, what: str = "", quiet: bool = True) -> Iterator[NDArray[Any]]:
         """The rows in order, some thousands at a time."""
@@ -53,7 +55,8 @@ def read_points(arguments: Namespace, basis: Any = None) -> Points:
     rows = feature_matrix(rows, repr(str(path)))
     if isinstance(rows, Tensor):  # NumPy has no bfloat16
         rows = (rows.float() if rows.dtype == torch.bfloat16 else rows).numpy()
-    points = Points(rows, source, names, table, _labels(arguments, table, len(rows)))
+    others = [_beside(name, arguments, table, len(rows)) for name in BESIDE]
+    points = Points(rows, source, names, table, *others)
     if arguments.command == "info":
         return points
     if 0 in rows.shape:
@@ -83,8 +86,8 @@ def _features(table: Any, arguments: Namespace, basis: Any) -> list[str]:
         if is_info or path.suffix.lower() == ".parquet":
             names = table.select_dtypes(["number", "bool"], exclude="timedelta")
         # pandas calls a column without a name, such as an index, Unnamed.
-        labels = getattr(arguments, "labels", None)
-        names = [n for n in names if n != labels and not n.startswith("Unnamed: ")]
+        others = {getattr(arguments, name, None) for name in BESIDE}
+        names = [n for n in names if n not in others and not n.startswith("Unnamed: ")]
     for name in (*names, *drop):
         if name not in table:
             raise ValueError(
@@ -106,27 +109,31 @@ def _features(table: Any, arguments: Namespace, basis: Any) -> list[str]:
     return names
 
 
-def _labels(arguments: Namespace, table: Any, num_rows: int) -> NDArray[Any] | None:
-    name = getattr(arguments, "labels", None)
+def _beside(
+    option: str, arguments: Namespace, table: Any, num_rows: int
+) -> NDArray[Any] | None:
+    """What an option gives for each point: a column of its table, or a file."""
+    name = getattr(arguments, option, None)
     if name is None:
         return None
     if table is not None and name in table:
-        labels = table[name]
+        values = table[name]
     elif Path(name).is_file():
         check_input(Path(name), ROWS)
-        labels = read_contents(Path(name))
+        values = read_contents(Path(name))
     else:
         place = f"a column of {str(arguments.points)!r} nor a file"
-        raise FileNotFoundError(f"--labels={name!r} is neither {place}: check the name")
-    # Where labels are missing there are too few.
-    labels = np.asarray(labels.dropna() if hasattr(labels, "dropna") else labels)
-    if labels.shape[1:] == (1,):
-        labels = labels[:, 0]
-    if labels.dtype == object:
-        labels = np.array([str(label) for label in labels])
-    if labels.shape != (num_rows,):
+        message = f"--{option}={name!r} is neither {place}: check the name"
+        raise FileNotFoundError(message)
+    # Where some are missing there are too few.
+    values = np.asarray(values.dropna() if hasattr(values, "dropna") else values)
+    if values.shape[1:] == (1,):
+        values = values[:, 0]
+    if values.dtype == object:
+        values = np.array([str(value) for value in values])
+    if values.shape != (num_rows,):
         raise ValueError(
-            f"--labels={name!r} has the shape {list(labels.shape)}, but there are "
-            f"{num_rows} points: give one label a point"
+            f"--{option}={name!r} has the shape {list(values.shape)}, but there are "
+            f"{num_rows} points: give one {option[:-1]} a point"
         )
-    return labels
+    return values

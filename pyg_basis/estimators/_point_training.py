@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pyg_basis.algorithm import SampleGraph, fix_reference
 from pyg_basis.data import AnchorLoader, FeatureSource
+from pyg_basis.data.repeated_rows import RepeatedRows
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._parameters import exact_embedding
 from pyg_basis.estimators._quality import HELD_OUT_SHARE, LEAST_HELD_OUT, HeldOut
@@ -39,8 +40,9 @@ def point_training(
     Raises:
         ValueError: If the points cannot be used with the estimator's parameters.
     """
+    num_points = len(source.data) if isinstance(source, RepeatedRows) else len(source)
     labels = (
-        class_codes(y, len(source)) if estimator.anchor_method == "per_class" else None
+        class_codes(y, num_points) if estimator.anchor_method == "per_class" else None
     )
     sizes = BatchSizes.for_points(estimator, len(source))
     num_held_out = _num_held_out(estimator, len(source), sizes.reference_size)
@@ -58,11 +60,13 @@ def point_training(
 
     sampled = drawn[:num_sampled]
     sample = points(sampled)
+    # As rows of X.
+    numbers = source.numbers(sampled) if isinstance(source, RepeatedRows) else sampled
     anchors = choose_anchors(
         sample,
         sizes.num_anchors,
         estimator.anchor_method,
-        y=None if labels is None else torch.from_numpy(labels[sampled]),
+        y=None if labels is None else torch.from_numpy(labels[numbers]),
         seed=seed,
     )
     layer = new_layer(estimator, source.num_features, sizes, seed)
@@ -75,9 +79,9 @@ def point_training(
         sizes.reference_size,
         seed,
     )
-    # Its nodes as rows of the source, for those who go on with the fitted layer.
-    nodes = torch.from_numpy(sampled)[reference.nodes.cpu()]
-    layer.prepare(replace(reference, nodes=nodes, num_nodes=len(source)), sample)
+    # For those who go on with the fitted layer.
+    nodes = torch.from_numpy(numbers)[reference.nodes.cpu()]
+    layer.prepare(replace(reference, nodes=nodes, num_nodes=num_points), sample)
 
     def further_graphs() -> Iterator[SampleGraph]:
         for index in _draws(drawn[:num_taken], sizes.reference_size):

@@ -13,6 +13,7 @@ from torch_geometric.data.data import BaseData
 
 from pyg_basis.data import FeatureSource
 from pyg_basis.data.projected_rows import block_rows
+from pyg_basis.data.repeated_rows import RepeatedRows
 from pyg_basis.graph._edges import as_data
 from pyg_basis.readout.rayleigh_ritz import BLOCK_ROWS
 from pyg_basis.reference.unit_rows import unit_rows
@@ -71,6 +72,23 @@ def feature_source(estimator: "BASiS", X: Any, reset: bool) -> FeatureSource:
     if _holds_floats(source.data) or (is_cosine and is_matrix):
         _read_all(source)
     return source
+
+
+def weighted(
+    source: FeatureSource, sample_weight: ArrayLike, has_graph: bool, seed: int
+) -> RepeatedRows:
+    """The points, each as often as its weight says.
+
+    Raises:
+        ValueError: That of :class:`RepeatedRows`; or if the graph is given.
+    """
+    if has_graph:
+        raise ValueError(
+            "sample_weight counts points in a graph of neighbors, and the graph is "
+            "given: leave it out, and multiply the weight of each edge by those of its "
+            "ends, such as S @ W @ S with S = scipy.sparse.diags_array(sample_weight)"
+        )
+    return RepeatedRows(source, sample_weight, seed)
 
 
 def _read_all(source: FeatureSource) -> None:

@@ -44,6 +44,7 @@ from pyg_basis.estimators._source import (
     feature_source,
     row_blocks,
     single_precision,
+    weighted,
 )
 from pyg_basis.estimators._training import warn_about_batches
 from pyg_basis.estimators._whole_read_out import WholeReadOut
@@ -282,7 +283,13 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
-    def fit(self, X: Any, y: ArrayLike | None = None, adjacency: Any = None) -> "BASiS":
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        adjacency: Any = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> "BASiS":
         r"""Learns the embedding of the points :obj:`X [n, d]`.
 
         Labels :obj:`y [n]` are used for :obj:`anchor_method="per_class"` only.
@@ -291,10 +298,17 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         dense, or what else :func:`~pyg_basis.graph.as_data` takes. It is learned as the
         edges of a :class:`~torch_geometric.data.Data` are.
 
+        A :obj:`sample_weight [n]` counts a point as so many, as where equal rows were
+        merged, or undoes uneven sampling. Of whole numbers the fit is that of rows
+        which are repeated as often, to the last bit. Others are taken relative to their
+        mean, and rounded at random. Points of weight 0 play no role. A point of so
+        much weight that its copies fill all :obj:`n_neighbors` in a graph of
+        :obj:`reference_size` has no other neighbors there.
+
         Raises:
             ValueError: If a parameter or the points cannot be used, such as rows of
-                zeros under :obj:`metric="cosine"`, or an asymmetric adjacency. An
-                earlier fit is kept then.
+                zeros under :obj:`metric="cosine"`, an asymmetric adjacency, or negative
+                weights. An earlier fit is kept then.
 
         Warns:
             UserWarning: If there are fewer points than the parameters count
@@ -314,6 +328,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             projection = random_projection(source.num_features, seed)
             source = projected(source, projection, keep=True)
             graph = given_edges(estimator, X, adjacency)
+            if sample_weight is not None:
+                source = weighted(source, sample_weight, graph is not None, seed)
             if self.n_components == EIGENGAP:
                 estimator.n_components = chosen_components(
                     estimator, source, graph, seed

@@ -3,7 +3,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.utils import Tags, check_random_state
@@ -76,12 +76,20 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
-    def fit(self, X: Any, y: Any = None, adjacency: Any = None) -> "BASiSClustering":
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        adjacency: Any = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> "BASiSClustering":
         r"""Learns the embedding of the points :obj:`X [n, d]` and its clusters, by
-        their nearest neighbors or an :obj:`adjacency`, see :meth:`BASiS.fit`.
+        their nearest neighbors or an :obj:`adjacency`, each point once or with its
+        :obj:`sample_weight [n]`, see :meth:`BASiS.fit`.
 
         Raises:
-            ValueError: If a parameter, the points or the adjacency cannot be used.
+            ValueError: If a parameter, the points, the adjacency or the weights cannot
+                be used.
         """
         self._validate_params()
         random_state = check_random_state(self.random_state)
@@ -89,7 +97,7 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         basis = own if self.basis is None else clone(self.basis)
         if basis.random_state is None:
             basis.set_params(random_state=random_state.randint(2**31 - 1))
-        embedding = _as_array(basis.fit(X, y, adjacency).transform(X))
+        embedding = _as_array(basis.fit(X, y, adjacency, sample_weight).transform(X))
         chosen = self.n_clusters == EIGENGAP
         n_clusters: Any = num_clusters(basis) if chosen else self.n_clusters
         if n_clusters > len(embedding):
@@ -98,7 +106,10 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
                 f"ask for fewer clusters, or give more points"
             )
         kmeans = KMeans(n_clusters, n_init=self.n_init, random_state=random_state)
-        labels = kmeans.fit_predict(embedding)
+        weight = (
+            sample_weight.cpu() if isinstance(sample_weight, Tensor) else sample_weight
+        )
+        labels = kmeans.fit_predict(embedding, sample_weight=weight)
         self.basis_, self.kmeans_, self.labels_ = basis, kmeans, labels
         self.n_features_in_ = basis.n_features_in_
         self.__dict__.pop("feature_names_in_", None)

@@ -193,7 +193,10 @@ class RayleighRitz:
             stiffness += weighted.T @ product(rows)
             mass += weighted.T @ rows
         stiffness = (stiffness + stiffness.T) / 2
-        return ritz_of_moments(stiffness, mass, NEGLIGIBLE)[0].clamp(min=0)
+        values = ritz_of_moments(stiffness, mass, NEGLIGIBLE)[0].clamp(min=0)
+        # What the steps took out altogether lies at the end of the spectrum.
+        last = max(laplacian.norm_bound for _, laplacian in self.graphs)
+        return torch.cat([values, values.new_full((size - len(values),), last)])
 
     def columns(self, x: Tensor) -> Tensor:
         r"""The directions' values and a constant, :obj:`[n, r]`, at nodes

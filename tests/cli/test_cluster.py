@@ -100,6 +100,8 @@ def test_number_of_clusters_by_the_largest_gap(
         ("--n-clusters many", 2, "--n-clusters: invalid clusters value: 'many'"),
         ("--model clusters.pt --n-clusters 3", 2, "and not both"),
         ("--model model.pt --n-clusters 3 --device cpu", 2, "device: leave out"),
+        ("--model clusters.pt --weights new.npy", 1, "--weights='new.npy' is no file"),
+        ("--model clusters.pt --weights points.npy", 2, "--weights: leave out"),
         ("--n-clusters 3 --force", 1, "'points.npy', row 7, column 1"),
         ("--n-clusters 3 --save-model a.npy", 1, "'a.npy' has the suffix '.npy'"),
         ("--n-clusters 3 --save-model model.pt", 1, "'model.pt' exists"),
@@ -117,6 +119,16 @@ def test_bad_options(
     result = run("cluster", points, "--output", "new.npy", *options.split())
     assert result.status == status and message in result.err
     assert sorted(os.listdir()) == before
+
+
+@pytest.mark.parametrize("with_model", [False, True])
+def test_weights(run: Run, model: Path, points: Path, with_model: bool) -> None:
+    np.save("weights.npy", np.arange(300) % 3 == 1)  # of one of three groups
+    options = ["--n-clusters", 2, "--weights", "weights.npy", "--seed", 0]
+    options += ["--model", model] if with_model else ["--max-iter", 3]
+    assert run("cluster", points, *options, "--output", "labels.npy").status == 0
+    labels = np.load("labels.npy")
+    assert len(np.unique(labels[1::3])) == 2
 
 
 def test_both_files_or_none(

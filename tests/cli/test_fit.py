@@ -75,7 +75,7 @@ def test_a_new_parameter_needs_no_change(
             super().__init__(verbose=verbose)
             self.take_all, self.width = take_all, width
 
-        def fit(self, X: Any, y: Any = None) -> "Renamed":
+        def fit(self, X: Any, y: Any = None, **kwargs: Any) -> "Renamed":
             raise ValueError(f"given: {self.take_all} {self.width!r}")
 
     for module in ("_options", "_commands"):
@@ -110,6 +110,16 @@ def test_a_preset(
     assert basis.feature_names_in_.tolist() == [*"xyz"]
 
 
+def test_weights(run: Run, table: pd.DataFrame, blobs: np.ndarray) -> None:
+    counts = np.arange(300) % 3
+    table.drop(columns="kind").assign(count=counts).to_csv("table.csv", index=False)
+    given = ["--n-components", 3, "--max-iter", 3, "--seed", 0, "--output", "model.pt"]
+    result = run("fit", "table.csv", "--weights", "count", *given)
+    assert result.status == 0, result.err
+    expected = BASiS(3, max_iter=3, random_state=0)
+    assert same(BASiS.load("model.pt"), expected.fit(blobs, sample_weight=counts))
+
+
 # --- points
 
 
@@ -124,7 +134,7 @@ def test_mapped_files_are_given_as_paths(
     monkeypatch.setattr(BASiS, "fit", fit)
     monkeypatch.setattr(np, "load", None)
     run("fit", path, "--output", "model.pt")
-    fit.assert_called_once_with(path, None)
+    fit.assert_called_once_with(path, None, sample_weight=None)
 
 
 def test_edges_of_a_file_are_learned(run: Run, ring: Data, blobs: np.ndarray) -> None:

@@ -71,7 +71,16 @@ ODD_PARAMETERS: dict[str, SearchStrategy[Any]] = {
     "verbose": one_of(*REFUSED),
 }
 # What errors may call the points and their number.
-NAMES = ("X", "y", "n_samples", "edge_index", "edge_weight", "num_nodes", "data")
+NAMES = (
+    "X",
+    "y",
+    "sample_weight",
+    "n_samples",
+    "edge_index",
+    "edge_weight",
+    "num_nodes",
+    "data",
+)
 POINTS = st.integers(20, 80)
 
 
@@ -82,9 +91,9 @@ def cases() -> SearchStrategy[Case]:
     return either(fits, fits, given_graphs, _clusterings(), _transforms(), _presets())
 
 
-def fit(X: Any, y: Any, **parameters: Any) -> Any:
+def fit(X: Any, y: Any, sample_weight: Any, **parameters: Any) -> Any:
     """What an estimator knows after a fit, and after a file of it is read."""
-    basis = BASiS(**parameters).fit(X, y)
+    basis = BASiS(**parameters).fit(X, y, sample_weight=sample_weight)
     rows = basis.transform(X)
     with tempfile.TemporaryDirectory() as folder:
         basis.save(Path(folder) / "model.pt")
@@ -106,13 +115,15 @@ def _fits(
     n = len(features) if is_list or np.ndim(features) else 1
     good = labels(st.just(n))
     y = draw(either(good, good, st.none(), odd_labels(st.just(n))))
+    none = st.none()  # as of all given graphs
+    weight = draw(either(none, none, none, good, odd_labels(st.just(n))))
 
     def check(answer: Any) -> None:
         rows = answer[0]
         assert isinstance(rows, Tensor) == isinstance(x, Tensor), "type of the rows"
         assert rows.shape[1] == int(parameters["n_components"]), "columns"
 
-    given = {"X": x, "y": y, **parameters}
+    given = {"X": x, "y": y, "sample_weight": weight, **parameters}
     return Case(fit, given, check, names=NAMES)
 
 

@@ -311,3 +311,18 @@ def test_settling_does_not_hang_on_the_scale(num_features: int, factor: float) -
     moments.is_settled(3, 1e-3)
     moments.add(factor * features, operator_of(seed=1))
     assert moments.is_settled(3, 1e-3) == (num_features == 2)
+
+
+def test_eigenvalues_at_the_end_of_the_spectrum_are_not_left_out() -> None:
+    """The steps that take out large eigenvalues leave nothing of such vectors."""
+    index = torch.arange(N)
+    edges = torch.stack([index, (index + 1) % N])  # an even ring, of eigenvalue 2
+    edges = torch.cat([edges, edges.flip(0)], dim=1)
+    weight = torch.ones(2 * N, dtype=torch.float64)
+    data = Data(edge_index=edges, edge_weight=weight, num_nodes=N)
+    operator = laplacian(data, "rw")
+    values, vectors = exact_pairs(operator)
+    moments = moments_of(vectors[:, [1, 3, N - 1]], operator)
+    coefficients = moments.solve(K)[1]
+    expected = values[[0, 1, 3, N - 1]]
+    assert torch.allclose(moments.eigenvalues(coefficients), expected, atol=1e-9)
