@@ -225,6 +225,7 @@ LIST = (
         "what a fit costs when points come in by another door than an array",
         "20 minutes",
         needs_data=True,
+        quick=("--rounds", "1"),
     ),
     Experiment(
         "faults",

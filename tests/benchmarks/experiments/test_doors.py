@@ -25,8 +25,8 @@ def test_a_quick_run_of_the_sets_that_are_there(quick, data_root, capsys) -> Non
 
 def test_rows_that_differ_are_reported() -> None:
     x = circle(400).numpy()
-    case = Case({"array": Door(x), "stretched": Door(x * [1, 3])}, doors.SMOKE, 1)
-    plain, stretched = doors.measured(case)["doors"]
+    case = Case({"array": Door(x), "stretched": Door(x * [1, 3])}, doors.SMOKE)
+    plain, stretched = doors.measured(case, 1)["doors"]
     assert plain["difference"] == 0
     assert stretched["difference"] > 0.1
 
@@ -50,8 +50,8 @@ def test_a_graph_comes_in_by_both_doors(monkeypatch, tmp_path) -> None:
     options = argparse.Namespace(data_root=tmp_path, cache_dir=None, quick=True)
     case = doors.graph(options)
     assert len(case.doors) == 2
-    case = Case(case.doors, {**case.settings, **doors.SMOKE}, 1)
-    assert doors.measured(case)["doors"][1]["difference"] < 1e-6
+    case = Case(case.doors, {**case.settings, **doors.SMOKE})
+    assert doors.measured(case, 1)["doors"][1]["difference"] < 1e-6
 
 
 def test_cost_is_that_of_medians(tmp_path) -> None:
