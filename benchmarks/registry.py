@@ -221,6 +221,13 @@ LIST = (
         needs_data=True,
     ),
     Experiment(
+        "doors",
+        "what a fit costs when points come in by another door than an array",
+        "20 minutes",
+        needs_data=True,
+        quick=("--rounds", "1"),
+    ),
+    Experiment(
         "faults",
         "what is left when a command is killed, or finds the disk full",
         "15 minutes on two cores",
