@@ -36,6 +36,7 @@ from pyg_basis.cli._rows import write_rows
 
 NUM_COLUMNS = 10
 WIDTH, WIDE = 16, 784
+PLANNED_CORES = (1, 64, 1024)
 START = "from pyg_basis.cli import main; raise SystemExit(main())"
 # As the command reports one that was killed.
 KILLED = -9
@@ -248,6 +249,19 @@ def tables(folder: Path) -> dict[str, str]:
         }
         for run in results["rates"]
     ]
+    # Of many rows, as starting takes seconds.
+    widest = {run["width"]: run for run in results["rates"]}
+    plan = []
+    for width, run in widest.items():
+        steps = ("read", "transform", "write")
+        seconds = sum(run[f"{step}_seconds"] for step in steps) / run["rows"]
+        for power in (6, 9, 11):
+            row = {"features": width, "rows": f"10^{power}"}
+            for cores in PLANNED_CORES:
+                row[f"hours on {cores} cores"] = (
+                    f"{seconds * 10**power / cores / 3600:,.3g}"
+                )
+            plan.append(row)
     sizes = [
         {"features": run["width"], "model, bytes": f"{run['bytes']:,}"}
         for run in results["models"]
@@ -266,5 +280,6 @@ def tables(folder: Path) -> dict[str, str]:
     return {
         "shards": markdown_table([results["run"]], names),
         "transform_rates": markdown_table(rates, list(rates[0])),
+        "transform_plan": markdown_table(plan, list(plan[0])),
         "model_sizes": markdown_table(sizes, list(sizes[0])),
     }

@@ -7,7 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGES = tuple(
-    ROOT / page for page in ("README.md", "docs/benchmarks.md", "docs/results.md")
+    ROOT / page
+    for page in ("README.md", "docs/benchmarks.md", "docs/results.md", "docs/scale.md")
 )
 MARKED = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
