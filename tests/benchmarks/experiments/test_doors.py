@@ -3,7 +3,6 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.preprocessing import normalize
 from torch_geometric.data import Data
 from torch_geometric.utils import to_undirected
 
@@ -37,7 +36,7 @@ def test_synthetic_texts() -> None:
     assert x.shape == (1000, doors.NUM_WORDS)
     assert 20 < x.nnz / 1000 < doors.WORDS_PER_TEXT
     # Texts of one topic share words.
-    cosine = normalize(x) @ normalize(x).T
+    cosine = doors.normalize(x) @ doors.normalize(x).T
     same = np.equal.outer(np.arange(1000) % 10, np.arange(1000) % 10)
     mean = cosine.toarray()[same].mean(), cosine.toarray()[~same].mean()
     assert mean[0] > 2 * mean[1]
