@@ -255,12 +255,11 @@ def tables(folder: Path) -> dict[str, str]:
     for width, run in widest.items():
         steps = ("read", "transform", "write")
         seconds = sum(run[f"{step}_seconds"] for step in steps) / run["rows"]
-        for power in (6, 9, 11):
+        for power in (9, 11):
             row = {"features": width, "rows": f"10^{power}"}
             for cores in PLANNED_CORES:
-                row[f"hours on {cores} cores"] = (
-                    f"{seconds * 10**power / cores / 3600:,.3g}"
-                )
+                hours = seconds * 10**power / cores / 3600
+                row[f"hours, {cores} core{'s' if cores > 1 else ''}"] = f"{hours:,.2f}"
             plan.append(row)
     sizes = [
         {"features": run["width"], "model, bytes": f"{run['bytes']:,}"}

@@ -15,6 +15,9 @@ import pytest
 
 from pyg_basis import BASiS
 
+# Engines start for seconds, and for much longer beside other tests.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
 NAMES = ["x0", "x1", "x2"]
@@ -58,6 +61,7 @@ def run(title: str, folder: Path) -> None:
         LAST_LINES.get(title, ""),
     ]
     own = {"PYSPARK_PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
+    own["RAY_raylet_start_wait_time_s"] = "300"  # on a busy machine
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", "\n".join(lines)],
