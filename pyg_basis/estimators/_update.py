@@ -171,12 +171,14 @@ def _new_graphs(
 def _mixed_points(
     points: Tensor, source: FeatureSource, share: float, rng: np.random.Generator
 ) -> Tensor:
-    """As many points as before, drawn evenly from the earlier and the new ones."""
+    """As many points as before, drawn evenly from the earlier and the new ones, in no
+    order."""
     num_new = min(int(rng.binomial(len(points), 1 - share)), len(source))
     drawn = rng.choice(len(source), num_new, replace=False)
     rows = single_precision(source.__getitems__(drawn)).to(points)
     kept = rng.choice(len(points), len(points) - num_new, replace=False)
-    return torch.cat([points[torch.from_numpy(kept)], rows])
+    mixed = torch.cat([points[torch.from_numpy(kept)], rows])
+    return mixed[torch.from_numpy(rng.permutation(len(mixed)))]
 
 
 def _trained_on(

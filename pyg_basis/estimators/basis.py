@@ -538,7 +538,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if self._memory is None:
             raise ValueError(
                 "update needs what a fit keeps with updatable=True, a readout and a "
-                "graph of neighbors: fit anew with updatable=True"
+                "graph of neighbors: fit a BASiS with updatable=True"
             )
         if self.diffusion_time is not None:
             raise ValueError(
@@ -641,6 +641,12 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """What the columns are multiplied by, if a diffusion time is set."""
         if self.diffusion_time is None:
             return None
+        if self._memory is not None and self._memory.num_updates > 0:
+            raise ValueError(
+                f"diffusion_time={self.diffusion_time} is of single eigenvectors, and "
+                f"the columns are none since an update: set diffusion_time=None, or "
+                f"fit anew"
+            )
         walk = (1 - self.eigenvalues_[: self.n_components_]).clip(min=0)
         return walk**self.diffusion_time
 

@@ -52,9 +52,9 @@ def test_more_of_the_same_moves_nothing(of_sphere: BASiS, tmp_path: Path) -> Non
     before = basis.transform(old)
     movement = basis.update(new)
     moved = np.linalg.norm(basis.transform(old) - before) / np.linalg.norm(before)
-    assert moved < 0.03 and float(movement.change) < 0.03
+    assert moved < 0.05 and float(movement.change) < 0.05
     assert movement.num_lost == 0 and not movement.reanchored
-    assert basis.quality_ is not None and basis.quality_["grassmann_distance"] < 0.05
+    assert basis.quality_ is not None and basis.quality_["grassmann_distance"] < 0.15
 
 
 def test_halves_of_a_circle_become_a_whole() -> None:
@@ -67,7 +67,7 @@ def test_halves_of_a_circle_become_a_whole() -> None:
         rows = torch.cat([torch.ones(len(x), 1), basis.transform(x)], dim=1)
         distances.append(grassmann_distance(rows, known))
         basis.update(x[~is_left])
-    assert distances[1] < 0.1 and distances[1] < 0.5 * distances[0]
+    assert distances[1] < 0.15 and distances[1] < 0.5 * distances[0]
 
 
 def test_a_loaded_model_goes_on_as_the_one_in_memory(
@@ -82,6 +82,17 @@ def test_a_loaded_model_goes_on_as_the_one_in_memory(
     again = copied(other, tmp_path)
     again.update(new[300:500])
     assert same_state(one, again, new)
+
+
+def test_the_quality_is_that_of_all_points() -> None:
+    """Also where a graph has far fewer nodes than points are kept."""
+    old, new = blobs(0, num_points=3000), blobs(1, num_points=3000)
+    basis = quick(n_components=1, **SETTINGS).fit(old)
+    basis.update(new)
+    assert basis.quality_ is not None and basis.quality_["grassmann_distance"] < 0.1
+    sample = basis._memory.points[: basis.quality_["num_nodes"]].numpy()
+    is_new = np.linalg.norm(sample - CENTERS[1], axis=1) < 4
+    assert 0.4 < np.mean(is_new) < 0.6
 
 
 def test_features_that_do_not_suffice_are_trained_on(
@@ -171,6 +182,11 @@ def test_models_that_cannot_be_updated() -> None:
     damped = quick(max_iter=2, updatable=True, diffusion_time=1.0).fit(x)
     with pytest.raises(ValueError, match=r"diffusion_time=1.0 .* diffusion_time=None"):
         damped.update(x)
+    damped.set_params(diffusion_time=None).update(x)
+    damped.set_params(diffusion_time=1.0)
+    with pytest.raises(ValueError, match=r"diffusion_time=1.0 .* since an update"):
+        damped.transform(x)
+    assert damped.fit(x).transform(x).shape == (200, 2)
 
 
 def test_wide_features_and_angles_are_updated_too() -> None:
