@@ -60,8 +60,14 @@ def run(title: str, folder: Path) -> None:
         recipe(title),
         LAST_LINES.get(title, ""),
     ]
-    own = {"PYSPARK_PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
-    own["RAY_raylet_start_wait_time_s"] = "300"  # on a busy machine
+    own = {
+        "PYSPARK_PYTHON": sys.executable,
+        "OMP_NUM_THREADS": "1",
+        # Ray waits so long for its own processes: half a minute is short on a busy
+        # machine.
+        "RAY_raylet_start_wait_time_s": "300",
+        "RAY_agent_register_timeout_ms": "300000",
+    }
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", "\n".join(lines)],
