@@ -27,6 +27,7 @@ FORMER_DEFAULTS = {
     "graph_targets": "auto",
     "alpha": 0.0,
     "diffusion_time": None,
+    "updatable": False,
     "metric": "euclidean",
 }
 

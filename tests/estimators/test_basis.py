@@ -618,6 +618,7 @@ BAD_PARAMETERS = [
     ("device", "cuda:99", "a device"),
     ("device", "meta", "a device"),
     ("device", 3.5, "'str'"),
+    ("updatable", "yes", "'bool'"),
     ("verbose", "loud", "'bool'"),
     ("random_state", "none", "'numpy.random.mtrand.RandomState'"),
     # Those that do not fit together.
