@@ -57,7 +57,9 @@ def main(options: argparse.Namespace) -> None:
         growth += grow(x, y, x_new, y_new, later, seed, settings)
         same.append(more_of_the_same(x, x_new, later, seed, settings))
         print(same[-1], flush=True)
-        drifts.append(drift(seed, 3 if options.quick else NUM_UPDATES))
+        drifts.append(
+            drift(seed, *((2, 500) if options.quick else (NUM_UPDATES, 1_000)))
+        )
         print(drifts[-1], flush=True)
     about = {"num_later": later, "num_updates": NUM_UPDATES, "forget": FORGET_FACTOR}
     save(options, about, {"growth": growth, "same": same, "drift": drifts})
@@ -152,8 +154,8 @@ def more_of_the_same(x: Rows, x_new: Rows, later: int, seed: int, settings: Run)
     return {"seed": seed, "share": share, "moved_once": moved["moved"], **moved}
 
 
-def drift(seed: int, num_updates: int) -> Run:
-    size, num_first = 1_000, 10
+def drift(seed: int, num_updates: int, size: int) -> Run:
+    num_first = 10
     points = blobs((num_updates + num_first + 1) * size, seed)
     rotation = rotations(num_updates, seed)
     order = torch.randperm(len(points), generator=torch.Generator().manual_seed(seed))
