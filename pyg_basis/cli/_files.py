@@ -13,11 +13,8 @@ POINTS = (".pt", *ROWS)
 MODELS = (".pt",)
 # Options that name a column of the table, which is then no feature, or a file.
 BESIDE = ("labels", "weights")
-OUTPUTS = {
-    "fit": MODELS,
-    "update": MODELS,
-    "plot": (".png", ".pdf", ".svg"),
-}  # others write rows
+PICTURES = (".png", ".pdf", ".svg")
+OUTPUTS = {"fit": MODELS, "update": MODELS, "plot": PICTURES}  # others write rows
 
 
 def check_files(arguments: Namespace) -> None:

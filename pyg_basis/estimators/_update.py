@@ -109,13 +109,13 @@ def updated(
         layer, moments, vectors = _trained_on(
             estimator, memory, source, share, seed, history
         )
-    if vectors is None:
+        measured = quality(layer, vectors, held_out, history) if vectors else None
+    if vectors is None or measured is None:
         raise ValueError(
             f"the hidden features do not span n_components="
             f"{estimator.n_components_} directions of X and the earlier points: fit "
             f"anew with other points or a wider network"
         )
-    measured = quality(layer, vectors, held_out, history)
     layer.fit_degree(sample, seed)
     vectors, movement = _in_old_basis(
         estimator, layer, memory.points, vectors, trained_on
@@ -246,8 +246,9 @@ def _in_old_basis(
     """Turns the output of the layer, and its reference where it is a new one, to where
     the embedding was at the earlier points."""
     k, constant = layer.num_eigenvectors, layer.embedding.num_constant
-    before, rows = _rows_at(estimator.layer_, points), _rows_at(layer, points)
-    alignment, cosines = kept_basis(rows[:, constant:], before[:, constant:], LOST)
+    before = _rows_at(estimator.layer_, points)[:, constant:]
+    rows = _rows_at(layer, points)[:, constant:]
+    alignment, cosines = kept_basis(rows, before, LOST)
     columns = slice(constant, k)
     linear, shift = alignment.linear.double(), alignment.shift.double()
     weight, bias = vectors.weight.clone(), vectors.bias.clone()
@@ -256,15 +257,13 @@ def _in_old_basis(
     vectors = vectors._replace(weight=weight, bias=bias)
     layer.output.fit(vectors)
     if trained_on:
-        reference = layer.rows[:, columns]
-        layer.rows[:, columns] = alignment.apply(reference)
-    after = _rows_at(layer, points)
+        layer.rows[:, columns] = alignment.apply(layer.rows[:, columns])
     values = vectors.values
     gap = values[k] - values[k - 1] if len(values) > k else values.new_tensor(np.nan)
     return vectors, Movement(
         alignment=alignment,
         cosines=cosines,
-        change=(after - before).norm() / before.norm(),
+        change=(alignment.apply(rows) - before).norm() / before.norm(),
         eigenvalues=values[:k],
         eigengap=gap,
         num_lost=int((cosines < LOST).sum()),

@@ -71,6 +71,8 @@ from pyg_basis.training_state import Callback, History, TrainingState
 FIT_CONSTRAINTS: dict[str, list[Any]] = {
     "checkpoint": [str, Path, None],
     "callback": [callable, None],
+}
+UPDATE_CONSTRAINTS: dict[str, list[Any]] = {
     "forget_factor": [Interval(Real, 0, 1, closed="right")],
 }
 
@@ -497,18 +499,19 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return embedding if isinstance(X, Tensor) else embedding.numpy()
 
     def update(self, X: Any, forget_factor: float = 1.0) -> Movement:
-        r"""Learns new points :obj:`X [n, d]` as well, and leaves the embedding of the
-        earlier ones where it is.
+        r"""Learns new points :obj:`X [n, d]` as well, and keeps the basis of the
+        embedding.
 
-        The graphs of new points are added to the moments that the eigenvectors were
-        read out of, and the eigenvectors are read out anew, in seconds and with no
-        earlier point but a sample. Where the eigenvectors of the first graph are not
-        among the hidden features, the network is trained on first. The result is
-        carried to the basis that was there: what the new space shares with it stays,
-        and what is new, such as another cluster, takes the place of what the first K
-        eigenvectors do not hold any more. So the columns are no longer eigenvectors one
-        by one, and not of mean 0, while the space of them and a constant is that of the
-        eigenvectors; :obj:`eigenvalues_` and :obj:`quality_` are those of the space.
+        The moments of graphs of new points are added to those that the eigenvectors
+        were read out of, and these are read out anew, with no earlier point but a
+        sample. Where more than 5 % of the eigenvectors of a graph of earlier and new
+        points is missing then, and more than twice of what was missing before, the
+        network is trained on. The result is carried to the basis that was there: the
+        directions that both spaces have stay where they are at the earlier points, and
+        what is new, such as another cluster, takes the place of directions that the
+        first K eigenvectors do not hold any more. So the columns are no longer
+        eigenvectors one by one, and not of mean 0; with a constant they span the space
+        of the eigenvectors, whose :obj:`eigenvalues_` and :obj:`quality_` are known.
 
         .. code-block:: python
 
@@ -534,7 +537,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 cannot be used. Nothing has changed then.
         """
         check_is_fitted(self)
-        check_arguments(FIT_CONSTRAINTS, "update", forget_factor=forget_factor)
+        check_arguments(UPDATE_CONSTRAINTS, "update", forget_factor=forget_factor)
         if self._memory is None:
             raise ValueError(
                 "update needs what a fit keeps with updatable=True, a readout and a "
