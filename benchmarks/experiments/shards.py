@@ -54,7 +54,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(dir=options.scratch) as name:
         folder = Path(name)
-        sizes = [saved_model(folder, width) for width in (WIDTH, WIDE)]
+        num_points = 2_500 if options.quick else 12_000
+        sizes = [saved_model(folder, width, num_points) for width in (WIDTH, WIDE)]
         rates = []
         for width, rows in [(WIDTH, n) for n in options.measured_rows] + [
             (WIDE, options.measured_rows[0])
@@ -83,10 +84,10 @@ def main(options: argparse.Namespace) -> None:
     print(run)
 
 
-def saved_model(folder: Path, width: int) -> dict[str, int]:
+def saved_model(folder: Path, width: int, num_points: int) -> dict[str, int]:
     """Saves a BASiS with its defaults but for the length of its training, which its
     size does not depend on."""
-    x = points(0, 12_000, width)
+    x = points(0, num_points, width)
     basis = BASiS(NUM_COLUMNS, max_iter=10, random_state=0)
     basis.fit(x).save(path := folder / f"{width}.pt")
     num_bytes = sum(x.nbytes for x in basis.layer_.state_dict().values())
