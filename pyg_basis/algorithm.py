@@ -244,25 +244,31 @@ def train(
             ends the training by returning what is true. What it raises is passed on.
             (default: :obj:`None`)
 
+    Where :obj:`state` is that of several ranks, each takes batches of its own, and the
+    gradients of a step are the mean of theirs.
+
     Raises:
-        KeyboardInterrupt: If it is interrupted before the first batch is done.
+        KeyboardInterrupt: If it is interrupted before the first batch is done, or while
+            several ranks train.
 
     Warns:
         UserWarning: If it is interrupted later: the layer is as trained so far.
     """
-    layer, optimizer = state.layer, state.optimizer
+    layer, optimizer, ranks = state.layer, state.optimizer, state.ranks
     layer.train()
     progress = tqdm(
         desc="BASiS",
         total=max_iter,
         initial=state.num_batches,
-        disable=not verbose,
+        disable=not (verbose and ranks.is_first),
         mininterval=1,
     )
     own = nullcontext() if state.generator is None else OwnGenerator(state.generator)
     has_looked = False
     try:
-        for done, batch in enumerate(batches, start=state.num_batches + 1):
+        for done, batch in enumerate(
+            ranks.in_step(batches), start=state.num_batches + 1
+        ):
             has_looked = False
             rate = float(state.learning_rate)  # NumPy's floats are not saved
             if reading is None:
@@ -272,11 +278,13 @@ def train(
                 loss = layer.loss(batch)
             optimizer.zero_grad()
             loss.backward()
+            ranks.average_gradients(layer)
             optimizer.step()
 
             record = {"loss": float(loss.detach()), "learning_rate": rate}
-            state.records.append(record | {name: batch[name] for name in DIAGNOSTICS})
-            progress.set_postfix(loss=f"{record['loss']:.4f}", refresh=False)
+            state.record(record | {name: batch[name] for name in DIAGNOSTICS})
+            loss_so_far = state.records[-1]["loss"]
+            progress.set_postfix(loss=f"{loss_so_far:.4f}", refresh=False)
             progress.update()
             is_last = done >= max_iter
             next_look = FIRST_LOOK * 2 ** len(state.excesses)
@@ -285,12 +293,12 @@ def train(
                 has_looked = True
                 is_last |= reading.has_nothing_to_gain(state.excesses, tol)
             state.is_finished = is_last
-            if callback is not None and callback(state):
-                state.is_finished = True
+            ends = ranks.together(lambda: bool(callback and callback(state)))
+            state.is_finished |= any(ends)
             if state.is_finished:
                 break
     except KeyboardInterrupt:
-        if state.num_batches == 0:
+        if state.num_batches == 0 or ranks.size > 1:
             raise
         warn(
             f"the training was interrupted after {state.num_batches} of "
@@ -328,7 +336,7 @@ def read_out(
     """
     num_searched = layer.embedding.num_pairs
     graphs = iter(graphs)
-    while not (moments.graphs and moments.is_settled(num_searched, SETTLED)):
+    while not (moments.num_graphs and moments.is_settled(num_searched, SETTLED)):
         graph = next(graphs, None)
         if graph is None:
             break

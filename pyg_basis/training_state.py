@@ -1,22 +1,28 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from pyg_basis._ranks import Ranks
+
 if TYPE_CHECKING:
     from pyg_basis.nn import BASiSLayer
 
-# What is recorded of every batch.
-DIAGNOSTICS = (
-    "residual",
-    "rank",
-    "consensus",
-    "num_components",
-    "converged",
-    "fell_back",
-)
-RECORDED = ("loss", "learning_rate", *DIAGNOSTICS)
+# What is recorded of every step. Where several ranks train, each with a batch of its
+# own, it is the mean, or of what may be amiss the worst.
+RECORDED: dict[str, Callable[[list[float]], float]] = {
+    "loss": mean,
+    "learning_rate": mean,
+    "residual": mean,
+    "rank": min,
+    "consensus": min,
+    "num_components": max,
+    "converged": min,
+    "fell_back": max,
+}
+DIAGNOSTICS = tuple(RECORDED)[2:]
 
 History = dict[str, list[float]]
 
@@ -32,10 +38,13 @@ class TrainingState:
         learning_rate (float): Of Adam.
         generator (torch.Generator, optional): Source of dropout, on the layer's device;
             by default the global one, whose state is not kept. (default: :obj:`None`)
+        ranks (Ranks, optional): The processes that train, each with batches and dropout
+            of its own; all have the same state else. (default: this one alone)
 
     Attributes:
         records (list of dict): Of each batch so far the loss, the learning rate and
-            the diagnostics.
+            the diagnostics; of several ranks, the mean over their batches, or what is
+            worst in one.
         excesses (list of float): Of each look what the read-out misses.
         is_finished (bool): Whether the last batch is done, and the training was not
             interrupted before.
@@ -44,6 +53,7 @@ class TrainingState:
     layer: "BASiSLayer"
     learning_rate: float
     generator: torch.Generator | None = None
+    ranks: Ranks = field(default_factory=Ranks)
     records: list[dict[str, float]] = field(default_factory=list)
     excesses: list[float] = field(default_factory=list)
     is_finished: bool = False
@@ -53,9 +63,19 @@ class TrainingState:
             self.layer.parameters(), lr=self.learning_rate
         )
 
+    def record(self, values: dict[str, float]) -> None:
+        r"""Keeps what is known of a batch."""
+        given = self.ranks.gather(values)
+        if len(given) > 1:
+            values = {
+                name: joined([each[name] for each in given])
+                for name, joined in RECORDED.items()
+            }
+        self.records.append(values)
+
     @property
     def num_batches(self) -> int:
-        r"""Batches that are done."""
+        r"""Batches that are done, in each rank."""
         return len(self.records)
 
     @property
@@ -67,11 +87,11 @@ class TrainingState:
 
     def state_dict(self) -> dict[str, Any]:
         r"""The state as tensors and plain values."""
-        generator = self.generator
+        own = None if self.generator is None else self.generator.get_state()
         return {
             "layer": self.layer.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "generator": None if generator is None else generator.get_state(),
+            "generators": self.ranks.gather(own),
             "records": self.records,
             "excesses": self.excesses,
         }
@@ -81,7 +101,7 @@ class TrainingState:
         self.layer.load_state_dict(saved["layer"])
         self.optimizer.load_state_dict(saved["optimizer"])
         if self.generator is not None:
-            self.generator.set_state(saved["generator"])
+            self.generator.set_state(saved["generators"][self.ranks.rank])
         self.records, self.excesses = list(saved["records"]), list(saved["excesses"])
 
 

@@ -202,7 +202,7 @@ def cost(num_writes: int) -> dict[str, float]:
 
     sizes: list[int] = []
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = TrainingCheckpoint(folder, {}, 0, None)
+        checkpoint = TrainingCheckpoint(folder, {}, 0)
         settings = {"max_iter": INTERVAL + 1, "tol": None, "random_state": 0}
         BASiS(**settings).fit(clusters(20_000, 50), callback=measure)
     steps = np.diff(moments[:INTERVAL])

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pyg_basis.cli._parser import new_parser, parse
 from pyg_basis.cli._sigterm import sigterm_as_exit
+from pyg_basis.cli._torchrun import COMMANDS, is_first, num_processes
 
 # What shells give a command that Ctrl-C ended.
 INTERRUPTED = 130
@@ -20,6 +21,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with sigterm_as_exit():
             arguments = parse(given)
+            if num_processes() > 1 and arguments.command not in COMMANDS:
+                raise ArgumentError(
+                    None,
+                    f"torchrun starts {num_processes()} processes, and only those of "
+                    f"{', '.join(COMMANDS)} work together: leave it out",
+                )
             _set_up_reports(arguments.quiet)
             from pyg_basis.cli import _commands
 
@@ -42,6 +49,9 @@ def _set_up_reports(quiet: bool) -> None:
     logging.basicConfig(format="pyg-basis: %(message)s", force=True)
     logging.getLogger("pyg_basis").setLevel("WARNING" if quiet else "INFO")
     warnings.showwarning = lambda message, *_, **__: _report(f"warning: {message}")
+    if not is_first():  # rank 0 reports the same
+        logging.getLogger("pyg_basis").setLevel("ERROR")
+        warnings.simplefilter("ignore")
     # torch reports it once a process, of the format that the package works in.
     warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
     # Columns of files are matched by name before their rows are used.

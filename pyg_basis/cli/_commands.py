@@ -21,6 +21,7 @@ from pyg_basis.cli._points import Points, read_points
 from pyg_basis.cli._rows import write_rows
 from pyg_basis.cli._shards import Part, keep_settings, parts_of
 from pyg_basis.cli._sigterm import sigterm_after_batch
+from pyg_basis.cli._torchrun import is_first, process_group
 from pyg_basis.estimators import preset
 from pyg_basis.estimators._parameters import EIGENGAP, check_parameters
 from pyg_basis.estimators.basis_clustering import (
@@ -40,9 +41,12 @@ def fit(arguments: Namespace) -> None:
         published = preset(arguments.preset, basis.n_components)
         basis.set_params(**{**published, **parameters})
     check_parameters(basis)  # before the points are read
-    points = read_points(arguments)
-    basis.set_params(verbose=not arguments.quiet)
-    _train(basis, arguments, points)
+    with process_group(basis.device):
+        points = read_points(arguments)
+        basis.set_params(verbose=not arguments.quiet)
+        _train(basis, arguments, points)
+    if not is_first():
+        return
     basis.set_params(verbose=False).save(arguments.output)
     logger.info(
         f"{arguments.output}: {basis.n_components_} components, {basis.n_iter_} "

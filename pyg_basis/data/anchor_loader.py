@@ -23,7 +23,12 @@ from pyg_basis.reference.graph_targets import GraphTargets
 # numbers [m] and a seed.
 Targets = Callable[[Tensor, NDArray[np.int64], int], Data]
 
-CONSTRAINTS = {"num_batches": [at_least(1)], "seed": [SEED]}
+CONSTRAINTS = {
+    "num_batches": [at_least(1)],
+    "seed": [SEED],
+    "rank": [at_least(0)],
+    "num_replicas": [at_least(1)],
+}
 
 
 class _DrawnLoader(DataLoader[Data]):
@@ -39,11 +44,23 @@ class _DrawnLoader(DataLoader[Data]):
         num_batches: int,
         excluded: NDArray[np.int64],
         seed: int,
+        rank: int = 0,
+        num_replicas: int = 1,
         **kwargs: Any,
     ) -> None:
         check_arguments(
-            CONSTRAINTS, type(self).__name__, num_batches=num_batches, seed=seed
+            CONSTRAINTS,
+            type(self).__name__,
+            num_batches=num_batches,
+            seed=seed,
+            rank=rank,
+            num_replicas=num_replicas,
         )
+        if rank >= num_replicas:
+            raise ValueError(
+                f"rank={rank} must be below num_replicas={num_replicas}: ranks are "
+                f"counted from 0"
+            )
         num_batches, seed = int(num_batches), int(seed)
         excluded = np.unique(excluded)
         if np.any((excluded < 0) | (excluded >= len(source))):
@@ -55,7 +72,7 @@ class _DrawnLoader(DataLoader[Data]):
             raise ValueError(
                 f"all {len(source)} nodes are excluded: leave some to be drawn"
             )
-        self._numbers = _Numbers(num_batches)
+        self._numbers = _Numbers(num_batches, rank, num_replicas)
         super().__init__(
             _Batches(source, targets, num_drawn, excluded, seed),
             batch_size=None,
@@ -107,6 +124,9 @@ class AnchorLoader(_DrawnLoader):
             (default: :obj:`None`)
         seed (int, optional): Seed of the draws; every pass continues the
             sequence after the last batch that was yielded. (default: :obj:`0`)
+        rank (int, optional), num_replicas (int, optional): Which of how many processes
+            this one is, each of which takes other batches of the sequence, as of
+            :class:`torch.utils.data.DistributedSampler`. (default: :obj:`0`, :obj:`1`)
         **kwargs (optional): Arguments of :class:`torch.utils.data.DataLoader`,
             such as :obj:`num_workers` and :obj:`prefetch_factor`.
 
@@ -222,15 +242,17 @@ def _of_nodes(
 class _Numbers(Sampler[int]):
     """The numbers of the batches of a pass."""
 
-    def __init__(self, num_batches: int) -> None:
+    def __init__(self, num_batches: int, rank: int, num_replicas: int) -> None:
         self.num_batches = num_batches
+        self.rank, self.num_replicas = rank, num_replicas
         self.num_yielded = 0
 
     def __len__(self) -> int:
         return self.num_batches
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(self.num_yielded, self.num_yielded + self.num_batches))
+        for i in range(self.num_yielded, self.num_yielded + self.num_batches):
+            yield i * self.num_replicas + self.rank
 
 
 class _Batches(Dataset[Data]):

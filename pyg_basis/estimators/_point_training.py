@@ -1,25 +1,29 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
+from pyg_basis._ranks import Ranks
 from pyg_basis.algorithm import SampleGraph, fix_reference
 from pyg_basis.data import AnchorLoader, FeatureSource
 from pyg_basis.data.repeated_rows import RepeatedRows
+from pyg_basis.data.sharded_rows import ShardedRows
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._parameters import exact_embedding
 from pyg_basis.estimators._quality import HELD_OUT_SHARE, LEAST_HELD_OUT, HeldOut
 from pyg_basis.estimators._read_out import TrainingReadOut
 from pyg_basis.estimators._source import class_codes, single_precision
 from pyg_basis.estimators._training import Training, allowed_workers, new_layer
+from pyg_basis.graph import Laplacian
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE
-from pyg_basis.reference import choose_anchors
+from pyg_basis.reference import Reference, choose_anchors
 
 if TYPE_CHECKING:
     from pyg_basis.estimators.basis import BASiS
@@ -33,13 +37,22 @@ DEGREE_NODES = 2 * DEGREE_SAMPLE
 
 
 def point_training(
-    estimator: "BASiS", source: FeatureSource, y: ArrayLike | None, seed: int
+    estimator: "BASiS",
+    source: FeatureSource,
+    y: ArrayLike | None,
+    seed: int,
+    ranks: Ranks | None = None,
 ) -> Training:
     """Prepares the training on batches whose graphs are made of the points' features.
+
+    Of several ranks the first one embeds the reference, and each has batches and graphs
+    of its own: the graphs are of points of all ranks, the batches of its own shard.
 
     Raises:
         ValueError: If the points cannot be used with the estimator's parameters.
     """
+    ranks = ranks or Ranks()
+    shards = source if isinstance(source, ShardedRows) else None
     num_points = len(source.data) if isinstance(source, RepeatedRows) else len(source)
     labels = (
         class_codes(y, num_points) if estimator.anchor_method == "per_class" else None
@@ -49,7 +62,8 @@ def point_training(
     # Anchors, degrees, scales and read-outs come from samples of bounded size.
     num_sampled = max(sizes.reference_size, DEGREE_SAMPLE)
     most_nodes = min(MOST_NODES, MOST_NUMBERS // source.num_features)
-    num_taken = max(most_nodes // sizes.reference_size, 2) * sizes.reference_size
+    num_graphs = max(most_nodes // sizes.reference_size, 2) * ranks.size
+    num_taken = num_graphs * sizes.reference_size
     num_drawn = num_held_out + max(num_sampled, num_taken)
     rng = np.random.default_rng(seed)
     drawn = rng.choice(len(source), min(num_drawn, len(source)), replace=False)
@@ -62,35 +76,48 @@ def point_training(
     sample = points(sampled)
     # As rows of X.
     numbers = source.numbers(sampled) if isinstance(source, RepeatedRows) else sampled
-    anchors = choose_anchors(
-        sample,
-        sizes.num_anchors,
-        estimator.anchor_method,
-        y=None if labels is None else torch.from_numpy(labels[numbers]),
-        seed=seed,
-    )
     layer = new_layer(estimator, source.num_features, sizes, seed)
-    reference, graph = fix_reference(
-        sample,
-        sizes.num_anchors,
-        layer.embedding,
-        layer.aligner,
-        anchors,
-        sizes.reference_size,
-        seed,
-    )
+    no_graph = graph = _graph_of_no_nodes(layer, sample)
+
+    def fixed_reference() -> tuple[Reference, Tensor]:
+        nonlocal graph
+        anchors = choose_anchors(
+            sample,
+            sizes.num_anchors,
+            estimator.anchor_method,
+            y=None if labels is None else torch.from_numpy(labels[numbers]),
+            seed=seed,
+        )
+        reference, graph = fix_reference(
+            sample,
+            sizes.num_anchors,
+            layer.embedding,
+            layer.aligner,
+            anchors,
+            sizes.reference_size,
+            seed,
+        )
+        return reference, graph.eigenvalues
+
+    reference, eigenvalues = ranks.first(fixed_reference)
+    reference = reference.to(estimator.device)
+    graph = graph._replace(eigenvalues=eigenvalues)
     # For those who go on with the fitted layer.
     nodes = torch.from_numpy(numbers)[reference.nodes.cpu()]
     layer.prepare(replace(reference, nodes=nodes, num_nodes=num_points), sample)
 
     def further_graphs() -> Iterator[SampleGraph]:
-        for index in _draws(drawn[:num_taken], sizes.reference_size):
-            x = points(index)
-            yield SampleGraph(x, layer.embedding.operator(x))
+        draws = _draws(drawn[:num_taken], sizes.reference_size)
+        while of_ranks := list(islice(draws, ranks.size)):
+            own = of_ranks[ranks.rank :][:1]
+            # Of shards, which may be unlike, each graph has points of all ranks.
+            samples = [points(index) for index in (own if shards is None else of_ranks)]
+            x = samples if shards is None else samples[ranks.rank :][:1]
+            yield SampleGraph(x[0], layer.embedding.operator(x[0])) if x else no_graph
 
     further: Iterable[SampleGraph] = further_graphs()
     if layer.extend_degree:
-        further = _fit_degree(layer, sample, graph, further, seed)
+        further = _fit_degree(layer, sample, graph, further, sizes, seed, ranks)
     read_out = TrainingReadOut(
         layer,
         sample,
@@ -98,21 +125,27 @@ def point_training(
         further,
         min(num_taken, len(drawn)),
         seed,
+        ranks,
     )
     num_workers = allowed_workers(estimator)
     anchored = sampled[reference.nodes[: sizes.num_anchors].cpu().numpy()]
+    excluded = np.concatenate([anchored, held_out])
     batches = AnchorLoader(
-        source,
+        source if shards is None else shards.own,
         reference.to("cpu") if num_workers > 0 else reference,
         batch_size=sizes.batch_size,
         num_batches=estimator.max_iter,
-        excluded=torch.from_numpy(np.concatenate([anchored, held_out])),
+        excluded=torch.from_numpy(
+            excluded if shards is None else shards.own_numbers(excluded)
+        ),
         seed=seed,
+        rank=ranks.rank,
+        num_replicas=ranks.size,
         num_workers=num_workers,
         pin_memory=num_workers > 0 and "cuda" in str(estimator.device),
     )
-    measured = np.concatenate([held_out, drawn])[: sizes.reference_size]
-    held = _held_out(estimator, points(measured), num_held_out, sizes)
+    measured = points(np.concatenate([held_out, drawn])[: sizes.reference_size])
+    held = ranks.first(lambda: _held_out(estimator, measured, num_held_out, sizes))
     return Training(layer, batches, read_out, held, sizes, graph.eigenvalues)
 
 
@@ -131,25 +164,33 @@ def _fit_degree(
     sample: Tensor,
     first: SampleGraph,
     further: Iterable[SampleGraph],
+    sizes: BatchSizes,
     seed: int,
+    ranks: Ranks,
 ) -> Iterable[SampleGraph]:
     """Learns the degrees of some graphs, the first one among them; the further ones
     are returned, to be read out of."""
     # A node's neighbors in a small graph are farther off, and its degree is another
     # than in the graph of a large set.
-    if 2 * len(first.x) <= len(sample):
+    if 2 * sizes.reference_size <= len(sample):
         layer.fit_degree(sample, seed)
         return further
-    further, made = iter(further), []
-    nodes, degree = first.x, first.laplacian.degree
-    while len(nodes) < DEGREE_NODES and (graph := next(further, None)) is not None:
-        made.append(graph)
-        nodes = torch.cat([nodes, graph.x])
-        degree = torch.cat([degree, graph.laplacian.degree])
-    generator = torch.Generator().manual_seed(seed)
-    nodes, degree = nodes[:DEGREE_NODES], degree[:DEGREE_NODES]
-    layer.root_degree.fit(nodes, degree.to(nodes), generator)
+    further = iter(further)
+    num_made = -(-DEGREE_NODES // sizes.reference_size) - 1
+    made = list(islice(further, num_made))
+    if ranks.is_first:
+        graphs = [first, *made]
+        nodes = torch.cat([graph.x for graph in graphs])[:DEGREE_NODES]
+        degree = torch.cat([graph.laplacian.degree for graph in graphs])[:DEGREE_NODES]
+        generator = torch.Generator().manual_seed(seed)
+        layer.root_degree.fit(nodes, degree.to(nodes), generator)
+    ranks.synchronize(layer.root_degree)
     return chain(made, further)
+
+
+def _graph_of_no_nodes(layer: BASiSLayer, sample: Tensor) -> SampleGraph:
+    none = Laplacian.of_weights(csr_matrix((0, 0)), layer.embedding.laplacian)
+    return SampleGraph(sample[:0], none.to(sample))
 
 
 def _draws(drawn: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:

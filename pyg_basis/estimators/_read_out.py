@@ -1,10 +1,11 @@
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 import torch
 from torch import Tensor
 
+from pyg_basis._ranks import Ranks
 from pyg_basis.algorithm import NUM_BEYOND, SampleGraph, read_out
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn._evaluating import evaluating
@@ -27,6 +28,8 @@ class TrainingReadOut:
             used.
         num_nodes (int): Nodes of all graphs together.
         seed (int): Seed of the random mixture of many hidden features.
+        ranks (Ranks): The processes that read out together. The first graph is that of
+            rank 0, and of no nodes in others, but with its eigenvalues.
     """
 
     layer: BASiSLayer
@@ -35,13 +38,17 @@ class TrainingReadOut:
     others: Iterable[SampleGraph]
     num_nodes: int
     seed: int
+    ranks: Ranks = field(default_factory=Ranks)
     _moments: RayleighRitz | None = None
 
     @torch.no_grad()
     def excess(self) -> float:
         r"""That of the Ritz values on the first graph, see :func:`excess`."""
         with evaluating(self.layer):
-            self._moments = self.layer.new_moments(self.x, self.num_nodes, self.seed)
+            self.ranks.synchronize(self.layer)
+            self._moments = self.layer.new_moments(
+                self.x, self.num_nodes, self.seed, self.ranks
+            )
             self._moments.add(self.first.x, self.first.laplacian)
         k = self.layer.embedding.num_pairs
         return excess(self._moments, self.first.eigenvalues, k)

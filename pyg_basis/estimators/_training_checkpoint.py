@@ -13,6 +13,7 @@ from torch_geometric.data import Data
 
 from pyg_basis import __version__
 from pyg_basis._atomic_file import atomic_file
+from pyg_basis._ranks import Ranks
 from pyg_basis._torch_file import load_torch_file
 from pyg_basis._warn import warn
 from pyg_basis.data import FeatureSource
@@ -55,6 +56,7 @@ class TrainingCheckpoint:
         seed (int): Of a new training.
         callback (callable, optional): Is called first after each batch. What it raises
             is passed on, after a checkpoint has been written.
+        ranks (Ranks, optional): The processes that train. The folder is that of rank 0.
 
     Attributes:
         seed (int): That of the training in the folder, or the one given.
@@ -70,23 +72,31 @@ class TrainingCheckpoint:
         folder: str | Path,
         fingerprint: dict[str, str],
         seed: int,
-        callback: Callback | None,
+        callback: Callback | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         self.folder, self.path = Path(folder), Path(folder) / UNFINISHED
-        self.fingerprint, self.seed, self.callback = fingerprint, seed, callback
-        self._saved: dict[str, Any] | None = None
+        self.fingerprint, self.callback = fingerprint, callback
+        self.ranks = ranks or Ranks()
+        self._saved: dict[str, Any] | None
+        self.seed, self._saved = self.ranks.first(lambda: self._opened(seed))
+
+    def _opened(self, seed: int) -> tuple[int, dict[str, Any] | None]:
+        """The seed and the state of the training that goes on, if there is one."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if not os.access(self.folder, os.W_OK):
             raise PermissionError(
-                f"checkpoint={str(folder)!r}: choose a folder that you may write to"
+                f"checkpoint={str(self.folder)!r}: choose a folder that you may write "
+                f"to"
             )
         for name in (UNFINISHED, FINISHED):
             if (self.folder / name).exists():
                 saved = self._read(name)
-                if name == UNFINISHED or saved["fingerprint"] == fingerprint:
+                if name == UNFINISHED or saved["fingerprint"] == self.fingerprint:
                     self._check_fingerprint(saved["fingerprint"])
-                    self.seed, self._saved = saved["seed"], saved["state"]
+                    return saved["seed"], saved["state"]
                 break
+        return seed, None
 
     def restore(self, state: TrainingState) -> None:
         r"""Brings a training that is ready to begin to where that of the folder was cut
@@ -109,7 +119,8 @@ class TrainingCheckpoint:
 
     def __call__(self, state: TrainingState) -> bool:
         try:
-            ends = bool(self.callback and self.callback(state))
+            callback = self.callback
+            ends = any(self.ranks.together(lambda: bool(callback and callback(state))))
         except BaseException:
             self._write(state)
             raise
@@ -119,7 +130,7 @@ class TrainingCheckpoint:
 
     def finish(self) -> None:
         r"""Lets another training begin in the folder."""
-        if self.path.exists():
+        if self.ranks.is_first and self.path.exists():
             self.path.replace(self.folder / FINISHED)
 
     def _write(self, state: TrainingState) -> None:
@@ -130,6 +141,9 @@ class TrainingCheckpoint:
             "seed": self.seed,
             "state": state.state_dict(),
         }
+        self.ranks.first(lambda: self._write_file(content))
+
+    def _write_file(self, content: dict[str, Any]) -> None:
         buffer = BytesIO()
         torch.save(content, buffer)
         if not self.path.exists():

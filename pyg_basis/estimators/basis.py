@@ -21,10 +21,13 @@ from tqdm import tqdm
 
 from pyg_basis._constraints import check_arguments
 from pyg_basis._own_generator import is_compiled
+from pyg_basis._ranks import Ranks, failing_together
 from pyg_basis.algorithm import train
 from pyg_basis.align import AlignmentMethod
 from pyg_basis.data import FeatureSource
 from pyg_basis.data.projected_rows import projected, random_projection
+from pyg_basis.data.sharded_rows import ShardedRows
+from pyg_basis.estimators._agreement import agreed
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
 from pyg_basis.estimators._graph_training import given_edges, graph_training
@@ -313,6 +316,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
+    @failing_together()
     def fit(
         self,
         X: Any,
@@ -378,35 +382,43 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         check_arguments(
             FIT_CONSTRAINTS, "fit", checkpoint=checkpoint, callback=callback
         )
+        ranks = Ranks(in_group=True)
         # Also where a caller has turned gradients off.
         with torch.inference_mode(False), torch.enable_grad():
             # An earlier fit is replaced at the end only.
             described, estimator = copy.copy(self), with_plain_integers(self)
             source = feature_source(described, X, reset=True)
             graph = given_edges(estimator, X, adjacency)
-            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-            keeper = None
-            if checkpoint is not None:
+            random_state = check_random_state(self.random_state)
+            seed = ranks.first(lambda: int(random_state.randint(2**31 - 1)))
+            keeper, is_sharded = None, False
+            if checkpoint is not None or ranks.size > 1:
                 expected = fingerprint(estimator, source, graph, y, sample_weight)
-                keeper = TrainingCheckpoint(checkpoint, expected, seed, callback)
+                if ranks.size > 1:
+                    expected, is_sharded = agreed(
+                        ranks, estimator, source, expected, checkpoint
+                    )
+            if checkpoint is not None:
+                keeper = TrainingCheckpoint(checkpoint, expected, seed, callback, ranks)
                 seed = keeper.seed
             projection = random_projection(source.num_features, seed)
             source = projected(source, projection, keep=True)
             if sample_weight is not None:
                 source = weighted(source, sample_weight, graph is not None, seed)
+            if is_sharded:
+                source = ShardedRows(source, ranks)
             if self.n_components == EIGENGAP:
-                estimator.n_components = chosen_components(
-                    estimator, source, graph, seed
-                )
+                chosen = chosen_components(estimator, source, graph, seed)
+                estimator.n_components = ranks.gather(chosen)[0]
             if graph is None:
-                training = point_training(estimator, source, y, seed)
+                training = point_training(estimator, source, y, seed, ranks)
             else:
                 training = graph_training(estimator, graph, source, seed)
             layer, batches, read_out, held_out, sizes, eigenvalues = training
             own = None
             if not is_compiled(layer.network):
-                own = torch.Generator(estimator.device).manual_seed(seed)
-            state = TrainingState(layer, self.learning_rate, own)
+                own = torch.Generator(estimator.device).manual_seed(seed + ranks.rank)
+            state = TrainingState(layer, self.learning_rate, own, ranks)
             if keeper is not None:
                 keeper.restore(state)
                 batches.skip(state.num_batches)
@@ -421,6 +433,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             )
             history = state.history
             vectors = read_out.finish() if self.readout else None
+            ranks.synchronize(layer)
         self.__dict__.pop("feature_names_in_", None)
         self.__dict__.update(vars(described))
         self.layer_, self.history_, self._sizes = layer, history, sizes
@@ -438,10 +451,11 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             eigenvalues = vectors.values
             self.quality_ = quality(layer, vectors, held_out, history)
         self.eigenvalues_ = eigenvalues.cpu().numpy()
-        if self.readout and vectors is None:
+        if self.readout and vectors is None and ranks.is_first:
             warn_about_span(layer)
-        warn_about_batches(history, layer.embedding, graph is not None)
-        if self.quality_ is not None:
+        if ranks.is_first:
+            warn_about_batches(history, layer.embedding, graph is not None)
+        if self.quality_ is not None and ranks.is_first:
             is_whole = isinstance(read_out, WholeReadOut)
             num_pairs = layer.embedding.num_pairs
             unfinished = is_far_from_done(history, num_pairs, self.max_iter, self.tol)

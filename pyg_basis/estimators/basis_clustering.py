@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from pyg_basis._constraints import StrOptions, at_least, check_arguments
+from pyg_basis._ranks import Ranks, failing_together
 from pyg_basis.eigen import suggest_num_components
 from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
 from pyg_basis.estimators._parameters import EIGENGAP
@@ -83,6 +84,7 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
+    @failing_together()
     def fit(
         self,
         X: Any,
@@ -102,6 +104,7 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
             ValueError: If a parameter, the points, the adjacency or the weights cannot
                 be used.
         """
+        ranks = Ranks(in_group=True)
         self._validate_params()
         random_state = check_random_state(self.random_state)
         own = default_basis(self.n_clusters)
@@ -118,18 +121,25 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
             callback=callback,
         )
         embedding = _as_array(basis.transform(X))
+        # Of several ranks the first one finds the clusters, of the points of all.
+        rows = embedding
+        if ranks.size > 1 and int(basis.layer_.num_nodes) != len(embedding):
+            rows = np.concatenate(ranks.gather(embedding))
         chosen = self.n_clusters == EIGENGAP
         n_clusters: Any = num_clusters(basis) if chosen else self.n_clusters
-        if n_clusters > len(embedding):
+        if n_clusters > len(rows):
             raise ValueError(
-                f"n_clusters={n_clusters} is above n_samples={len(embedding)}: "
+                f"n_clusters={n_clusters} is above n_samples={len(rows)}: "
                 f"ask for fewer clusters, or give more points"
             )
         kmeans = KMeans(n_clusters, n_init=self.n_init, random_state=random_state)
         weight = (
             sample_weight.cpu() if isinstance(sample_weight, Tensor) else sample_weight
         )
-        labels = kmeans.fit_predict(embedding, sample_weight=weight)
+        kmeans = ranks.first(lambda: kmeans.fit(rows, sample_weight=weight))
+        labels = kmeans.labels_
+        if rows is not embedding:
+            labels = kmeans.predict(embedding.astype(rows.dtype))
         self.basis_, self.kmeans_, self.labels_ = basis, kmeans, labels
         self.n_features_in_ = basis.n_features_in_
         self.__dict__.pop("feature_names_in_", None)

@@ -11,6 +11,7 @@ from torch_geometric.data import Data
 from pyg_basis._constraints import SEED, at_least, check_arguments
 from pyg_basis._own_generator import OwnGenerator, is_compiled
 from pyg_basis._precision import full_precision, uncompiled
+from pyg_basis._ranks import Ranks
 from pyg_basis._warn import warn
 from pyg_basis.algorithm import (
     NUM_BEYOND,
@@ -393,13 +394,17 @@ class BASiSLayer(ReferenceSpace):
             warn_about_span(self)
         return vectors
 
-    def new_moments(self, x: Tensor, num_nodes: int, seed: int = 0) -> RayleighRitz:
+    def new_moments(
+        self, x: Tensor, num_nodes: int, seed: int = 0, ranks: Ranks | None = None
+    ) -> RayleighRitz:
         r"""Moments of the hidden features, to which graphs may be added, of
         :obj:`num_nodes` in all; their directions are those of the nodes
         :obj:`x [n, d]`."""
         generator = torch.Generator().manual_seed(int(seed))
         num_vectors = self.embedding.num_pairs + NUM_BEYOND
-        return RayleighRitz(self.hidden, x, num_nodes, num_vectors, generator)
+        return RayleighRitz(
+            self.hidden, x, num_nodes, num_vectors, generator, ranks=ranks
+        )
 
     def _graph_of(self, sample: Tensor | Data) -> SampleGraph:
         """The nodes and the Laplacian of a sample's graph."""

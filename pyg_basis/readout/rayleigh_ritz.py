@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pyg_basis._ranks import Ranks
 from pyg_basis.eigen.rayleigh_ritz import ritz_of_moments
 from pyg_basis.graph import Laplacian
 from pyg_basis.graph._sparse import to_scipy_csr
@@ -124,6 +125,8 @@ class RayleighRitz:
             which the others are added. (default: :obj:`None`)
         share (float, optional): The weight of the earlier ones in the mean of all.
             (default: :obj:`0.0`)
+        ranks (Ranks, optional): Processes that each add graphs of their own to the
+            same moments, in step. (default: this one alone)
     """
 
     @torch.no_grad()
@@ -136,9 +139,12 @@ class RayleighRitz:
         generator: torch.Generator,
         earlier: Moments | None = None,
         share: float = 0.0,
+        ranks: Ranks | None = None,
     ) -> None:
         self.features = features
         self.share = share
+        self.ranks = ranks or Ranks()
+        self.num_vectors = num_vectors
         drawn_rows = torch.randperm(len(x), generator=generator)[:NUM_ROWS]
         self.x = x[drawn_rows.to(x.device)]
         rows = features(self.x)
@@ -155,19 +161,21 @@ class RayleighRitz:
             drawn = torch.randn(shape, generator=generator).to(rows)
             # One power iteration brings the mixture close to the leading directions.
             mixture = torch.linalg.qr(rows.T @ (rows @ drawn)).Q
-        self.mean, mixture, mixed = mean.double(), mixture.double(), rows @ mixture
-        mixed = mixed.double()
+        mixture, mixed = mixture.double(), (rows @ mixture).double()
         variance, turn = torch.linalg.eigh(mixed.T @ mixed / len(mixed))
-        self.num_vectors = num_vectors
+        held_nodes = -(-num_nodes // self.ranks.size)
         most = min(
-            self._allowed(num_nodes), max(MOST_ELEMENTS // num_nodes, num_vectors)
+            self._allowed(num_nodes), max(MOST_ELEMENTS // held_nodes, num_vectors)
         )
         least = (LEAST_VARIANCE * variance[-1]).clamp(min=max(rounding**2, 1e-300))
         is_kept = variance > least
         is_kept[: max(len(variance) - most, 0)] = False
         # Whitened, so that all directions count alike in what follows. Those of the
         # largest variance come last.
-        self.directions = mixture @ (turn[:, is_kept] * variance[is_kept].rsqrt())
+        directions = mixture @ (turn[:, is_kept] * variance[is_kept].rsqrt())
+        # Machines may round differently.
+        same = self.ranks.first(lambda: (mean.double(), directions))
+        self.mean, self.directions = (part.to(mixed) for part in same)
         self.size = size = self.directions.size(1) + 1
         self.stiffness = mixed.new_zeros(size, size)
         self.mass = mixed.new_zeros(size, size)
@@ -176,17 +184,21 @@ class RayleighRitz:
         if earlier is not None:
             self._earlier = earlier.changed(self.mean, self.directions)
             self._num_earlier = int(earlier.num_nodes)
-        # Kept for the eigenvalues.
+        # Of all ranks.
+        self.num_graphs, self.num_nodes = 0, self._num_earlier
+        # Of this one, kept for the eigenvalues.
         self.graphs: list[tuple[Tensor, Laplacian]] = []
         self.has_constant = True
-        # The graphs, and their solution, at the last look whether it has settled.
-        self._before: tuple[int, Tensor] | None = None
+        # Numbers of graphs and of nodes, and the solution, at the last look whether it
+        # has settled.
+        self._before: tuple[int, int, Tensor] | None = None
         # Asked for several times between two graphs.
         self._solution: tuple[Tensor, Tensor] | None = None
 
     @torch.no_grad()
     def add(self, x: Tensor | Iterable[Tensor], laplacian: Laplacian) -> None:
-        r"""Adds the moments of a graph.
+        r"""Adds the moments of a graph. Of several ranks each adds one at the same
+        time, or one of no nodes.
 
         Args:
             x (Tensor or iterable of Tensor): Its nodes :obj:`[n, d]`, which may come
@@ -199,11 +211,17 @@ class RayleighRitz:
         rows = projected.double()
         weighted = rows * _weight(laplacian).to(rows)
         product = _product(laplacian.matrix.to(rows))
-        for start in range(0, rows.size(1), BLOCK_COLUMNS):
-            block = slice(start, start + BLOCK_COLUMNS)
-            self.stiffness[:, block] += weighted.T @ product(rows[:, block])
-        self.mass += weighted.T @ rows
-        self.graphs.append((projected, laplacian))
+        stiffness = torch.cat(
+            [weighted.T @ product(block) for block in rows.split(BLOCK_COLUMNS, dim=1)],
+            dim=1,
+        )
+        self.stiffness += self.ranks.sum(stiffness)
+        self.mass += self.ranks.sum(weighted.T @ rows)
+        num_nodes = self.ranks.gather(laplacian.num_nodes)
+        self.num_graphs += sum(number > 0 for number in num_nodes)
+        self.num_nodes += sum(num_nodes)
+        if laplacian.num_nodes > 0:
+            self.graphs.append((projected, laplacian))
         self.has_constant = laplacian.kind != "sym"
         self._solution = None
 
@@ -214,9 +232,8 @@ class RayleighRitz:
 
     def moments(self) -> Moments:
         r"""The mean over all graphs, to add others later."""
-        stiffness, mass = self._means()
-        num_nodes = torch.tensor(self._num_nodes(len(self.graphs)))
-        return Moments(self.mean, self.directions, stiffness, mass, num_nodes)
+        num_nodes = torch.tensor(self.num_nodes)
+        return Moments(self.mean, self.directions, *self._means(), num_nodes)
 
     def solve(self, k: int) -> tuple[Tensor, Tensor]:
         r"""The first :obj:`k` Ritz values, or as many as there are directions, and the
@@ -227,7 +244,8 @@ class RayleighRitz:
         the others are orthogonal to it, also in a graph that falls apart.
         """
         if self._solution is None:
-            self._solution = self._solve()
+            found = self.ranks.first(self._solve)
+            self._solution = found[0].to(self.mass), found[1].to(self.mass)
         values, coefficients = self._solution
         return values[:k].clone(), coefficients[:, :k].clone()
 
@@ -252,14 +270,16 @@ class RayleighRitz:
             weighted = rows * _weight(laplacian).to(rows)
             stiffness += weighted.T @ product(rows)
             mass += weighted.T @ rows
+        stiffness, mass = self.ranks.sum(stiffness), self.ranks.sum(mass)
         if self._earlier is not None:  # whose graphs are gone
-            weight = self.share * len(self.graphs) / max(1 - self.share, 1e-12)
+            weight = self.share * self.num_graphs / max(1 - self.share, 1e-12)
             stiffness += weight * coefficients.T @ self._earlier[0] @ coefficients
             mass += weight * coefficients.T @ self._earlier[1] @ coefficients
         stiffness = (stiffness + stiffness.T) / 2
         values = ritz_of_moments(stiffness, mass, NEGLIGIBLE)[0].clamp(min=0)
         # What the steps took out altogether lies at the end of the spectrum.
-        last = max(laplacian.norm_bound for _, laplacian in self.graphs)
+        bounds = [laplacian.norm_bound for _, laplacian in self.graphs]
+        last = max(self.ranks.gather(max(bounds, default=0.0)))
         return torch.cat([values, values.new_full((size - len(values),), last)])
 
     def columns(self, x: Tensor) -> Tensor:
@@ -280,14 +300,14 @@ class RayleighRitz:
         looked at together. False between looks, and where the look before was at
         fewer directions, or there was none.
         """
-        count = len(self.graphs)
-        earlier, before = self._before or (0, None)
-        num_new = self._num_nodes(count) - self._num_nodes(earlier)
+        earlier, num_nodes, before = self._before or (0, self._num_earlier, None)
+        num_new = self.num_nodes - num_nodes
         if before is not None and num_new < NODES_PER_DIRECTION * self.size:
             return False
         solution = self.solve(k)[1]
-        self._before = count, solution
-        if before is None or self._num_searched(earlier) < self._num_searched(count):
+        self._before = self.num_graphs, self.num_nodes, solution
+        is_wider = self._num_searched(num_nodes) < self._num_searched(self.num_nodes)
+        if before is None or is_wider:
             return False
         mass = self._means()[1]
         # The earlier vectors are orthonormal in the mean over earlier graphs only.
@@ -296,7 +316,7 @@ class RayleighRitz:
         distance = solution.size(1) - float(
             (overlap * torch.linalg.solve(gram, overlap)).sum()
         )
-        return earlier / (count - earlier) * distance <= tolerance * k
+        return earlier / (self.num_graphs - earlier) * distance <= tolerance * k
 
     def vectors(self, values: Tensor, coefficients: Tensor) -> RitzVectors:
         r"""A solution as functions of the features."""
@@ -308,19 +328,14 @@ class RayleighRitz:
         few = min(4 * self.num_vectors, num_nodes // 2)
         return min(max(num_nodes // NODES_PER_DIRECTION, few), MOST_DIRECTIONS)
 
-    def _num_nodes(self, num_graphs: int) -> int:
-        """Nodes of the first graphs, and of those that came earlier."""
-        nodes = (laplacian.num_nodes for _, laplacian in self.graphs[:num_graphs])
-        return sum(nodes, start=self._num_earlier)
-
-    def _num_searched(self, num_graphs: int) -> int:
-        """Directions that are searched in the first graphs."""
-        return min(self._allowed(self._num_nodes(num_graphs)), self.size - 1)
+    def _num_searched(self, num_nodes: int) -> int:
+        """Directions that are searched in graphs of so many nodes."""
+        return min(self._allowed(num_nodes), self.size - 1)
 
     def _means(self) -> tuple[Tensor, Tensor]:
         """Both moments in the mean over all graphs."""
-        stiffness = (self.stiffness + self.stiffness.T) / 2 / len(self.graphs)
-        mass = self.mass / len(self.graphs)
+        stiffness = (self.stiffness + self.stiffness.T) / 2 / self.num_graphs
+        mass = self.mass / self.num_graphs
         if self._earlier is None:
             return stiffness, mass
         before, own = self._earlier, 1 - self.share
@@ -331,7 +346,7 @@ class RayleighRitz:
         """All Ritz pairs of the moments as they are."""
         stiffness, mass = self._means()
         searched = torch.eye(len(mass), dtype=mass.dtype, device=mass.device)
-        searched = searched[:, -1 - self._num_searched(len(self.graphs)) :]
+        searched = searched[:, -1 - self._num_searched(self.num_nodes) :]
         if self.has_constant:
             searched = searched[:, :-1]
             searched[-1] -= mass[-1] @ searched / mass[-1, -1]

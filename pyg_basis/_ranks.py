@@ -1,0 +1,158 @@
+"""The processes of a training that runs in several at the same time."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+T = TypeVar("T")
+# Attribute of an error that all ranks know of.
+REPORTED = "_is_reported_to_ranks"
+
+
+class RankError(RuntimeError):
+    r"""Another rank raised an error, or ended."""
+
+
+class Ranks:
+    r"""The ranks of the process group that this process is in, or this process alone.
+
+    All ranks call the same methods in the same order. Alone, they do nothing but their
+    work. Each begins with an exchange of a few bytes, in which a rank that failed
+    before reports it: see :func:`failing_together`.
+
+    Args:
+        in_group (bool, optional): Whether the training is that of the process group,
+            if one was initialized, as within :obj:`torchrun`. (default: :obj:`False`)
+    """
+
+    def __init__(self, in_group: bool = False) -> None:
+        self.rank, self.size = 0, 1
+        if in_group and dist.is_available() and dist.is_initialized():
+            self.rank, self.size = dist.get_rank(), dist.get_world_size()
+
+    @property
+    def is_first(self) -> bool:
+        r"""Whether this is rank 0, which writes files and reports."""
+        return self.rank == 0
+
+    def gather(self, value: T) -> list[T]:
+        r"""The values of all ranks, in their order."""
+        return [value] if self.size == 1 else self._exchange(value)
+
+    def together(self, work: Callable[[], T]) -> list[T]:
+        r"""What work gives in each rank. All have ended it when an error is raised, in
+        all where one of them did."""
+        if self.size == 1:
+            return [work()]
+        try:
+            found = work()
+        except BaseException as error:
+            self._exchange(None, error)
+            raise
+        return self._exchange(found)
+
+    def first(self, work: Callable[[], T]) -> T:
+        r"""Does work in rank 0, and gives its result to all."""
+        if self.size == 1:
+            return work()
+        given = [work() if self.is_first else None]
+        self._exchange(None)
+        with _in_touch():
+            dist.broadcast_object_list(given, src=0)
+        return given[0]  # type: ignore[return-value]
+
+    def in_step(self, items: Iterable[T]) -> Iterator[T]:
+        r"""The items of each rank one by one, as long as all have one."""
+        iterator = iter(items)
+        while True:
+            item = next(iterator, None)
+            if not all(self.gather(item is not None)):
+                return
+            yield item  # type: ignore[misc]
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        r"""The sum over all ranks, to the same bits in each."""
+        if self.size == 1:
+            return tensor
+        self._exchange(None)
+        total = tensor.to(_device(tensor), copy=True)
+        with _in_touch():
+            dist.all_reduce(total)
+        return total.to(tensor.device)
+
+    def average_gradients(self, module: nn.Module) -> None:
+        r"""Gives each parameter the mean of its gradients in all ranks."""
+        if self.size == 1:
+            return
+        parameters = [each for each in module.parameters() if each.requires_grad]
+        # A part that this batch did not use, as under stochastic depth, may have been
+        # used by another one.
+        gradients = [
+            torch.zeros_like(each) if each.grad is None else each.grad
+            for each in parameters
+        ]
+        mean = self.sum(torch.cat([each.flatten() for each in gradients])) / self.size
+        parts = mean.split([each.numel() for each in gradients])
+        for parameter, part in zip(parameters, parts, strict=True):
+            parameter.grad = part.view_as(parameter).to(parameter)
+
+    def synchronize(self, module: nn.Module) -> None:
+        r"""Brings a module to the state that it has in rank 0."""
+        if self.size > 1:
+            state = self.first(
+                lambda: {name: x.cpu() for name, x in module.state_dict().items()}
+            )
+            module.load_state_dict(state)
+
+    def _exchange(self, value: Any, error: BaseException | None = None) -> list[Any]:
+        """The values of all ranks; raises what another one reports, if this one has
+        nothing to report itself."""
+        reason = None
+        if error is not None:
+            reason = f"{type(error).__name__}: {error}"
+            setattr(error, REPORTED, True)
+        given: list[Any] = [None] * self.size
+        with _in_touch():
+            dist.all_gather_object(given, (reason, value))
+        for rank, (reason, _) in enumerate(given):
+            if reason is not None and error is None:
+                raise RankError(f"rank {rank} of {self.size} raised {reason}")
+        return [value for _, value in given]
+
+
+@contextmanager
+def failing_together() -> Iterator[None]:
+    r"""What a rank of a process group raises within ends all: the others raise a
+    :class:`RankError` in the next method of :class:`Ranks` that they call, and do not
+    wait in vain."""
+    ranks = Ranks(in_group=True)
+    try:
+        yield
+    except BaseException as error:
+        is_known = isinstance(error, RankError) or hasattr(error, REPORTED)
+        if ranks.size > 1 and not is_known:
+            with suppress(RankError):  # of ranks that have ended
+                ranks._exchange(None, error)
+        raise
+
+
+def _device(tensor: Tensor) -> str:
+    """Where the process group adds tensors up."""
+    if "nccl" in dist.get_backend() and not tensor.is_cuda:
+        return "cuda"
+    return str(tensor.device)
+
+
+@contextmanager
+def _in_touch() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise RankError(
+            f"rank {dist.get_rank()} of {dist.get_world_size()} lost the others: the "
+            f"error of the one that ended first is the cause ({error})"
+        ) from error

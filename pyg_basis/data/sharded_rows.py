@@ -1,0 +1,44 @@
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pyg_basis._ranks import Ranks
+from pyg_basis.data.feature_source import FeatureSource
+
+
+class ShardedRows(FeatureSource):
+    r"""The rows of a source in each rank, in one numbering in the order of the ranks.
+    All ranks ask for rows at the same time.
+
+    Args:
+        own (FeatureSource): The rows of this rank, of one width in all.
+        ranks (Ranks): The processes.
+    """
+
+    def __init__(self, own: FeatureSource, ranks: Ranks) -> None:
+        # Not that of FeatureSource, which reads a row.
+        self.own, self.ranks = own, ranks
+        self.num_features = own.num_features
+        lengths = ranks.gather(len(own))
+        self.offset, self.num_rows = sum(lengths[: ranks.rank]), sum(lengths)
+        self.dtype = torch.float32
+        for dtype in ranks.gather(own[0].dtype):
+            self.dtype = torch.promote_types(self.dtype, dtype)
+
+    def __len__(self) -> int:
+        return self.num_rows
+
+    def __getitems__(self, indices: Sequence[int] | NDArray[np.int64]) -> Tensor:
+        index = np.asarray(indices) - self.offset
+        here = np.flatnonzero((index >= 0) & (index < len(self.own)))
+        rows = torch.zeros(len(index), self.num_features, dtype=self.dtype)
+        rows[torch.from_numpy(here)] = self.own.__getitems__(index[here]).to(rows)
+        return self.ranks.sum(rows)
+
+    def own_numbers(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        r"""The numbers, among its own, of those rows that are of this rank."""
+        index = indices - self.offset
+        return index[(index >= 0) & (index < len(self.own))]
