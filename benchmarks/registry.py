@@ -249,6 +249,13 @@ LIST = (
         quick=("--kills", "5"),
     ),
     Experiment(
+        "ranks",
+        "one fit in several processes, beside one with as many batches in all",
+        "20 minutes on two cores",
+        seeds=3,
+        quick=("--points", "5000", "--most-points", "6000"),
+    ),
+    Experiment(
         "shards",
         "10 million rows by 64 processes, some killed; rows a second; model sizes",
         "10 minutes on two cores",

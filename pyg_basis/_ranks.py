@@ -1,5 +1,7 @@
 """The processes of a training that runs in several at the same time."""
 
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -51,7 +53,8 @@ class Ranks:
         try:
             found = work()
         except BaseException as error:
-            self._exchange(None, error)
+            if not _is_known(error):
+                self._exchange(None, error)
             raise
         return self._exchange(found)
 
@@ -60,8 +63,8 @@ class Ranks:
         if self.size == 1:
             return work()
         given = [work() if self.is_first else None]
-        self._exchange(None)
         with _in_touch():
+            self._exchange(None)
             dist.broadcast_object_list(given, src=0)
         return given[0]  # type: ignore[return-value]
 
@@ -78,9 +81,9 @@ class Ranks:
         r"""The sum over all ranks, to the same bits in each."""
         if self.size == 1:
             return tensor
-        self._exchange(None)
         total = tensor.to(_device(tensor), copy=True)
         with _in_touch():
+            self._exchange(None)
             dist.all_reduce(total)
         return total.to(tensor.device)
 
@@ -103,9 +106,7 @@ class Ranks:
     def synchronize(self, module: nn.Module) -> None:
         r"""Brings a module to the state that it has in rank 0."""
         if self.size > 1:
-            state = self.first(
-                lambda: {name: x.cpu() for name, x in module.state_dict().items()}
-            )
+            state = self.first(module.state_dict)
             module.load_state_dict(state)
 
     def _exchange(self, value: Any, error: BaseException | None = None) -> list[Any]:
@@ -133,8 +134,7 @@ def failing_together() -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        is_known = isinstance(error, RankError) or hasattr(error, REPORTED)
-        if ranks.size > 1 and not is_known:
+        if ranks.size > 1 and not _is_known(error):
             with suppress(RankError):  # of ranks that have ended
                 ranks._exchange(None, error)
         raise
@@ -147,12 +147,30 @@ def _device(tensor: Tensor) -> str:
     return str(tensor.device)
 
 
+def _is_known(error: BaseException) -> bool:
+    """Whether all ranks know of an error."""
+    return isinstance(error, RankError) or hasattr(error, REPORTED)
+
+
 @contextmanager
 def _in_touch() -> Iterator[None]:
+    """Keeps the ranks in step: signals, such as of Ctrl-C, wait until the end."""
+    received: list[int] = []
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in map(int, (signal.SIGINT, signal.SIGTERM)):
+            before[number] = signal.signal(number, lambda n, _: received.append(n))
     try:
         yield
+    except RankError:
+        raise
     except RuntimeError as error:
         raise RankError(
             f"rank {dist.get_rank()} of {dist.get_world_size()} lost the others: the "
             f"error of the one that ended first is the cause ({error})"
         ) from error
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+        for number in received:
+            signal.raise_signal(number)

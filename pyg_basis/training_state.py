@@ -91,7 +91,7 @@ class TrainingState:
         return {
             "layer": self.layer.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "generators": self.ranks.gather(own),
+            "generator": own,
             "records": self.records,
             "excesses": self.excesses,
         }
@@ -101,7 +101,7 @@ class TrainingState:
         self.layer.load_state_dict(saved["layer"])
         self.optimizer.load_state_dict(saved["optimizer"])
         if self.generator is not None:
-            self.generator.set_state(saved["generators"][self.ranks.rank])
+            self.generator.set_state(saved["generator"])
         self.records, self.excesses = list(saved["records"]), list(saved["excesses"])
 
 

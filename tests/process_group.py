@@ -1,6 +1,7 @@
 """Processes that form a process group, for the tests of trainings in several ranks."""
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -69,6 +70,8 @@ def process_group(size: int, folder: Path) -> Iterator[ProcessGroup]:
 
 def _serve(rank: int, size: int, store: Path, connection: Connection) -> None:
     torch.set_num_threads(1)
+    # Processes that a shell runs in the background ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     dist.init_process_group(
         "gloo", init_method=f"file://{store}", rank=rank, world_size=size
     )
@@ -76,5 +79,5 @@ def _serve(rank: int, size: int, store: Path, connection: Connection) -> None:
         work, arguments = connection.recv()
         try:
             connection.send(work(rank, *arguments))
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
             connection.send(Failure(type(error).__name__, str(error)))

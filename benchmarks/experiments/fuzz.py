@@ -13,8 +13,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from benchmarks.lib.alone import ROOT
-from benchmarks.lib.record import commit_of, read_results, save
+from benchmarks.lib.record import read_results, save
 from benchmarks.lib.tables import markdown_table
 from benchmarks.lib.tasks import run_tasks
 from tests.fuzz.families import FAMILIES
@@ -66,7 +65,7 @@ def main(options: argparse.Namespace) -> None:
             findings[(name, *key)] = min(rows, key=lambda row: len(row["call"]))
     save(
         options,
-        {"commit": commit_of(ROOT)},
+        {},
         {"families": results, "findings": [findings[key] for key in sorted(findings)]},
         sorted({task[2] for task in tasks}),
     )

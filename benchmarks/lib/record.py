@@ -24,6 +24,7 @@ import pyg_basis
 from benchmarks.lib.files import replacing
 
 PACKAGES = ("torch", "torch_geometric", "numpy", "scipy", "scikit-learn")
+ROOT = Path(__file__).parents[2]
 # A record names no folder of the machine: this word replaces a path.
 HIDDEN_PATH = "DIR"
 PATH_OPTION = re.compile(r"-(.*[-_])?(dir|root|path|folder|out|output|cache)$")
@@ -52,6 +53,7 @@ def write_record(
     record = {
         "command": command_line(sys.argv),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "commit": commit_of(ROOT),
         "machine": machine(),
         "versions": versions(),
         "threads": torch.get_num_threads(),
@@ -129,8 +131,9 @@ def versions() -> dict[str, str]:
 
 
 def commit_of(root: Path) -> str:
-    """The commit that is checked out in a folder."""
-    command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
+    """The commit that is checked out in a folder, with "-dirty" where files differ from
+    it."""
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty"]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 

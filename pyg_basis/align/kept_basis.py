@@ -4,6 +4,9 @@ from torch import Tensor
 from pyg_basis.align.alignment import Alignment
 from pyg_basis.align.moment_preserving import second_moment_roots
 
+# Eigenvalues that differ by less than this share of the K-th are alike: their
+# eigenvectors are others in another sample.
+ALIKE = 0.3
 # Variance at the old nodes, of columns with mean square 1 at all: a direction with less
 # is about new nodes, and would be blown up if it were given the variance of an old one.
 UNSEEN = 0.5
@@ -48,3 +51,35 @@ def kept_basis(source: Tensor, target: Tensor, lost: float) -> tuple[Alignment, 
     rank = (cosines > lost).sum()
     alignment = Alignment.on_all(source, target, linear, shift, rank, "moments")
     return alignment, cosines.to(target.dtype)
+
+
+def nearest_combinations(
+    source: Tensor, eigenvalues: Tensor, target: Tensor, k: int
+) -> Tensor:
+    r"""An orthogonal matrix :obj:`[p, p]` that turns more eigenvectors than :obj:`k` so
+    that the first ones are close to a target.
+
+    Eigenvectors whose eigenvalues are well below the k-th stay as they are. Of those
+    that are alike, on both sides of the k-th, no sample says which come first, so
+    those combinations come first that hold the target best.
+
+    Args:
+        source (Tensor): Rows of eigenvectors, :obj:`[l, p]`.
+        eigenvalues (Tensor): Theirs, ascending, :obj:`[p]`.
+        target (Tensor): Rows of what they are to be close to, :obj:`[l, k]`.
+        k (int): How many there are to be.
+    """
+    last = float(eigenvalues[k - 1])
+    first = int((eigenvalues[:k] < (1 - ALIKE) * last).sum())
+    alike = slice(first, int((eigenvalues <= (1 + ALIKE) * last).sum()))
+    rows = source.double() - source.double().mean(dim=0)
+    wanted = torch.linalg.qr(target.double() - target.double().mean(dim=0)).Q
+    # What those that stay do not hold.
+    known = torch.linalg.qr(rows[:, :first]).Q
+    left, values, _ = torch.linalg.svd(
+        wanted - known @ (known.T @ wanted), full_matrices=False
+    )
+    wanted = (left * values)[:, : k - first]
+    turn = torch.eye(source.size(1), dtype=torch.float64, device=source.device)
+    turn[alike, alike] = torch.linalg.svd(rows[:, alike].T @ wanted)[0]
+    return turn

@@ -23,11 +23,13 @@ from pyg_basis.cli._shards import Part, keep_settings, parts_of
 from pyg_basis.cli._sigterm import sigterm_after_batch
 from pyg_basis.cli._torchrun import is_first, process_group
 from pyg_basis.estimators import preset
+from pyg_basis.estimators._clusters import leading_clusters
 from pyg_basis.estimators._parameters import EIGENGAP, check_parameters
 from pyg_basis.estimators.basis_clustering import (
     default_basis,
     fitted_clustering,
     num_clusters,
+    num_columns,
 )
 
 logger = logging.getLogger("pyg_basis")
@@ -163,9 +165,9 @@ def cluster(arguments: Namespace) -> None:
         if settings["n_clusters"] == EIGENGAP:
             settings["n_clusters"] = num_clusters(basis)
         kmeans = KMeans(**{"n_init": BASiSClustering().n_init, **settings})
-        clustering = fitted_clustering(
-            basis, kmeans.fit(embedding, sample_weight=points.weights)
-        )
+        num_leading = num_columns(kmeans.n_clusters, basis)
+        found = leading_clusters(kmeans, embedding, num_leading, points.weights)
+        clustering = fitted_clustering(basis, found)
     predict: Any = clustering.predict
     columns = ["cluster"]
     if arguments.soft:

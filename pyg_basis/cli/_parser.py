@@ -39,13 +39,14 @@ COMMANDS = {
 
 Options that are given beside --preset come first. With --checkpoint, the training
 is kept in that folder after each tenth batch, and at SIGTERM; the same command
-goes on with it.
+goes on with it. Of the processes that torchrun starts, all train, and one writes.
 
 Examples:
   pyg-basis fit table.csv --columns x,y,z --output model.pt --seed 0
   pyg-basis fit table.csv --labels kind --preset paper --output model.pt
   pyg-basis fit distinct.csv --weights count --output model.pt
-  pyg-basis fit graph.pt --graph edges --output model.pt""",
+  pyg-basis fit graph.pt --graph edges --output model.pt
+  torchrun --nproc-per-node 2 -m pyg_basis fit points.npy --output model.pt""",
     ),
     "transform": (
         "model parts -o/--output|--output-dir --shard --keep --force",

@@ -35,7 +35,9 @@ class ShardedRows(FeatureSource):
         index = np.asarray(indices) - self.offset
         here = np.flatnonzero((index >= 0) & (index < len(self.own)))
         rows = torch.zeros(len(index), self.num_features, dtype=self.dtype)
-        rows[torch.from_numpy(here)] = self.own.__getitems__(index[here]).to(rows)
+        if len(here) > 0:
+            own = self.own.__getitems__(index[here])
+            rows[torch.from_numpy(here)] = own.to(rows)
         return self.ranks.sum(rows)
 
     def own_numbers(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,5 +1,6 @@
 """What a training in several processes needs of each."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,8 @@ from pyg_basis.data import FeatureSource
 
 if TYPE_CHECKING:
     from pyg_basis.estimators.basis import BASiS
+
+logger = logging.getLogger("pyg_basis")
 
 OF_POINTS = ("shape of X", "rows of X")
 # Those of rank 0 count, or each has its own.
@@ -27,7 +30,8 @@ def agreed(
     Raises:
         ValueError: In all ranks, if their parameters differ, or shards cannot be used.
     """
-    own = fingerprint | {"checkpoint": str(checkpoint)}
+    columns = list(getattr(estimator, "feature_names_in_", ()))
+    own = fingerprint | {"columns": str(columns), "checkpoint": str(checkpoint)}
     first, *others = of_ranks = ranks.gather(own)
     is_sharded = any(each[name] != first[name] for name in OF_POINTS for each in others)
     if "edges" in own:
@@ -35,8 +39,9 @@ def agreed(
             "a given graph is learned in one process: fit it before the process group "
             "is initialized, or without torchrun"
         )
+    lengths = ranks.gather(len(source))
     if is_sharded:
-        _check_shards(ranks, estimator, source, own)
+        _check_shards(ranks, estimator, source, lengths, own)
     for rank, each in enumerate(of_ranks):
         for name in (first | each).keys() - OF_EACH_RANK:
             if each.get(name) != first.get(name):
@@ -44,13 +49,20 @@ def agreed(
                     f"rank {rank} has {name}={each.get(name)} and rank 0 has "
                     f"{first.get(name)}: fit with the same in all {ranks.size} ranks"
                 )
+    if is_sharded and ranks.is_first:
+        num_points = sum(lengths)
+        logger.info("each rank has points of its own, %d in all", num_points)
     joined = {name: ", ".join(each[name] for each in of_ranks) for name in OF_POINTS}
     common = fingerprint | (joined if is_sharded else {})
     return common | {"ranks": str(ranks.size)}, is_sharded
 
 
 def _check_shards(
-    ranks: Ranks, estimator: "BASiS", source: FeatureSource, own: dict[str, str]
+    ranks: Ranks,
+    estimator: "BASiS",
+    source: FeatureSource,
+    lengths: list[int],
+    own: dict[str, str],
 ) -> None:
     for name in {"y", "sample_weight"} & own.keys():
         raise ValueError(
@@ -62,7 +74,6 @@ def _check_shards(
         raise ValueError(
             f"the ranks have points of {widths} features: give all the same ones"
         )
-    lengths = ranks.gather(len(source))
     if min(lengths) < estimator.batch_size:
         raise ValueError(
             f"rank {lengths.index(min(lengths))} has {min(lengths)} points, fewer than "

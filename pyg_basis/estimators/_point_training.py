@@ -146,6 +146,7 @@ def point_training(
     )
     measured = points(np.concatenate([held_out, drawn])[: sizes.reference_size])
     held = ranks.first(lambda: _held_out(estimator, measured, num_held_out, sizes))
+    held = held._replace(x=held.x.to(measured), exact=held.exact.to(measured))
     return Training(layer, batches, read_out, held, sizes, graph.eigenvalues)
 
 

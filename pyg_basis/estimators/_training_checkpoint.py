@@ -107,6 +107,7 @@ class TrainingCheckpoint:
         """
         if self._saved is None:
             return
+        self._saved["generator"] = self._saved.pop("generators")[self.ranks.rank]
         layer = self._saved["layer"]
         self._check_reference(state.layer, layer["anchors"], layer["rows"])
         try:
@@ -118,14 +119,17 @@ class TrainingCheckpoint:
         logger.info("%s: goes on after %d batches", self.folder, state.num_batches)
 
     def __call__(self, state: TrainingState) -> bool:
+        ends, error = False, None
         try:
-            callback = self.callback
-            ends = any(self.ranks.together(lambda: bool(callback and callback(state))))
-        except BaseException:
+            ends = bool(self.callback and self.callback(state))
+        except BaseException as raised:
+            error = raised
+        of_ranks = self.ranks.gather((ends, error is not None))
+        ends, has_failed = map(any, zip(*of_ranks, strict=True))
+        if has_failed or (not ends and state.num_batches % INTERVAL == 0):
             self._write(state)
-            raise
-        if not ends and state.num_batches % INTERVAL == 0:
-            self._write(state)
+        if error is not None:
+            raise error
         return ends
 
     def finish(self) -> None:
@@ -136,11 +140,9 @@ class TrainingCheckpoint:
     def _write(self, state: TrainingState) -> None:
         if state.is_finished:  # nothing would follow
             return
-        content = {
-            "fingerprint": self.fingerprint,
-            "seed": self.seed,
-            "state": state.state_dict(),
-        }
+        saved = state.state_dict()
+        saved["generators"] = self.ranks.gather(saved.pop("generator"))
+        content = {"fingerprint": self.fingerprint, "seed": self.seed, "state": saved}
         self.ranks.first(lambda: self._write_file(content))
 
     def _write_file(self, content: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyg_basis._own_generator import is_compiled
 from pyg_basis.algorithm import LOST, NUM_BEYOND, SampleGraph, read_out, train
-from pyg_basis.align.kept_basis import kept_basis
+from pyg_basis.align.kept_basis import kept_basis, nearest_combinations
 from pyg_basis.data import FeatureSource
 from pyg_basis.estimators._parameters import with_components, with_plain_integers
 from pyg_basis.estimators._point_training import (
@@ -230,10 +230,23 @@ def embedded(layer: BASiSLayer, points: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _rows_at(layer: BASiSLayer, points: Tensor) -> Tensor:
+def rows_at(layer: BASiSLayer, points: Tensor) -> Tensor:
     """What is read out, without the degrees."""
     blocks = points.to(layer.anchors).split(BLOCK_ROWS)
     return torch.cat([layer.output(*layer.hidden_layers(block)) for block in blocks])
+
+
+def eigenvector_rows(
+    rows: Tensor, layer: BASiSLayer, movement: Movement
+) -> NDArray[np.floating[Any]]:
+    """The rows of the eigenvectors, without the constant, that an update was made of,
+    from those of the columns that it left."""
+    linear, shift = (
+        movement.alignment.linear.double(),
+        movement.alignment.shift.double(),
+    )
+    kept = rows[:, layer.embedding.num_constant :].to(linear)
+    return ((kept - shift) @ torch.linalg.pinv(linear)).cpu().numpy()
 
 
 def _in_old_basis(
@@ -246,8 +259,11 @@ def _in_old_basis(
     """Turns the output of the layer, and its reference where it is a new one, to where
     the embedding was at the earlier points."""
     k, constant = layer.num_eigenvectors, layer.embedding.num_constant
-    before = _rows_at(estimator.layer_, points)[:, constant:]
-    rows = _rows_at(layer, points)[:, constant:]
+    before = rows_at(estimator.layer_, points)[:, constant:]
+    if not trained_on:
+        vectors = _nearest(layer, points, vectors, before)
+        layer.output.fit(vectors)
+    rows = rows_at(layer, points)[:, constant:]
     alignment, cosines = kept_basis(rows, before, LOST)
     columns = slice(constant, k)
     linear, shift = alignment.linear.double(), alignment.shift.double()
@@ -269,3 +285,19 @@ def _in_old_basis(
         num_lost=int((cosines < LOST).sum()),
         reanchored=trained_on,
     )
+
+
+def _nearest(
+    layer: BASiSLayer, points: Tensor, vectors: RitzVectors, before: Tensor
+) -> RitzVectors:
+    """The vectors with those combinations first that are nearest to the embedding as it
+    was."""
+    blocks = points.to(layer.anchors).split(BLOCK_ROWS)
+    rows = torch.cat([vectors.rows(layer.hidden(block)) for block in blocks])
+    k, constant = layer.num_eigenvectors, layer.embedding.num_constant
+    turn = nearest_combinations(
+        rows[:, constant:], vectors.values[constant:], before, k - constant
+    )
+    rotation = torch.block_diag(torch.eye(constant).to(turn), turn).to(vectors.weight)
+    weight, bias = vectors.weight @ rotation, vectors.bias @ rotation
+    return vectors._replace(weight=weight, bias=bias)

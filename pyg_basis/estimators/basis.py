@@ -350,6 +350,13 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         folder is for one training at a time. What a compiled network draws at random is
         not kept.
 
+        Where a process group of :mod:`torch.distributed` is initialized, as within
+        :obj:`torchrun`, all its ranks call this and do one training: a step takes a
+        batch of each, their gradients are averaged, and the eigenvectors are read out
+        of the graphs of all. :obj:`X` is the same in all ranks, or a shard of at least
+        :obj:`batch_size` points in each; the model is the same. :obj:`max_iter` counts
+        steps. What one rank raises ends all.
+
         After each batch :obj:`callback` is called with the
         :class:`~pyg_basis.training_state.TrainingState`; returning what is true ends
         the training, and the model is finished as it is. What it raises ends the fit,
@@ -365,6 +372,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         Raises:
             OSError: If the checkpoint cannot be written.
+            RuntimeError: If another rank of the process group raised an error.
             ValueError: If a parameter or the points cannot be used, such as rows of
                 zeros under :obj:`metric="cosine"`, an asymmetric adjacency, or negative
                 weights; or if the checkpoint is of an unfinished training of another
@@ -396,7 +404,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 expected = fingerprint(estimator, source, graph, y, sample_weight)
                 if ranks.size > 1:
                     expected, is_sharded = agreed(
-                        ranks, estimator, source, expected, checkpoint
+                        ranks, described, source, expected, checkpoint
                     )
             if checkpoint is not None:
                 keeper = TrainingCheckpoint(checkpoint, expected, seed, callback, ranks)
@@ -418,6 +426,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             own = None
             if not is_compiled(layer.network):
                 own = torch.Generator(estimator.device).manual_seed(seed + ranks.rank)
+            ranks.synchronize(layer)  # a network may have weights of its own in each
             state = TrainingState(layer, self.learning_rate, own, ranks)
             if keeper is not None:
                 keeper.restore(state)
@@ -466,6 +475,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 tqdm.write(f"BASiS: {in_words(self.quality_)}", file=sys.stderr)
         if keeper is not None and state.is_finished:
             keeper.finish()
+        ranks.gather(None)  # what rank 0 raised in the end, as of a warning
         return self
 
     @property
@@ -521,8 +531,9 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         sample. Where more than 5 % of the eigenvectors of a graph of earlier and new
         points is missing then, and more than twice of what was missing before, the
         network is trained on. The result is carried to the basis that was there: the
-        directions that both spaces have stay where they are at the earlier points, and
-        what is new, such as another cluster, takes the place of directions that the
+        directions that both spaces have stay where they are at the earlier points. Of
+        eigenvectors that no gap sets apart, within 30 % of the K-th eigenvalue, those
+        combinations are taken that were there before. What is new, such as another cluster, takes the place of directions that the
         first K eigenvectors do not hold any more. So the columns are no longer
         eigenvectors one by one, and not of mean 0; with a constant they span the space
         of the eigenvectors, whose :obj:`eigenvalues_` and :obj:`quality_` are known.

@@ -5,7 +5,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
 from sklearn.base import BaseEstimator, ClusterMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.utils import Tags, check_random_state
@@ -16,8 +15,9 @@ from pyg_basis._constraints import StrOptions, at_least, check_arguments
 from pyg_basis._ranks import Ranks, failing_together
 from pyg_basis.eigen import suggest_num_components
 from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
+from pyg_basis.estimators._clusters import grown_clusters, kmeans_at, leading_clusters
 from pyg_basis.estimators._parameters import EIGENGAP
-from pyg_basis.estimators._update import embedded
+from pyg_basis.estimators._update import eigenvector_rows, embedded, rows_at
 from pyg_basis.estimators.basis import BASiS
 from pyg_basis.reference import Movement
 from pyg_basis.training_state import Callback
@@ -30,7 +30,9 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
     later: k-means in the learned embedding of :class:`BASiS`.
 
     The embedding and the centers are fitted once. The cluster of a point does
-    not depend on the points it is predicted with.
+    not depend on the points it is predicted with. Of an embedding of more columns than
+    clusters, the clusters are found in as many as there are clusters, with the trivial
+    one: those that follow vary within clusters.
 
     Args:
         n_clusters (int or str): Number of clusters, from 2 on where it is
@@ -106,6 +108,9 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         """
         ranks = Ranks(in_group=True)
         self._validate_params()
+        counts = ranks.gather({"n_clusters": self.n_clusters, "n_init": self.n_init})
+        if any(each != counts[0] for each in counts):
+            raise ValueError(f"the ranks differ, fit with the same in all: {counts}")
         random_state = check_random_state(self.random_state)
         own = default_basis(self.n_clusters)
         basis = own if self.basis is None else clone(self.basis)
@@ -132,11 +137,14 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
                 f"n_clusters={n_clusters} is above n_samples={len(rows)}: "
                 f"ask for fewer clusters, or give more points"
             )
-        kmeans = KMeans(n_clusters, n_init=self.n_init, random_state=random_state)
+        unfitted = KMeans(n_clusters, n_init=self.n_init, random_state=random_state)
         weight = (
             sample_weight.cpu() if isinstance(sample_weight, Tensor) else sample_weight
         )
-        kmeans = ranks.first(lambda: kmeans.fit(rows, sample_weight=weight))
+        num_leading = num_columns(n_clusters, basis)
+        kmeans = ranks.first(
+            lambda: leading_clusters(unfitted, rows, num_leading, weight)
+        )
         labels = kmeans.labels_
         if rows is not embedding:
             labels = kmeans.predict(embedding.astype(rows.dtype))
@@ -186,14 +194,24 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         assert before is not None and basis._memory is not None
         if n_clusters is None and self.n_clusters == EIGENGAP:
             n_clusters = max(num_clusters(basis), known)
-        earlier = before.points
-        labels = self.kmeans_.predict(self._rows(self.basis_, earlier))
+        earlier, points = before.points, basis._memory.points
+        n_clusters = n_clusters or known
+        centers = torch.from_numpy(self.kmeans_.cluster_centers_)
+        of_points, of_earlier, of_centers = (
+            eigenvector_rows(rows, basis.layer_, movement)[:, : max(n_clusters - 1, 1)]
+            for rows in (
+                rows_at(basis.layer_, points),
+                rows_at(basis.layer_, earlier),
+                centers,
+            )
+        )
         kmeans = grown_clusters(
-            self._rows(basis, earlier),
-            labels,
-            self._rows(basis, basis._memory.points),
-            self.kmeans_.cluster_centers_,
-            n_clusters or known,
+            of_points,
+            self._rows(basis, points),
+            of_earlier,
+            self.kmeans_.predict(self._rows(self.basis_, earlier)),
+            of_centers,
+            n_clusters,
             self.n_init,
             basis._memory.seed,
         )
@@ -283,10 +301,7 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
                 f"path={str(path)!r} holds an embedding without clusters: read it with "
                 f"BASiS.load, or fit a BASiSClustering"
             )
-        # Centers are their own clusters; fitting them sets up all that predict needs.
-        centers = clusters["centers"].numpy()
-        kmeans = KMeans(len(centers), init=centers, n_init=1, random_state=0)
-        kmeans.fit(centers).cluster_centers_ = centers  # as they were: the fit rounds
+        kmeans = kmeans_at(clusters["centers"].numpy())
         return fitted_clustering(basis, kmeans).set_params(n_init=clusters["n_init"])
 
 
@@ -303,32 +318,9 @@ def num_clusters(basis: BASiS) -> int:
     return suggest_num_components(basis.eigenvalues_, basis.drop_first, 1)[0] + first
 
 
-def grown_clusters(
-    earlier: NDArray[np.floating[Any]],
-    labels: NDArray[np.int32],
-    rows: NDArray[np.floating[Any]],
-    centers: NDArray[np.floating[Any]],
-    n_clusters: int,
-    n_init: int,
-    seed: int,
-) -> KMeans:
-    """Clusters of rows. The first ones are those that the earlier rows had, by their
-    labels: of the clusters found, each known label goes to another one, so that as many
-    earlier rows as can be keep theirs."""
-    known = len(centers)
-    if n_clusters == known:
-        # From where they are, they cannot change places.
-        start = centers.copy()
-        for i in np.unique(labels):
-            start[i] = earlier[labels == i].mean(axis=0)
-        return KMeans(known, init=start, n_init=1).fit(rows)
-    kmeans = KMeans(n_clusters, n_init=n_init, random_state=seed).fit(rows)
-    counts = np.zeros((known, n_clusters))
-    np.add.at(counts, (labels, kmeans.predict(earlier)), 1)
-    place = linear_sum_assignment(counts, maximize=True)[1]
-    others = np.setdiff1d(np.arange(n_clusters), place)
-    start = kmeans.cluster_centers_[np.concatenate([place, others])]
-    return KMeans(n_clusters, init=start, n_init=1).fit(rows)
+def num_columns(n_clusters: int, basis: BASiS) -> int:
+    """Of an embedding, those that as many clusters are found in."""
+    return max(n_clusters - int(basis.drop_first), 1)
 
 
 def fitted_clustering(basis: BASiS, kmeans: KMeans) -> BASiSClustering:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pyg_basis.align.kept_basis import kept_basis
+from pyg_basis.align.kept_basis import kept_basis, nearest_combinations
 
 K, LOST = 4, 0.1
 SEEDS = st.integers(0, 10**6)
@@ -44,3 +44,28 @@ def test_directions_of_new_nodes_are_not_blown_up() -> None:
     new = old * torch.tensor([1.0, 1e-3])
     linear = kept_basis(new, old, LOST)[0].linear
     assert float(torch.linalg.svdvals(linear)[0]) < 1.01
+
+
+@given(SEEDS)
+def test_of_vectors_that_are_alike_the_nearest_come_first(seed: int) -> None:
+    source = rows(80, 6, seed)
+    eigenvalues = torch.tensor([0.01, 0.02, 0.95, 1.0, 1.1, 2.0])
+    # What was there is of the alike ones the last two, turned.
+    turn = torch.linalg.qr(torch.randn(2, 2, dtype=torch.float64)).Q
+    target = torch.cat([source[:, 0:2], source[:, 3:5] @ turn], dim=1)
+    matrix = nearest_combinations(source, eigenvalues, target, K)
+    assert torch.allclose(matrix.T @ matrix, torch.eye(6).double())
+    found = source @ matrix
+    assert torch.allclose(found[:, :2], source[:, :2])
+    assert torch.allclose(found[:, 5], source[:, 5])
+    span = torch.linalg.qr(found[:, :K]).Q
+    assert torch.allclose(span @ (span.T @ target), target, atol=1e-6)
+
+
+@given(SEEDS)
+def test_new_vectors_well_below_come_first(seed: int) -> None:
+    source = rows(80, 6, seed)
+    eigenvalues = torch.tensor([0.01, 0.02, 0.03, 1.0, 1.1, 1.2])
+    target = source[:, 2:]  # the first two are new
+    found = source @ nearest_combinations(source, eigenvalues, target, K)
+    assert torch.allclose(found[:, :3], source[:, :3])

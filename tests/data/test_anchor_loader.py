@@ -190,6 +190,16 @@ def test_batches_may_be_skipped(reference) -> None:
     assert all(map(same, list(whole)[3:], rest))
 
 
+def test_replicas_share_the_sequence(reference) -> None:
+    whole = list(loader(reference, num_batches=6))
+    for rank in range(3):
+        own = loader(reference, num_batches=2, rank=rank, num_replicas=3)
+        assert all(map(same, whole[rank::3], own))
+    rest = loader(reference, num_batches=1, rank=2, num_replicas=3, num_workers=1)
+    rest.skip(1)
+    assert same(next(iter(rest)), whole[5])
+
+
 def npy_file(folder: Path) -> Path:
     np.save(folder / "x.npy", features().numpy())
     return folder / "x.npy"
@@ -293,6 +303,7 @@ def test_workers_are_set_up_as_asked_for() -> None:
         ),
         ({"source": torch.rand(9, 2)}, "source has 2 features and the anchors have 3"),
         ({"num_batches": 0}, "'num_batches' .* Got 0"),
+        ({"rank": 2, "num_replicas": 2}, "rank=2 must be below num_replicas=2"),
         ({"excluded": torch.arange(100)}, "all 100 nodes are excluded: leave some to"),
         ({"excluded": torch.tensor([-1, 5])}, "excluded holds -1 to 5, but source has"),
         (

@@ -222,3 +222,27 @@ def test_more_clusters_than_points(moons: torch.Tensor) -> None:
     clustering = quick().set_params(n_clusters=41)
     with pytest.raises(ValueError, match="n_clusters=41 is above n_samples=40"):
         clustering.fit(moons[:40])
+
+
+@pytest.mark.parametrize("drop_first", [True, False])
+def test_fewer_clusters_than_components(drop_first: bool) -> None:
+    """The columns that vary within clusters split none."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(900) % 3
+    x = rng.random((900, 3)) * [12, 1, 0.1]  # long strips
+    x[:, 1] += 30 * labels
+    basis = BASiS(
+        8, n_anchors=60, batch_size=300, n_neighbors=10, drop_first=drop_first
+    )
+    clustering = BASiSClustering(3, basis=basis, random_state=0).fit(x)
+    assert normalized_mutual_information(labels, clustering.labels_) == 1
+    assert np.array_equal(clustering.predict(x), clustering.labels_)
+    assert clustering.kmeans_.cluster_centers_.shape == (3, 8)
+    # Points of weight 0 are of no cluster's center.
+    weight = np.where(np.arange(900) < 600, 1, 0)
+    weighted = BASiSClustering(3, basis=basis, random_state=0)
+    weighted.fit(x, sample_weight=weight)
+    rows = weighted.basis_.transform(x[:600])
+    own = weighted.labels_[:600]
+    for i, center in enumerate(weighted.kmeans_.cluster_centers_):
+        np.testing.assert_allclose(rows[own == i].mean(axis=0), center, atol=1e-3)

@@ -2,15 +2,19 @@
 
 import os
 import signal
+import threading
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.distributed as dist
+from scipy.sparse import csr_matrix
 from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.utils import to_undirected
@@ -19,7 +23,10 @@ from pyg_basis import BASiS, BASiSClustering
 from pyg_basis._ranks import Ranks
 from pyg_basis.data import FeatureSource
 from pyg_basis.data.sharded_rows import ShardedRows
+from pyg_basis.graph import Laplacian
 from pyg_basis.metrics import normalized_mutual_information
+from pyg_basis.readout import RayleighRitz
+from pyg_basis.reference import ExactEmbedding
 from tests.process_group import Failure, ProcessGroup, process_group
 
 SMALL: dict[str, Any] = {
@@ -157,8 +164,36 @@ def test_networks_with_parts_that_a_batch_does_not_use(group: ProcessGroup) -> N
 
 
 def _of_branches(rank: int) -> dict[str, Any]:
-    torch.manual_seed(0)  # ranks begin with the weights that rank 0 has
+    torch.manual_seed(rank)
     return fitted(rank, {"network": Branches()}, [strip()])
+
+
+def test_ranks_begin_with_the_weights_of_the_first(group: ProcessGroup) -> None:
+    first, second = group.run(_first_weights)
+    assert are_same(first, second)
+
+
+class WithState(nn.Linear):
+    """A layer with a state that is no tensor."""
+
+    def get_extra_state(self) -> dict[str, int]:
+        return {"version": 1}
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        assert state == {"version": 1}
+
+
+def _first_weights(rank: int) -> dict[str, Any]:
+    found: list[dict[str, Any]] = []
+
+    def keep(state: Any) -> bool:
+        network = state.layer.network.state_dict()
+        found.append({name: x for name, x in network.items() if "extra" not in name})
+        return True
+
+    torch.manual_seed(rank)
+    BASiS(**SMALL, network=WithState(3, 32)).fit(strip(), callback=keep)
+    return {name: x.numpy() for name, x in found[0].items()}
 
 
 def test_an_update_is_of_one_process(group: ProcessGroup) -> None:
@@ -253,6 +288,22 @@ def _of_other_neighbors(rank: int) -> None:
     fitted(rank, {"n_neighbors": 10 + rank}, [strip()])
 
 
+def test_columns_and_clusters_that_differ(group: ProcessGroup) -> None:
+    for failure in failures(group, _of_other_columns):
+        assert "rank 1 has columns=['c', 'b', 'a'] and rank 0" in failure.message
+    for failure in failures(group, _of_other_clusters):
+        assert failure.kind == "ValueError" and "'n_clusters': 4" in failure.message
+
+
+def _of_other_columns(rank: int) -> None:
+    names = list("abc") if rank == 0 else list("cba")
+    BASiS(**SMALL).fit(pd.DataFrame(strip(seed=rank), columns=names))
+
+
+def _of_other_clusters(rank: int) -> None:
+    BASiSClustering(3 + rank, basis=BASiS(**SMALL)).fit(strip())
+
+
 @pytest.mark.parametrize("option", ["sample_weight", "y", "edges"])
 def test_what_is_of_all_points(group: ProcessGroup, option: str) -> None:
     for failure in failures(group, _with, option):
@@ -318,6 +369,49 @@ def _unreadable(rank: int, num_readable: int, is_sharded: bool) -> None:
     BASiS(**SMALL).fit(Unreadable(x, num_readable if rank else np.inf))
 
 
+def test_shards_of_very_different_lengths(group: ProcessGroup) -> None:
+    """Some samples have no point of the second one."""
+    first, second = group.run(_of_datasets)
+    assert are_same(first, second)
+
+
+def _of_datasets(rank: int) -> dict[str, Any]:
+    x = strip(20_000)
+    shard = x[:-160] if rank == 0 else x[-160:]
+    return content(BASiS(**{**SMALL, "max_iter": 2}).fit(Unreadable(shard, np.inf)))
+
+
+def test_an_error_at_the_very_end_of_one(group: ProcessGroup) -> None:
+    first, second = failures(group, _warning_as_error)
+    assert first.kind == "UserWarning" and "rank 0 of 2 raised" in second.message
+    assert captured(group.run(fitted, {}, [strip()])[1]) > 0.9
+
+
+def _warning_as_error(rank: int) -> None:
+    x, _ = blobs()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        BASiS(**{**SMALL, "n_components": 5, "max_iter": 2}).fit(10 * x)
+
+
+def test_a_signal_waits_until_the_ranks_have_met(group: ProcessGroup) -> None:
+    first, second = failures(group, _interrupted)
+    assert first.kind == "KeyboardInterrupt"
+    assert "rank 0 of 2 raised KeyboardInterrupt" in second.message
+    assert captured(group.run(fitted, {}, [strip()])[1]) > 0.9
+
+
+def _interrupted(rank: int) -> None:
+    def late(state: Any) -> None:
+        if rank == 1 and state.num_batches == 3:
+            time.sleep(1.5)
+
+    if rank == 0:
+        threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    settings = {**SMALL, "max_iter": 10_000}
+    BASiS(**settings).fit(strip(), callback=late)
+
+
 def test_a_callback_of_one(group: ProcessGroup) -> None:
     assert group.run(_stopped) == [5, 5]
     first, second = failures(group, _raising)
@@ -373,6 +467,23 @@ def test_a_checkpoint(group: ProcessGroup, tmp_path: Path, is_sharded: bool) -> 
     assert os.listdir(tmp_path / "new") == ["finished.pt"]
 
 
+def test_a_checkpoint_that_cannot_be_written(
+    group: ProcessGroup, tmp_path: Path
+) -> None:
+    first, second = failures(group, _without_folder, tmp_path / "gone")
+    assert first.kind == "FileNotFoundError"
+    assert "rank 0 of 2 raised FileNotFoundError" in second.message
+    assert captured(group.run(fitted, {}, [strip()])[1]) > 0.9
+
+
+def _without_folder(rank: int, folder: Path) -> None:
+    def remove(state: Any) -> None:
+        if rank == 0 and state.num_batches == 9:
+            folder.rmdir()
+
+    BASiS(**SMALL).fit(strip(), checkpoint=folder, callback=remove)
+
+
 def _with_dropout(
     rank: int, x: list[np.ndarray], folder: Path | None, last: int | None
 ) -> dict[str, Any]:
@@ -380,7 +491,7 @@ def _with_dropout(
         if rank == 1 and state.num_batches == last:
             raise ArithmeticError("stopped")
 
-    torch.manual_seed(0)
+    torch.manual_seed(rank)
     network = nn.Sequential(nn.Linear(3, 32), nn.ReLU(), nn.Dropout(0.2))
     return fitted(
         rank,
@@ -409,6 +520,43 @@ def _rows_of_shards(rank: int, x: np.ndarray) -> Any:
     assert len(rows) == 50
     found = rows.__getitems__(index)
     return found.numpy(), sorted(rows.own_numbers(index).tolist()), found.dtype
+
+
+@pytest.mark.parametrize("has_second", [True, False])
+def test_moments_are_those_of_all_graphs(group: ProcessGroup, has_second: bool) -> None:
+    x = torch.from_numpy(strip(600)).double()
+    graphs = [x[:300], x[300:] if has_second else x[:0]]
+    alone = _moments(x, Ranks(), *graphs[: 1 + has_second])
+    for found in group.run(_moments_of_ranks, x, graphs):
+        assert found.keys() == alone.keys()
+        for name, expected in alone.items():
+            np.testing.assert_allclose(found[name], expected, atol=1e-9)
+
+
+def _moments_of_ranks(rank: int, x: torch.Tensor, graphs: list[torch.Tensor]) -> Any:
+    # The features are of rank 0, as machines may round differently.
+    return _moments(x * (1 + 1e-7 * rank), Ranks(in_group=True), graphs[rank])
+
+
+def _moments(x: torch.Tensor, ranks: Ranks, *graphs: torch.Tensor) -> dict[str, Any]:
+    generator = torch.Generator().manual_seed(0)
+    moments = RayleighRitz(
+        lambda x: torch.cat([x, x**2, x**3], dim=1), x, 600, 4, generator, ranks=ranks
+    )
+    embedding = ExactEmbedding(3)
+    for graph in graphs:
+        if len(graph) > 0:
+            moments.add(graph, embedding.operator(graph))
+        else:
+            moments.add(graph, Laplacian.of_weights(csr_matrix((0, 0)), "sym"))
+    values, coefficients = moments.solve(4)
+    return {
+        "values": values,
+        "coefficients": coefficients.abs(),
+        "eigenvalues": moments.eigenvalues(coefficients),
+        "mass": moments.moments().mass,
+        "num_nodes": moments.moments().num_nodes,
+    }
 
 
 def test_gradients_are_averaged(group: ProcessGroup) -> None:

@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +9,13 @@ import torch
 
 import pyg_basis
 from benchmarks.lib import files
-from benchmarks.lib.record import command_line, read_record, write_record
+from benchmarks.lib.record import (
+    ROOT,
+    command_line,
+    commit_of,
+    read_record,
+    write_record,
+)
 
 
 def test_what_is_written_is_read_back(tmp_path, monkeypatch):
@@ -23,6 +30,9 @@ def test_what_is_written_is_read_back(tmp_path, monkeypatch):
     )
     assert read_record(path) == record
     assert record["command"] == "python benchmarks/run_all.py --seeds 3"
+    commit = commit_of(ROOT)
+    assert re.fullmatch(r"[0-9a-f]{7,}(-dirty)?", commit)
+    assert record["commit"] == commit
     assert record["seeds"] == [0, 1, 2]
     assert record["threads"] == torch.get_num_threads()
     assert record["settings"] == {"batch_size": 512, "data_root": "DIR"}

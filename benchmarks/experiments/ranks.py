@@ -1,0 +1,180 @@
+"""One fit in several processes, beside one fit with as many batches in all.
+
+Points of the sphere and of the torus of four circles, turned into 16 dimensions, in
+memory-mapped files. `torchrun` starts one, two or four processes of one thread each,
+which have 96 batches in all, and no more is trained or looked at: more ranks take fewer
+steps, and read out of more graphs. They read the same file, or, as "shards", each a
+part of it, sorted by the first coordinate, so that the parts are unlike.
+
+Measured are d_G to the eigenfunctions at 10,000 new points, batches a second in all
+(of the median step, beside those of one rank in the same round), the seconds of the
+fit, and the most memory that one rank takes for itself, without the pages of the file.
+On a machine of two cores four ranks are two a core.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from benchmarks.experiments.scaling import BLOCK, DIMENSION, turned
+from benchmarks.lib.alone import ROOT, THREAD_COUNTS
+from benchmarks.lib.own_memory import OwnMemory
+from benchmarks.lib.record import read_results, save
+from benchmarks.lib.tables import grouped, markdown_table, over_runs
+from pyg_basis import BASiS
+from pyg_basis.datasets import sphere, sphere_eigenfunctions
+from pyg_basis.metrics import grassmann_distance
+
+NUM_BATCHES = 96
+NUM_NEW = 10_000
+# A gap follows each.
+NUM_COLUMNS = {"sphere": 8, "torus": 8}
+RUNS = ((1, "common"), (2, "common"), (4, "common"), (2, "shards"))
+
+Run = dict[str, Any]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--points", type=int, default=10**5, help="of each set (default: 100,000)")
+    add("--most-points", type=int, default=10**7, help="of a sphere, for the memory")
+    add("--scratch", type=Path, help="folder of the mapped files, 700 MB")
+
+
+def main(options: argparse.Namespace) -> None:
+    num_batches = 8 if options.quick else NUM_BATCHES
+    runs: list[Run] = []
+    with tempfile.TemporaryDirectory(dir=options.scratch) as name:
+        folder = Path(name)
+        planned = [(data, options.points, RUNS) for data in NUM_COLUMNS]
+        planned.append(("sphere", options.most_points, RUNS[:2]))
+        for data, num_points, ways in planned:
+            path = folder / f"{data}.npy"
+            write_points(data, path, num_points)
+            for seed in range(options.seeds):
+                for num_ranks, points in ways:
+                    what = {"ranks": num_ranks, "points": points, "seed": seed}
+                    found = fitted(folder, data, num_ranks, points, num_batches, seed)
+                    runs.append({"data": data, "n": num_points, **what, **found})
+                    print(runs[-1], flush=True)
+            path.unlink()
+    settings = {"dimension": DIMENSION, "batches": num_batches}
+    save(options, settings, {"runs": runs})
+
+
+def torus(num_points: int, seed: int) -> Tensor:
+    """Points of the product of four circles in 8 dimensions, whose coordinates are its
+    first eight eigenfunctions."""
+    generator = torch.Generator().manual_seed(seed)
+    angle = 2 * torch.pi * torch.rand(num_points, 4, generator=generator)
+    return torch.cat([angle.cos(), angle.sin()], dim=1)
+
+
+def drawn(data: str, num_points: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Points in 16 dimensions, and the eigenfunctions there."""
+    if data == "sphere":
+        x = sphere(num_points, seed=seed)
+        return turned(x), sphere_eigenfunctions(x, 2)[:, 1:]
+    x = torus(num_points, seed)
+    return torch.cat([x, torch.zeros_like(x)], dim=1), x
+
+
+def write_points(data: str, path: Path, num_points: int) -> None:
+    """Each block sorted by the first column, and so the parts of few points."""
+    shape = num_points, DIMENSION
+    points = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+    for start in range(0, num_points, BLOCK):
+        stop = min(start + BLOCK, num_points)
+        x = drawn(data, stop - start, start // BLOCK)[0]
+        points[start:stop] = x[x[:, 0].argsort()].numpy()
+
+
+def fitted(
+    folder: Path, data: str, num_ranks: int, points: str, num_batches: int, seed: int
+) -> Run:
+    """What one fit gives, with the memory of each rank."""
+    words = [data, points, folder, num_batches // num_ranks, seed]
+    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node"]
+    command = [sys.executable, "-m", *torchrun, num_ranks, "-m", __name__, *words]
+    environment = {**os.environ, **dict.fromkeys(THREAD_COUNTS, "1")}
+    subprocess.run(
+        list(map(str, command)), env=environment, cwd=ROOT, check=True, text=True
+    )
+    files = [folder / f"{rank}.json" for rank in range(num_ranks)]
+    found = [json.loads(file.read_text()) for file in files]
+    return {
+        **found[0],
+        "own_memory": max(each["own_memory"] for each in found),
+        "own_memory_before": max(each["own_memory_before"] for each in found),
+    }
+
+
+def work(data: str, points: str, folder: str, max_iter: int, seed: int) -> None:
+    """One rank."""
+    dist.init_process_group("gloo")
+    rank, size = dist.get_rank(), dist.get_world_size()
+    x = np.load(Path(folder) / f"{data}.npy", mmap_mode="r")
+    x.sum()  # into the file cache, for all alike
+    if points == "shards":
+        x = np.array_split(x, size)[rank]
+    moments: list[float] = []
+    model = BASiS(NUM_COLUMNS[data], max_iter=max_iter, tol=None, random_state=seed)
+    with OwnMemory() as memory:
+        start = time.perf_counter()
+        model.fit(x, callback=lambda _: moments.append(time.perf_counter()))
+        seconds = time.perf_counter() - start
+    new, expected = drawn(data, NUM_NEW, 10**6)
+    found = {
+        "distance": grassmann_distance(model.transform(new), expected),
+        "batches_a_second": size / float(np.median(np.diff(moments))),
+        "seconds": seconds,
+        "own_memory": memory.peak,
+        "own_memory_before": memory.before,
+    }
+    (Path(folder) / f"{rank}.json").write_text(json.dumps(found))
+    dist.destroy_process_group()
+
+
+def tables(folder: Path) -> dict[str, str]:
+    runs = read_results(folder, "ranks")["runs"]
+    alone = {
+        (run["data"], run["n"], run["seed"]): run["batches_a_second"]
+        for run in runs
+        if run["ranks"] == 1
+    }
+    for run in runs:
+        own = alone[run["data"], run["n"], run["seed"]]
+        run["ratio"] = run["batches_a_second"] / own
+    rows = []
+    for what, of_seeds in grouped(runs, "data", "n", "ranks", "points").items():
+        data, num_points, num_ranks, points = what
+        rows.append(
+            {
+                "set": f"{data}, {num_points:,}",
+                "ranks": num_ranks,
+                "points": points,
+                "d_G": over_runs(of_seeds, "distance", 4),
+                "batches/s": over_runs(of_seeds, "batches_a_second", 1),
+                "of one rank's": over_runs(of_seeds, "ratio", 2),
+                "seconds": f"{np.median([run['seconds'] for run in of_seeds]):.0f}",
+                "own memory, MiB": f"{max(run['own_memory'] for run in of_seeds):.0f}",
+                "before": f"{max(run['own_memory_before'] for run in of_seeds):.0f}",
+            }
+        )
+    return {"ranks": markdown_table(rows, list(rows[0]))}
+
+
+if __name__ == "__main__":
+    of_points, of_files, place, batches, number = sys.argv[1:]
+    work(of_points, of_files, place, int(batches), int(number))

@@ -1,0 +1,72 @@
+"""K-means in the columns of an embedding."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import KMeans
+
+Rows = NDArray[np.floating]
+
+
+def leading_clusters(
+    kmeans: KMeans, rows: Rows, num_leading: int, weight: ArrayLike | None = None
+) -> KMeans:
+    """Clusters that are found in the first columns, with centers in all of them.
+
+    As many eigenvectors as clusters tell these apart (von Luxburg, "A Tutorial on
+    Spectral Clustering", 2007). Those that follow vary within clusters, each as much as
+    the first ones do in all, and k-means would split clusters along them.
+    """
+    kmeans.fit(rows[:, :num_leading], sample_weight=weight)
+    if num_leading >= rows.shape[1]:
+        return kmeans
+    return _with_all_columns(kmeans, rows, weight)
+
+
+def grown_clusters(
+    leading: Rows,
+    rows: Rows,
+    leading_earlier: Rows,
+    labels: NDArray[np.int32],
+    leading_centers: Rows,
+    n_clusters: int,
+    n_init: int,
+    seed: int,
+) -> KMeans:
+    """The same of rows to which clusters have come. The first clusters are those that
+    the earlier rows had, by their labels: of the clusters found, each known label goes
+    to another one, so that as many earlier rows as can be keep theirs."""
+    known = len(leading_centers)
+    if n_clusters == known:
+        # From where they are, they cannot change places.
+        start = leading_centers.copy()
+        for i in np.unique(labels):
+            start[i] = leading_earlier[labels == i].mean(axis=0)
+    else:
+        kmeans = KMeans(n_clusters, n_init=n_init, random_state=seed).fit(leading)
+        counts = np.zeros((known, n_clusters))
+        np.add.at(counts, (labels, kmeans.predict(leading_earlier)), 1)
+        place = linear_sum_assignment(counts, maximize=True)[1]
+        others = np.setdiff1d(np.arange(n_clusters), place)
+        start = kmeans.cluster_centers_[np.concatenate([place, others])]
+    kmeans = KMeans(n_clusters, init=start, n_init=1).fit(leading)
+    return _with_all_columns(kmeans, rows, None)
+
+
+def kmeans_at(centers: Rows) -> KMeans:
+    """A fitted k-means with these centers."""
+    # They are their own clusters; fitting them sets up all that predict needs.
+    kmeans = KMeans(len(centers), init=centers, n_init=1, random_state=0)
+    kmeans.fit(centers).cluster_centers_ = centers  # as they were: the fit rounds
+    return kmeans
+
+
+def _with_all_columns(kmeans: KMeans, rows: Rows, weight: ArrayLike | None) -> KMeans:
+    counts = np.ones(len(rows)) if weight is None else np.asarray(weight, np.float64)
+    centers = np.zeros((kmeans.n_clusters, rows.shape[1]))
+    np.add.at(centers, kmeans.labels_, counts[:, None] * rows)
+    total = np.bincount(kmeans.labels_, counts, kmeans.n_clusters)
+    centers /= np.maximum(total, np.finfo(np.float64).tiny)[:, None]
+    found = kmeans_at(centers.astype(rows.dtype))
+    found.labels_ = found.predict(rows)
+    return found
