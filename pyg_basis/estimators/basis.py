@@ -533,9 +533,10 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         network is trained on. The result is carried to the basis that was there: the
         directions that both spaces have stay where they are at the earlier points. Of
         eigenvectors that no gap sets apart, within 30 % of the K-th eigenvalue, those
-        combinations are taken that were there before. What is new, such as another cluster, takes the place of directions that the
-        first K eigenvectors do not hold any more. So the columns are no longer
-        eigenvectors one by one, and not of mean 0; with a constant they span the space
+        combinations are taken that were there before. What is new, such as another
+        cluster, takes the place of directions that the first K eigenvectors do not hold
+        any more. So the columns are no longer eigenvectors one by one, and not of mean
+        0; with a constant they span the space
         of the eigenvectors, whose :obj:`eigenvalues_` and :obj:`quality_` are known.
 
         .. code-block:: python
