@@ -43,7 +43,7 @@ def agreed(
     if is_sharded:
         _check_shards(ranks, estimator, source, lengths, own)
     for rank, each in enumerate(of_ranks):
-        for name in (first | each).keys() - OF_EACH_RANK:
+        for name in sorted((first | each).keys() - OF_EACH_RANK):
             if each.get(name) != first.get(name):
                 raise ValueError(
                     f"rank {rank} has {name}={each.get(name)} and rank 0 has "
@@ -64,7 +64,7 @@ def _check_shards(
     lengths: list[int],
     own: dict[str, str],
 ) -> None:
-    for name in {"y", "sample_weight"} & own.keys():
+    for name in sorted({"y", "sample_weight"} & own.keys()):
         raise ValueError(
             f"{name} is of all points, but each rank has others: give all ranks the "
             f"same X and {name}"
