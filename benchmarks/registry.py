@@ -168,7 +168,7 @@ LIST = (
         "scaling",
         "time, memory and distance by the number of points, up to 10 million",
         "20 minutes",
-        quick=("--points", "2000", "4000", "--limit", "60"),
+        quick=("--points", "3000", "--limit", "60"),
     ),
     Experiment(
         "joint",
