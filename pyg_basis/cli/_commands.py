@@ -167,7 +167,7 @@ def cluster(arguments: Namespace) -> None:
         kmeans = KMeans(**{"n_init": BASiSClustering().n_init, **settings})
         num_leading = num_columns(kmeans.n_clusters, basis)
         found = leading_clusters(kmeans, embedding, num_leading, points.weights)
-        clustering = fitted_clustering(basis, found)
+        clustering = fitted_clustering(basis, found, kmeans.n_init)
     predict: Any = clustering.predict
     columns = ["cluster"]
     if arguments.soft:

@@ -302,7 +302,7 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
                 f"BASiS.load, or fit a BASiSClustering"
             )
         kmeans = kmeans_at(clusters["centers"].numpy())
-        return fitted_clustering(basis, kmeans).set_params(n_init=clusters["n_init"])
+        return fitted_clustering(basis, kmeans, clusters["n_init"])
 
 
 def default_basis(n_clusters: int | Literal["eigengap"]) -> BASiS:
@@ -323,11 +323,9 @@ def num_columns(n_clusters: int, basis: BASiS) -> int:
     return max(n_clusters - int(basis.drop_first), 1)
 
 
-def fitted_clustering(basis: BASiS, kmeans: KMeans) -> BASiSClustering:
+def fitted_clustering(basis: BASiS, kmeans: KMeans, n_init: int) -> BASiSClustering:
     """The clustering of an embedding and of clusters that were found in it."""
-    clustering = BASiSClustering(
-        kmeans.n_clusters, basis=clone(basis), n_init=kmeans.n_init
-    )
+    clustering = BASiSClustering(kmeans.n_clusters, basis=clone(basis), n_init=n_init)
     clustering.basis_, clustering.kmeans_ = basis, kmeans
     clustering.n_features_in_ = basis.n_features_in_
     if hasattr(basis, "feature_names_in_"):

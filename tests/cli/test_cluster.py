@@ -38,6 +38,20 @@ def test_learn_save_and_predict(run: Run, points: Path, blobs: np.ndarray) -> No
     assert np.array_equal(np.load("e.npy"), expected.basis_.transform(blobs))
 
 
+def test_fewer_clusters_than_a_model_has_columns(
+    run: Run, model: Path, points: Path, blobs: np.ndarray
+) -> None:
+    files = ["-o", "labels.npy", "--save-model", "clusters.pt"]
+    options = ["--n-clusters", 3, "--n-init", 4, "--seed", 0]
+    assert run("cluster", points, "--model", model, *options, *files).status == 0
+    labels = np.load("labels.npy")
+    assert normalized_mutual_information(np.arange(300) % 3, labels) == 1
+    clustering = BASiSClustering.load("clusters.pt")
+    assert clustering.n_init == 4
+    assert clustering.kmeans_.cluster_centers_.shape == (3, 3)
+    assert np.array_equal(clustering.predict(blobs), labels)
+
+
 def test_parameters_of_the_embedding(run: Run, points: Path, blobs: np.ndarray) -> None:
     options = ["--n-clusters", 3, "--seed", 0, "--laplacian", "sym", "--n-init", 2]
     assert run("cluster", points, "-o", "labels.npy", *options).status == 0
