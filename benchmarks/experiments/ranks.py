@@ -38,8 +38,8 @@ from pyg_basis.metrics import grassmann_distance
 
 NUM_BATCHES = 96
 NUM_NEW = 10_000
-# A gap follows each.
-NUM_COLUMNS = {"sphere": 8, "torus": 8}
+SETS = ("sphere", "torus")
+NUM_COLUMNS = 8  # a gap follows in both
 RUNS = ((1, "common"), (2, "common"), (4, "common"), (2, "shards"))
 
 Run = dict[str, Any]
@@ -57,7 +57,7 @@ def main(options: argparse.Namespace) -> None:
     runs: list[Run] = []
     with tempfile.TemporaryDirectory(dir=options.scratch) as name:
         folder = Path(name)
-        planned = [(data, options.points, RUNS) for data in NUM_COLUMNS]
+        planned = [(data, options.points, RUNS) for data in SETS]
         planned.append(("sphere", options.most_points, RUNS[:2]))
         for data, num_points, ways in planned:
             path = folder / f"{data}.npy"
@@ -129,7 +129,7 @@ def work(data: str, points: str, folder: str, max_iter: int, seed: int) -> None:
     if points == "shards":
         x = np.array_split(x, size)[rank]
     moments: list[float] = []
-    model = BASiS(NUM_COLUMNS[data], max_iter=max_iter, tol=None, random_state=seed)
+    model = BASiS(NUM_COLUMNS, max_iter=max_iter, tol=None, random_state=seed)
     with OwnMemory() as memory:
         start = time.perf_counter()
         model.fit(x, callback=lambda _: moments.append(time.perf_counter()))

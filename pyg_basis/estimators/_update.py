@@ -236,17 +236,16 @@ def rows_at(layer: BASiSLayer, points: Tensor) -> Tensor:
     return torch.cat([layer.output(*layer.hidden_layers(block)) for block in blocks])
 
 
-def eigenvector_rows(
-    rows: Tensor, layer: BASiSLayer, movement: Movement
+def leading_rows(
+    rows: Tensor, layer: BASiSLayer, movement: Movement, num_columns: int
 ) -> NDArray[np.floating[Any]]:
-    """The rows of the eigenvectors, without the constant, that an update was made of,
-    from those of the columns that it left."""
-    linear, shift = (
-        movement.alignment.linear.double(),
-        movement.alignment.shift.double(),
-    )
-    kept = rows[:, layer.embedding.num_constant :].to(linear)
-    return ((kept - shift) @ torch.linalg.pinv(linear)).cpu().numpy()
+    """The rows of the first eigenvectors that an update was made of, from those of the
+    columns that it left. A constant counts as one of them, and is left out."""
+    alignment, constant = movement.alignment, layer.embedding.num_constant
+    linear = alignment.linear.double()
+    kept = rows[:, constant:].to(linear) - alignment.shift.double()
+    found = kept @ torch.linalg.pinv(linear)
+    return found[:, : max(num_columns - constant, 1)].cpu().numpy()
 
 
 def _in_old_basis(

@@ -534,10 +534,10 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         directions that both spaces have stay where they are at the earlier points. Of
         eigenvectors that no gap sets apart, within 30 % of the K-th eigenvalue, those
         combinations are taken that were there before. What is new, such as another
-        cluster, takes the place of directions that the first K eigenvectors do not hold
-        any more. So the columns are no longer eigenvectors one by one, and not of mean
-        0; with a constant they span the space
-        of the eigenvectors, whose :obj:`eigenvalues_` and :obj:`quality_` are known.
+        cluster, takes the place of directions that the eigenvectors do not hold any
+        more. So the columns are no longer eigenvectors one by one, and not of mean 0.
+        :obj:`eigenvalues_` and :obj:`quality_` are those of the eigenvectors as they
+        were read out.
 
         .. code-block:: python
 

@@ -17,7 +17,7 @@ from pyg_basis.eigen import suggest_num_components
 from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
 from pyg_basis.estimators._clusters import grown_clusters, kmeans_at, leading_clusters
 from pyg_basis.estimators._parameters import EIGENGAP
-from pyg_basis.estimators._update import eigenvector_rows, embedded, rows_at
+from pyg_basis.estimators._update import embedded, leading_rows, rows_at
 from pyg_basis.estimators.basis import BASiS
 from pyg_basis.reference import Movement
 from pyg_basis.training_state import Callback
@@ -197,8 +197,9 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         earlier, points = before.points, basis._memory.points
         n_clusters = n_clusters or known
         centers = torch.from_numpy(self.kmeans_.cluster_centers_)
+        num_leading = num_columns(n_clusters, basis)
         of_points, of_earlier, of_centers = (
-            eigenvector_rows(rows, basis.layer_, movement)[:, : max(n_clusters - 1, 1)]
+            leading_rows(rows, basis.layer_, movement, num_leading)
             for rows in (
                 rows_at(basis.layer_, points),
                 rows_at(basis.layer_, earlier),

@@ -142,6 +142,39 @@ def test_clusters_keep_their_labels(n_clusters: Any) -> None:
     assert np.array_equal(clustering.labels_, clustering.predict(new))
 
 
+@pytest.mark.parametrize("drop_first", [True, False])
+def test_columns_within_clusters_split_none(drop_first: bool) -> None:
+    basis = learner(n_components=6, drop_first=drop_first, **SETTINGS)
+    clustering = BASiSClustering(2, basis=basis, random_state=0)
+    old, new = blobs(0, 1, num_points=400), blobs(2, num_points=400)
+    before = clustering.fit(old).predict(old)
+    clustering.update(new, 3)
+    assert np.mean(clustering.predict(old) == before) > 0.98
+    assert np.mean(clustering.predict(new) == 2) > 0.97
+
+
+@pytest.mark.parametrize(
+    ("settings", "num_leading"),
+    [
+        ({"drop_first": False}, 2),  # and a constant
+        ({"drop_first": False, "laplacian": "sym", "extend_degree": False}, 3),
+    ],
+)
+def test_a_constant_is_one_of_the_leading_columns(
+    settings: dict[str, Any], num_leading: int
+) -> None:
+    basis = learner(n_components=4, **settings, **SETTINGS).fit(blobs(0, 1, 2))
+    movement = basis.update(blobs(0, 1, 2, seed=1))
+    rows = _update.rows_at(basis.layer_, torch.from_numpy(blobs(0, 1, 2, seed=2)))
+    leading = _update.leading_rows(rows, basis.layer_, movement, 3)
+    assert leading.shape == (600, num_leading)
+    # Three columns hold which cluster a point is of.
+    which = np.eye(3)[np.repeat([0, 1, 2], 200)]
+    with_constant = np.column_stack([np.ones(600), leading])
+    residual = np.linalg.lstsq(with_constant, which, rcond=None)[1]
+    assert residual.sum() < 0.1 * 400
+
+
 def test_as_many_clusters_stay_where_they_are(tmp_path: Path) -> None:
     basis = learner(drop_first=False, **SETTINGS)
     clustering = BASiSClustering(2, basis=basis, random_state=0).fit(blobs(0, 1))
