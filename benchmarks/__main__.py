@@ -3,7 +3,7 @@
 python -m benchmarks list
 python -m benchmarks run NAME --help
 python -m benchmarks run NAME [its options]
-python -m benchmarks tables
+python -m benchmarks tables [--since TAG]
 python -m benchmarks all --quick --data-root DIR
 """
 
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.lib.pages import write_pages
+from benchmarks.lib.record import is_older
 from benchmarks.registry import EXPERIMENTS, RESULTS, SCRATCH, add_data_options
 
 
@@ -24,11 +25,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif options.command == "run":
         EXPERIMENTS[options.name].run(options.options)
     elif options.command == "tables":
+        if options.since:
+            refuse_older(options.since)
         for experiment in EXPERIMENTS.values():
             experiment.write_tables(RESULTS / experiment.name)
         write_pages(RESULTS)
     else:
         run_all(options)
+
+
+def refuse_older(tag: str) -> None:
+    records = sorted(RESULTS.glob("*/*.json"))
+    if older := [path for path in records if is_older(path, tag)]:
+        names = "\n  ".join(str(path.relative_to(RESULTS)) for path in older)
+        raise SystemExit(f"made by code from before {tag}:\n  {names}")
 
 
 def run_all(options: argparse.Namespace) -> None:
@@ -58,7 +68,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     run = commands.add_parser("run", help="one experiment", add_help=False)
     run.add_argument("name", choices=EXPERIMENTS)
     run.add_argument("options", nargs=argparse.REMAINDER)
-    commands.add_parser("tables", help="tables and pages anew, from the records")
+    tables = commands.add_parser("tables", help="tables and pages, from the records")
+    tables.add_argument("--since", metavar="TAG", help="refuse records of older code")
     smoke = commands.add_parser("all", help=f"a smoke run of each, to {SCRATCH}/")
     smoke.add_argument("--quick", action="store_true", required=True)
     add_data_options(smoke)

@@ -1,4 +1,5 @@
 from dataclasses import KW_ONLY, dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +30,7 @@ class EigenvectorRegression(Baseline):
         extend_degree: As :class:`~pyg_basis.BASiSLayer` does it: regress the
             random-walk eigenvectors, and multiply by a
             :class:`~pyg_basis.nn.DegreeExtension` of a sample of 10,000 points.
+        laplacian: :obj:`"sym"`, or :obj:`"rw"`: the random-walk eigenvectors alone.
         learning_rate: Of Adam, before it decays.
     """
 
@@ -36,14 +38,16 @@ class EigenvectorRegression(Baseline):
     batch_size: int = 2048
     max_iter: int = 300
     extend_degree: bool = False
+    laplacian: Literal["sym", "rw"] = "sym"
     learning_rate: float = 1e-3
 
     def _fitted(
         self, x: Tensor, generator: torch.Generator
     ) -> tuple[EmbeddingNetwork, list[float]]:
-        kind = _WithDegree if self.extend_degree else EmbeddingNetwork
+        extends = self.extend_degree and self.laplacian == "sym"
+        kind = _WithDegree if extends else EmbeddingNetwork
         module = kind(x.size(1), self.n_components)
-        space = exact_space(self.n_components, self.n_neighbors)
+        space = exact_space(self.n_components, self.n_neighbors, self.laplacian)
         exact = space(x)
         target = exact.vectors
         if isinstance(module, _WithDegree):

@@ -61,6 +61,7 @@ class NystroemEmbedding(Baseline):
         graph = knn_graph(x, self.n_neighbors)
         self._radii = graph.edge_distance.view(len(x), -1)[:, -1].to(x)
         self._points, self.embedding_ = x, exact.vectors.to(x)
+        self.eigenvalues_ = exact.values.numpy()
         self._kept, self._roots = 1 - exact.values.to(x), exact.degree.sqrt().to(x)
         return self._extended, []
 

@@ -1,4 +1,4 @@
-"""The learning rate of every method on every image set of Table 1.
+"""The learning rate of every rival that is trained, on every image set.
 
     python -m benchmarks run learning_rates --data-root DIR
 
@@ -7,8 +7,8 @@ and with the next ones for as long as the best is at an end of those tried. The 
 taken whose embedding of a held-out tenth of the training split is closest (d_G, Eq. 16)
 to the exact eigenvectors of that tenth. No test point is looked at, and no label but by
 the features, which learned from those of the whole split. Writes learning_rates.json,
-which table1 and robustness read; a run that was broken off goes on where it stopped. A
-smoke run has few images, and features of a single epoch.
+which comparison and robustness read; a run that was broken off goes on where it
+stopped. A smoke run has few images, and features of a single epoch.
 """
 
 import argparse
@@ -65,9 +65,9 @@ def main(options: argparse.Namespace) -> None:
                 file.add(task[:3], parameters, {"grassmann_distance": distance})
 
 
-def parameters_at(method: str, rate: float, features: str) -> dict[str, Any]:
+def parameters_at(method: str, rate: float, features: str | None) -> dict[str, Any]:
     estimator = METHODS[method].make(seed=0, learning_rate=rate)
-    return parameters_of(estimator, {"features": features})
+    return parameters_of(estimator, {} if features is None else {"features": features})
 
 
 def distance_of(
@@ -101,7 +101,7 @@ def rates_to_try(tried: Mapping[float, float]) -> list[float]:
 
 
 def tried_rates(
-    runs: list[dict[str, Any]], name: str, method: str, features: str
+    runs: list[dict[str, Any]], name: str, method: str, features: str | None
 ) -> dict[float, float]:
     """d_G by rate, of the method and the features as they are made now."""
     tried = {}
@@ -115,9 +115,10 @@ def tried_rates(
 
 
 def best_rates(
-    path: Path, name: str, methods: Sequence[str], features: str, quick: bool
+    path: Path, name: str, methods: Sequence[str], features: str | None, quick: bool
 ) -> dict[str, float]:
-    """The rate of every method. A smoke run does without a search.
+    """The rate of every method, on these features or, without them, on any of the set.
+    A smoke run does without a search.
 
     Raises:
         SystemExit: If the search of one has not been finished.

@@ -2,7 +2,7 @@
 
     python -m benchmarks run robustness --data-root DIR
 
-Every learned method of Table 1, with the learning rates found for 50 neighbors, and
+BASiS, every rival that is trained, with the learning rates found for 50 neighbors, and
 the Nyström extension of 10,000 points, on graphs of 5 to 100; each is measured against
 the exact eigenvectors of the test points' graph with as many. Writes
 robustness.json after every run; one that was broken off goes on where it stopped.
@@ -15,14 +15,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.data.image_features import load_features
-from benchmarks.experiments import table1
 from benchmarks.experiments.learning_rates import PATH as RATES
 from benchmarks.experiments.learning_rates import best_rates
-from benchmarks.experiments.table1_tables import LOW_IS_GOOD, Run, by_method, row
 from benchmarks.lib.evaluation import MEASURES, exact_embedding, run_estimator
 from benchmarks.lib.methods import (
-    DEFAULT_RATE,
     LEARNED,
+    METHODS,
     NEIGHBOR_BATCH,
     TITLES,
     for_so_many,
@@ -30,14 +28,18 @@ from benchmarks.lib.methods import (
 )
 from benchmarks.lib.record import read_results
 from benchmarks.lib.run_file import RunFile
-from benchmarks.lib.tables import grouped, markdown_table, mean_std
+from benchmarks.lib.tables import grouped, markdown_table, mean_std, over_runs
 from benchmarks.lib.tasks import run_tasks
 
 DATASET = "mnist"
 NEIGHBORS = (5, 10, 20, 35, 50, 100)
-SHOWN = [*LEARNED, "nystroem_sample"]
+SHOWN = ["basis", *LEARNED, "nystroem"]
 # Of the training split of MNIST.
 NUM_POINTS = 60_000
+LOW_IS_GOOD = ("grassmann_distance", "orthogonality")
+# Of a smoke run.
+QUICK = {"max_iter": 20, "batch_size": 512}
+Run = dict[str, Any]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -52,18 +54,20 @@ def main(options: argparse.Namespace) -> None:
     file = RunFile.of(options, ("method", "n_neighbors", "seed"), dataset=DATASET)
     where = options.data_root, options.cache_dir, options.quick
     data = load_features(DATASET, *where)
-    rates = dict.fromkeys(options.methods, DEFAULT_RATE) | best_rates(
+    rates = best_rates(
         options.rates, DATASET, options.methods, data.checksum, options.quick
     )
     features = data.record()
     tasks = [
-        (*key, rates[method], *where)
+        (*key, rates.get(method), *where)
         for seed in range(options.seeds)
         for method in options.methods
         for num_neighbors in options.neighbors
         if not file.has(
             key := (method, num_neighbors, seed),
-            parameters_of(estimator_of(*key, rates[method], options.quick), features),
+            parameters_of(
+                estimator_of(*key, rates.get(method), options.quick), features
+            ),
         )
     ]
     for task, scores in run_tasks(run_one, tasks, options.processes, "Fig. 4"):
@@ -73,20 +77,21 @@ def main(options: argparse.Namespace) -> None:
 
 
 def estimator_of(
-    method: str, num_neighbors: int, seed: int, rate: float, quick: bool
+    method: str, num_neighbors: int, seed: int, rate: float | None, quick: bool
 ) -> Any:
     changes: dict[str, Any] = {"n_neighbors": num_neighbors}
     if method == "specnet2_neighbor":
         # With the neighbors as many points as at the default number of them.
         changes["batch_size"] = round(NEIGHBOR_BATCH * 50 / num_neighbors)
-    return table1.estimator_of(method, seed, rate, quick, **changes)
+    changes |= QUICK if quick else {}
+    return METHODS[method].make(seed, rate, **changes)
 
 
 def run_one(
     method: str,
     num_neighbors: int,
     seed: int,
-    rate: float,
+    rate: float | None,
     data_root: Path | None,
     cache_dir: Path,
     quick: bool,
@@ -102,7 +107,7 @@ def draw(runs: list[Run]) -> Figure:
     figure = Figure(figsize=(19, 3.8), layout="constrained")
     panels = figure.subplots(1, 5)
     for panel, (key, title) in zip(panels, MEASURES.items(), strict=True):
-        for method, of_method in by_method(runs).items():
+        for (method,), of_method in grouped(shown(runs), "method").items():
             counts = sorted({run["n_neighbors"] for run in of_method})
             points = [
                 mean_std(r[key] for r in of_method if r["n_neighbors"] == count)
@@ -127,13 +132,22 @@ def draw(runs: list[Run]) -> Figure:
     return figure
 
 
-def tables(folder: Path) -> dict[str, str]:
-    runs = sorted(
-        read_results(folder, "robustness")["runs"],
+def shown(runs: list[Run]) -> list[Run]:
+    return sorted(
+        (run for run in runs if run["method"] in SHOWN),
         key=lambda run: (SHOWN.index(run["method"]), run["n_neighbors"]),
     )
+
+
+def tables(folder: Path) -> dict[str, str]:
+    runs = shown(read_results(folder, "robustness")["runs"])
     rows = [
-        {**row(method, group), "n_neighbors": str(count)}
+        {
+            "method": TITLES[method],
+            "n_neighbors": str(count),
+            "seeds": str(len(group)),
+            **{key: over_runs(group, key) for key in MEASURES},
+        }
         for (method, count), group in grouped(runs, "method", "n_neighbors").items()
     ]
     columns = {"method": "method", "n_neighbors": "neighbors", "seeds": "seeds"}

@@ -1,4 +1,4 @@
-"""The measures of Table 1, taken the same way for every method and data set.
+"""The measures, taken the same way for every method and data set.
 
 All are taken on the test split, against the exact eigenvectors of the test
 split's own nearest-neighbor graph. That graph is used for nothing else: the
@@ -10,6 +10,7 @@ import time
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from torch import Tensor
@@ -31,6 +32,20 @@ MEASURES = {
     "accuracy": "ACC ↑",
     "linear_accuracy": "linear accuracy ↑",
 }
+
+
+def closeness(rows: Tensor, exact: Tensor) -> dict[str, Any]:
+    """The share of the exact eigenvectors in the span of the learned columns, the angle
+    of each of them to it in degrees, and d_G, if there are as many on both sides."""
+    learned, known = (torch.linalg.qr(y.double()).Q for y in (rows, exact))
+    outside = (known - learned @ (learned.T @ known)).norm(dim=0).clamp(max=1)
+    result = {
+        "captured": float(1 - outside.square().mean()),
+        "angles": torch.rad2deg(torch.asin(outside)).tolist(),
+    }
+    if rows.shape == exact.shape:
+        result["grassmann_distance"] = grassmann_distance(rows, exact)
+    return result
 
 
 class FeatureSplit(NamedTuple):

@@ -1,14 +1,15 @@
-"""The methods of Table 1: each a transformer made from a seed and a learning rate, all
-with the same network and the same number of iterations.
+"""The compared methods: each a transformer made from a seed and a learning rate. Those
+that are trained have the same network and the same number of iterations.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from benchmarks.baselines import (
     DiffusionNet,
     EigenvectorRegression,
+    FeatureReadOut,
     NystroemEmbedding,
     SpecNet2,
     SpectralNet,
@@ -19,35 +20,67 @@ from pyg_basis.estimators import preset
 
 NUM_COMPONENTS = 10
 DEFAULT_RATE = 1e-3
+MAX_ITER = 300
 # Of the batches' default size, as many as BASiS has; the published settings have more.
-SETTINGS = {"n_neighbors": 50, "max_iter": 300}
+SETTINGS = {"n_neighbors": 50, "max_iter": MAX_ITER}
 # With their neighbors about as many points as the others' batches hold.
 NEIGHBOR_BATCH = 64
+# In the place of a sample's size: all points.
+ALL = 0
+ITERATIONS = (30, 100, MAX_ITER, 1000)
+# Points whose graph is made as a whole, at most.
+MOST_POINTS = 80_000
 
 
 class Method(NamedTuple):
-    """How a method is shown, how it is made, whether it has a learning rate to be
-    chosen, whether its fit takes the graph of all points, and for how many points it
-    is there at most."""
+    """How a method is called, how it is made, whether it has a learning rate to be
+    chosen, the published settings that it has, whether its fit takes the graph of all
+    points, and for how many points it is there at most; the parameter that trades time
+    for closeness, its values, and those of them that tables show, with a title each."""
 
     title: str
     estimator: Callable[..., Any]
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, Any] = {}
     is_searched: bool = True
+    published: Literal["paper", "official"] | None = None
     needs_whole_graph: bool = False
-    is_published: bool = False
     most_points: float = inf
+    effort: str = "max_iter"
+    values: tuple[int, ...] = ITERATIONS
+    shown: Mapping[int, str] = {}
 
     def make(self, seed: int, learning_rate: float | None, **changes: Any) -> Any:
         """The estimator, not fitted; changes apply to all methods that have them."""
-        rate = {"learning_rate": learning_rate} if self.is_searched else {}
-        settings = {} if self.is_published else SETTINGS
-        common = {"n_components": NUM_COMPONENTS, "random_state": seed, **rate}
-        parameters = {**common, **settings, **self.parameters, **changes}
+        common = {"n_components": NUM_COMPONENTS, "random_state": seed, **changes}
+        if self.published:
+            # What belongs to the publication stays.
+            settings = preset(self.published, common["n_components"])
+            changes = {
+                name: changes[name] for name in changes if name not in ("laplacian",)
+            }
+        else:
+            settings = {**SETTINGS, **self.parameters}
+        if self.is_searched:
+            settings["learning_rate"] = learning_rate
+        parameters = {**common, **settings, **changes}
         known = self.estimator().get_params()
         return self.estimator(
             **{name: value for name, value in parameters.items() if name in known}
         )
+
+    def at(self, value: int, seed: int, rate: float | None, **changes: Any) -> Any:
+        """The estimator with a value of what trades time for closeness."""
+        effort = {self.effort: None if value == ALL else value}
+        return self.make(seed, rate, **{**changes, **effort})
+
+    @property
+    def default(self) -> int:
+        """The first of the values that tables show."""
+        return next(iter(self.titles()))
+
+    def titles(self) -> Mapping[int, str]:
+        """Those that tables show, by their values."""
+        return self.shown or {MAX_ITER: self.title}
 
 
 def parameters_of(estimator: Any, features: Mapping[str, str]) -> dict[str, Any]:
@@ -64,66 +97,88 @@ def parameters_of(estimator: Any, features: Mapping[str, str]) -> dict[str, Any]
 
 
 METHODS = {
-    "basis": Method("BASiS", BASiS, NORMALIZED),
-    # Coarser: what BASiSClustering does by default.
-    "basis_coarse": Method(
-        "BASiS, reference of one batch", BASiS, {**NORMALIZED, "reference_size": None}
+    # With the default learning rate: nothing is chosen for it.
+    "basis": Method(
+        "BASiS",
+        BASiS,
+        NORMALIZED,
+        is_searched=False,
+        effort="reference_size",
+        values=(1000, 2048, 5000, 10_000, 20_000),
+        # The coarser one is what BASiSClustering does by default.
+        shown={10_000: "BASiS", 2048: "BASiS, reference of one batch"},
     ),
     "basis_paper": Method(
         "BASiS, settings of the paper",
         BASiS,
-        preset("paper", NUM_COMPONENTS),
         is_searched=False,
-        is_published=True,
+        published="paper",
+        values=(100, 300, 1000),
+        shown={1000: "BASiS, settings of the paper"},
     ),
     "basis_official": Method(
         "BASiS, settings of the authors' code",
         BASiS,
-        preset("official", NUM_COMPONENTS),
         is_searched=False,
-        is_published=True,
+        published="official",
+        values=(100, 300, 1000),
+        shown={1000: "BASiS, settings of the authors' code"},
     ),
-    "spectralnet": Method("SpectralNet", SpectralNet, {}),
+    "kernels": Method(
+        "read-out of Gaussian kernels",
+        FeatureReadOut,
+        {"features": "kernels"},
+        is_searched=False,
+        effort="num_features",
+        values=(100, 300, 1000),
+        shown={1000: "read-out of 1,000 Gaussian kernels"},
+    ),
+    "random_features": Method(
+        "read-out of random features",
+        FeatureReadOut,
+        {"features": "fourier"},
+        is_searched=False,
+        effort="num_features",
+        values=(100, 300, 1000),
+        shown={1000: "read-out of 1,000 random features"},
+    ),
+    "nystroem": Method(
+        "Nyström",
+        NystroemEmbedding,
+        {"sample_size": 10_000},
+        is_searched=False,
+        effort="sample_size",
+        values=(500, 1000, 2000, 5000, 10_000, 20_000, ALL),
+        shown={
+            2000: "Nyström, 2,000 points",
+            10_000: "Nyström, 10,000 points",
+            ALL: "Nyström, all points",
+        },
+    ),
+    "spectralnet": Method("SpectralNet", SpectralNet),
+    "specnet2_local": Method("SpecNet2, local", SpecNet2, {"batch_operator": "local"}),
     "specnet2_neighbor": Method(
         "SpecNet2, neighbor",
         SpecNet2,
         {"batch_operator": "neighbor", "batch_size": NEIGHBOR_BATCH},
         needs_whole_graph=True,
+        most_points=MOST_POINTS,
     ),
-    "specnet2_local": Method("SpecNet2, local", SpecNet2, {"batch_operator": "local"}),
     "diffusion_net": Method(
         "Diffusion Net, 2,048 points", DiffusionNet, {"sample_size": 2048}
     ),
-    # Every iteration takes all points through the network.
-    "diffusion_net_all": Method(
-        "Diffusion Net, all points",
-        DiffusionNet,
-        {},
-        needs_whole_graph=True,
-        most_points=10_000,
-    ),
     "regression": Method(
-        "exact plus regression", EigenvectorRegression, {}, needs_whole_graph=True
+        "exact plus regression",
+        EigenvectorRegression,
+        needs_whole_graph=True,
+        most_points=MOST_POINTS,
     ),
     "regression_degree": Method(
         "exact plus regression, degree extended",
         EigenvectorRegression,
         {"extend_degree": True},
         needs_whole_graph=True,
-    ),
-    "nystroem": Method(
-        "exact plus Nyström",
-        NystroemEmbedding,
-        {},
-        is_searched=False,
-        needs_whole_graph=True,
-    ),
-    # As many points as BASiS takes its reference from.
-    "nystroem_sample": Method(
-        "Nyström, 10,000 points",
-        NystroemEmbedding,
-        {"sample_size": 10_000},
-        is_searched=False,
+        most_points=MOST_POINTS,
     ),
 }
 EXACT = "exact"
@@ -137,4 +192,20 @@ def for_so_many(methods: Iterable[str], num_points: int) -> list[str]:
         name
         for name in methods
         if name == EXACT or num_points <= METHODS[name].most_points
+    ]
+
+
+def values_of(name: str, num_points: int) -> list[int]:
+    """The values of a method's effort for so many training points: no sample is larger
+    than the points, but the size that stands for all."""
+    method = METHODS[name]
+    if method.effort not in ("sample_size", "reference_size"):
+        return list(method.values)
+    by_default = method.parameters.get(method.effort, 10_000)
+    return [
+        value
+        for value in method.values
+        if (value == ALL and num_points <= MOST_POINTS)
+        or 0 < value < num_points
+        or (value == by_default and ALL not in method.values)
     ]

@@ -1,5 +1,7 @@
 """What a process needs of memory for itself."""
 
+import ctypes
+import gc
 import threading
 from pathlib import Path
 
@@ -9,6 +11,7 @@ class OwnMemory:
     in MiB; read ten times a second."""
 
     def __init__(self) -> None:
+        release_freed_memory()
         self.before = self.peak = anonymous_memory()
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._watch, daemon=True)
@@ -26,6 +29,14 @@ class OwnMemory:
             self.peak = max(self.peak, anonymous_memory())
             if self.stopped.wait(0.1):
                 return
+
+
+def release_freed_memory() -> None:
+    """What was freed goes back to the system, so that it is not taken for used."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:  # of glibc
+        trim(0)
 
 
 def anonymous_memory() -> float:

@@ -137,6 +137,23 @@ def commit_of(root: Path) -> str:
     return subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
+def is_older(path: Path, tag: str) -> bool:
+    """Whether a record, or one of its runs, was made by code from before a tag or
+    commit, or by code that was not committed."""
+    record = read_record(path)
+    results = record["results"]
+    runs = results.get("runs", []) if isinstance(results, dict) else []
+    commits = {run.get("commit", record.get("commit", "")) for run in runs}
+    commits = commits or {record.get("commit", "")}
+    command = ["git", "-C", str(ROOT), "merge-base", "--is-ancestor", tag]
+    return any(
+        not commit
+        or commit.endswith("-dirty")
+        or subprocess.run([*command, commit], stderr=subprocess.DEVNULL).returncode != 0
+        for commit in commits
+    )
+
+
 def plain(value: Any, name: str = "value") -> Any:
     """The value in JSON's own types: floats have 6 significant digits, NaN and infinity
     become `null`, with a warning, and paths are hidden."""

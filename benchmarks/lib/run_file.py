@@ -4,12 +4,20 @@ again, and two processes that write to one file lose nothing.
 
 import argparse
 import fcntl
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lib.record import plain, read_record, write_record
+from benchmarks.lib.record import (
+    ROOT,
+    command_line,
+    commit_of,
+    plain,
+    read_record,
+    write_record,
+)
 
 Run = dict[str, Any]
 
@@ -68,6 +76,8 @@ class RunFile:
         figures: Mapping[str, Any],
     ) -> None:
         run = dict(zip(self.keys, key, strict=True)) | dict(figures)
+        # Runs of one file may be of several commands.
+        run |= {"commit": commit_of(ROOT), "command": command_line(sys.argv)}
         with self._alone():
             others = [run for run in self.runs() if self._key(run) != key]
             runs = [*others, {**run, "parameters": dict(parameters)}]

@@ -15,6 +15,13 @@ def mean_std(values: Iterable[float]) -> tuple[float, float]:
     return statistics.fmean(runs), statistics.stdev(runs) if len(runs) > 1 else 0.0
 
 
+def is_tie(first: Sequence[float], second: Sequence[float]) -> bool:
+    """Whether the means are within two standard errors of their difference."""
+    variance = sum(mean_std(runs)[1] ** 2 / len(runs) for runs in (first, second))
+    distance = statistics.fmean(first) - statistics.fmean(second)
+    return abs(distance) <= 2 * variance**0.5
+
+
 def format_mean_std(values: Iterable[float], digits: int = 3, scale: float = 1) -> str:
     """For example `"0.970 ± 0.002"`, or `"0.970"` of a single run.
 

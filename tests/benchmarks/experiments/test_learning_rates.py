@@ -7,7 +7,7 @@ import torch
 from benchmarks.experiments import learning_rates
 from benchmarks.experiments.learning_rates import best_rates
 from benchmarks.lib.evaluation import FeatureSplit
-from benchmarks.lib.methods import METHODS, parameters_of
+from benchmarks.lib.methods import METHODS, MOST_POINTS, Method, parameters_of
 from benchmarks.registry import EXPERIMENTS
 from pyg_basis.datasets import blobs
 
@@ -54,11 +54,11 @@ def test_a_search_goes_on_where_it_stopped(data_root, tmp_path, monkeypatch):
 
     tried_before = []
     monkeypatch.setattr(learning_rates, "distance_of", distance_of)
-    points, labels = torch.zeros(60_000, 1), torch.zeros(60_000)
+    points, labels = torch.zeros(MOST_POINTS + 1, 1), torch.zeros(MOST_POINTS + 1)
     data = FeatureSplit(points, labels, points, labels)
     monkeypatch.setattr(learning_rates, "load_features", lambda *_, **__: data)
     # The second is for smaller sets.
-    methods = ["spectralnet", "diffusion_net_all"]
+    methods = ["spectralnet", "regression"]
     arguments = ["--datasets", "mnist", "--methods", *methods, "--processes", "1"]
     arguments += ["--data-root", str(data_root), "--output", str(tmp_path)]
     with pytest.raises(KeyboardInterrupt):
@@ -98,8 +98,12 @@ def test_only_a_held_out_part_of_the_training_split_is_measured(monkeypatch):
     broken = torch.full_like(x, torch.nan)
     split = FeatureSplit(x, y, broken, y)
     monkeypatch.setattr(learning_rates, "load_features", lambda *_, **__: split)
-    monkeypatch.setattr(METHODS["basis"].__class__, "make", lambda *_, **__: Identity())
-    assert learning_rates.distance_of("mnist", "basis", 1e-3, None, None, False) > 0
+    monkeypatch.setattr(
+        METHODS["spectralnet"].__class__, "make", lambda *_, **__: Identity()
+    )
+    assert (
+        learning_rates.distance_of("mnist", "spectralnet", 1e-3, None, None, False) > 0
+    )
     fitted, measured = seen
     assert len(fitted) + len(measured) == len(x)
     assert len(measured) == 80

@@ -1,6 +1,14 @@
 import pytest
 
-from benchmarks.lib.methods import METHODS, SETTINGS, TITLES, for_so_many
+from benchmarks.lib.methods import (
+    ALL,
+    METHODS,
+    MOST_POINTS,
+    SETTINGS,
+    TITLES,
+    for_so_many,
+    values_of,
+)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -28,6 +36,14 @@ def test_changes_reach_only_those_that_have_them():
 
 
 def test_a_method_may_be_for_small_sets_only():
-    methods = ["diffusion_net_all", "basis", "exact"]
-    assert for_so_many(methods, 10_000) == methods
-    assert for_so_many(methods, 10_001) == ["basis", "exact"]
+    methods = ["specnet2_neighbor", "basis", "exact"]
+    assert for_so_many(methods, MOST_POINTS) == methods
+    assert for_so_many(methods, MOST_POINTS + 1) == ["basis", "exact"]
+
+
+def test_no_sample_is_larger_than_the_points():
+    assert values_of("nystroem", 1500) == [500, 1000, ALL]
+    assert ALL not in values_of("nystroem", MOST_POINTS + 1)
+    # The default is there for any number of points, as are iterations.
+    assert values_of("basis", 1500) == [1000, 10_000]
+    assert values_of("spectralnet", 1500) == list(METHODS["spectralnet"].values)

@@ -1,0 +1,214 @@
+"""The points that methods are compared on: what they learn from, new points, and the
+columns that are to be learned at these.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.data.image_features import load_features
+from benchmarks.data.load_images import load_images
+from benchmarks.data.word_vectors import FILE_NAME, load_word_vectors
+from benchmarks.lib.exact import exact_space
+from benchmarks.lib.methods import NUM_COMPONENTS
+from pyg_basis.datasets import sphere, sphere_eigenfunctions
+from pyg_basis.graph.laplacian import LaplacianKind
+
+NUM_NEIGHBORS = 50
+NUM_NEW = 10_000
+NUM_DRAWN = 60_000
+# Of a smoke run.
+FEW, FEW_NEW = 3_000, 1_000
+# Trajectories of alanine dipeptide that are learned; the others are left out.
+NUM_LEARNED = 8
+# Beyond the columns that are learned, to show the gap.
+NUM_BEYOND = 5
+SEED = 1_000_000
+
+
+class Source(NamedTuple):
+    """Where the data sets are, and whether it is a smoke run."""
+
+    data_root: Path | None
+    cache_dir: Path
+    quick: bool
+
+
+class PointSet(NamedTuple):
+    """Points, new points with the columns that are to be learned at them, the first
+    eigenvalues of the new points' own graph and its degrees, and labels where there are
+    some."""
+
+    x: Tensor
+    x_new: Tensor
+    exact: Tensor
+    eigenvalues: Tensor
+    degree: Tensor
+    laplacian: LaplacianKind
+    y: Tensor | None = None
+    y_new: Tensor | None = None
+    # Of what the features were made of, where they were learned.
+    checksum: str = ""
+
+    @property
+    def num_columns(self) -> int:
+        return self.exact.size(1)
+
+    @property
+    def gap(self) -> float:
+        """The first eigenvalue that is left out, as a multiple of the last one."""
+        last, following = self.eigenvalues[self.num_columns - 1 :][:2].tolist()
+        return following / last
+
+    def record(self) -> dict[str, str]:
+        """Which points they are. Features that are trained in the same way on another
+        machine are others, and what was measured on both does not compare."""
+        digest = hashlib.sha256()
+        for x in (self.x, self.x_new):
+            digest.update(x.contiguous().numpy().data)
+        return {"features": self.checksum, "feature_values": digest.hexdigest()[:12]}
+
+
+class Description(NamedTuple):
+    """What a set is, how it is made, and which labels its features have learned
+    from."""
+
+    title: str
+    about: str
+    make: Callable[[Source], PointSet]
+    learned_from_labels: bool = False
+
+
+def point_set(
+    x: Tensor,
+    x_new: Tensor,
+    laplacian: LaplacianKind = "rw",
+    num_columns: int = NUM_COMPONENTS,
+    exact: Tensor | None = None,
+) -> PointSet:
+    """Measured at the eigenvectors of the new points' own graph, if there is no closed
+    form."""
+    num_columns = num_columns if exact is None else exact.size(1)
+    rows = exact_space(num_columns + NUM_BEYOND, NUM_NEIGHBORS, laplacian)(x_new)
+    exact = rows.vectors[:, :num_columns] if exact is None else exact
+    return PointSet(x, x_new, exact, rows.values, rows.degree, laplacian)
+
+
+def siamese(name: str, source: Source) -> PointSet:
+    data = load_features(name, *source)
+    made = point_set(data.x_train, data.x_test, "sym")
+    return made._replace(y=data.y_train, y_new=data.y_test, checksum=data.checksum)
+
+
+def pixels(name: str, source: Source) -> PointSet:
+    split = load_images(name, source.data_root, source.cache_dir)
+    few, few_new = (FEW, FEW_NEW) if source.quick else (None, None)
+    x, x_new = (
+        images.flatten(1).float() / 255
+        for images in (split.x_train[:few], split.x_test[:few_new])
+    )
+    made = point_set(x, x_new)
+    return made._replace(y=split.y_train[:few], y_new=split.y_test[:few_new])
+
+
+def words(source: Source) -> PointSet:
+    folders = [source.data_root or source.cache_dir, source.cache_dir]
+    path = next((f / FILE_NAME for f in folders if (f / FILE_NAME).exists()), None)
+    if path is None:
+        raise FileNotFoundError(f"{FILE_NAME} must be in --data-root or --cache-dir")
+    vectors = load_word_vectors(path, source.cache_dir)
+    return drawn(F.normalize(torch.from_numpy(vectors)), source.quick)
+
+
+def alanine(source: Source) -> PointSet:
+    if source.data_root is None:
+        raise FileNotFoundError("the molecule needs --data-root with alanine.npz")
+    with np.load(source.data_root / "alanine.npz") as file:
+        num_frames = int(file["lengths"][:NUM_LEARNED].sum())
+        x = torch.from_numpy(file["distances"][:num_frames]).float()
+    return drawn(x, source.quick, num_columns=5)
+
+
+def drawn(x: Tensor, quick: bool, num_columns: int = NUM_COMPONENTS) -> PointSet:
+    """Some of the points are held out, at random."""
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(SEED))
+    num_new = FEW_NEW if quick else NUM_NEW
+    kept = order[num_new:][: FEW if quick else None]
+    return point_set(x[kept], x[order[:num_new]], num_columns=num_columns)
+
+
+def of_sphere(source: Source) -> PointSet:
+    """In 16 dimensions."""
+    generator = torch.Generator().manual_seed(5)
+    turn = torch.linalg.qr(torch.randn(16, 16, generator=generator)).Q[:3]
+    num, num_new = (FEW, FEW_NEW) if source.quick else (NUM_DRAWN, NUM_NEW)
+    x, x_new = sphere(num, seed=0), sphere(num_new, seed=SEED)
+    return point_set(x @ turn, x_new @ turn, exact=sphere_eigenfunctions(x_new, 2))
+
+
+def of_torus(source: Source) -> PointSet:
+    """Four angles, of whose cosines and sines single ones and products of two are
+    eigenfunctions."""
+    num, num_new = (FEW, FEW_NEW) if source.quick else (NUM_DRAWN, NUM_NEW)
+    x, x_new = (
+        2 * math.pi * torch.rand(n, 4, generator=torch.Generator().manual_seed(s))
+        for n, s in ((num, 0), (num_new, SEED))
+    )
+    waves = [torch.stack([y.cos(), y.sin()], dim=1) * 2**0.5 for y in x_new.T]
+    columns = [torch.ones(num_new, 1), *waves]
+    for first, second in combinations(waves, 2):
+        columns.append((first[:, :, None] * second[:, None, :]).flatten(1))
+    x, x_new = (torch.cat([y.cos(), y.sin()], dim=1) for y in (x, x_new))
+    return point_set(x, x_new, exact=torch.cat(columns, dim=1))
+
+
+SIAMESE = {
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "svhn": "SVHN, a small part",
+    "cifar10": "CIFAR-10, JPEG-coded",
+}
+POINT_SETS = {
+    **{
+        name: Description(
+            f"{title}, siamese features",
+            "16 features, learned from the labels of the training images (Eq. 21)",
+            partial(siamese, name),
+            learned_from_labels=True,
+        )
+        for name, title in SIAMESE.items()
+    },
+    "mnist_pixels": Description(
+        "MNIST, pixels", "784 gray values; no label", partial(pixels, "mnist")
+    ),
+    "fashion_mnist_pixels": Description(
+        "Fashion-MNIST, pixels",
+        "784 gray values; no label",
+        partial(pixels, "fashion_mnist"),
+    ),
+    "words": Description(
+        "Word vectors",
+        "341,479 of 100 dimensions, compared by the cosine; no label",
+        words,
+    ),
+    "alanine": Description(
+        "Alanine dipeptide",
+        "frames of molecular dynamics, 45 distances each; no label",
+        alanine,
+    ),
+    "sphere": Description(
+        "Sphere", "60,000 points in 16 dimensions; closed form", of_sphere
+    ),
+    "torus": Description(
+        "4-torus", "60,000 points in 8 dimensions; closed form", of_torus
+    ),
+}

@@ -1,0 +1,208 @@
+"""The tables of the comparison: one a set, a short one, when not to use BASiS; and the
+curves of closeness against time."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from benchmarks.data.point_sets import POINT_SETS
+from benchmarks.lib.evaluation import MEASURES
+from benchmarks.lib.methods import EXACT, METHODS, TITLES
+from benchmarks.lib.record import read_record
+from benchmarks.lib.tables import grouped, is_tie, markdown_table, over_runs
+
+Run = dict[str, Any]
+Rows = dict[str, list[Run]]
+
+# The BASiS row of the paper's Table 1, in the order of MEASURES.
+PAPER = {
+    "mnist": (0.107, 0.247, 0.961, 0.986, 0.9852),
+    "fashion_mnist": (0.284, 0.590, 0.798, 0.865, 0.8720),
+    "svhn": (1.656, 0.488, 0.736, 0.880, 0.8802),
+    "cifar10": (0.803, 0.407, 0.501, 0.688, 0.6889),
+}
+# Digits, scale, and whether less of it is better, by the figure.
+COLUMNS: Mapping[str, tuple[str, int, float, bool]] = {
+    "grassmann_distance": ("d_G ↓", 4, 1, True),
+    "missing": ("K + 5 lack, % ↓", 1, 100, True),
+    "widest_angle": ("angle, ° ↓", 0, 1, True),
+    "eigenvalue_error": ("eigenvalues off, % ↓", 0, 100, True),
+    "orthogonality": ("d_perp ↓", 3, 1, True),
+    "nmi": ("NMI ↑", 3, 1, False),
+    "accuracy": ("ACC ↑", 3, 1, False),
+    "linear_accuracy": ("linear ↑", 3, 1, False),
+    "spread": ("seeds differ ↓", 4, 1, True),
+    "fit_seconds": ("fit, s", 1, 1, True),
+    "transform_seconds": ("transform, s", 2, 1, True),
+    "memory": ("memory, MiB", 0, 1, True),
+    "bytes": ("model, MB", 1, 1e-6, True),
+}
+COMPARED = ("grassmann_distance", "orthogonality", "nmi", "accuracy", "linear_accuracy")
+OWN = "BASiS"
+# Rows of the short table.
+SHORT = {
+    "cifar10": ("BASiS", "Nyström, 10,000 points", "SpectralNet", "exact"),
+    "mnist_pixels": ("BASiS", "Nyström, 10,000 points", "SpectralNet"),
+}
+SHORT_COLUMNS = ("grassmann_distance", "missing", "nmi", "accuracy", "fit_seconds")
+# Rivals that are as close count as quicker from this share of the time on.
+QUICKER = 0.5
+
+
+def tables(folder: Path) -> dict[str, str]:
+    texts, short, limits = {}, [], []
+    for name, description in POINT_SETS.items():
+        path = folder / f"comparison_{name}.json"
+        if not path.exists():
+            continue
+        record = read_record(path)
+        rows = by_title(record["results"]["runs"])
+        texts[f"comparison_{name}"] = section(name, rows)
+        for title in SHORT.get(name, ()):
+            if title in rows:
+                cells = row(title, rows, SHORT_COLUMNS)
+                short.append({"set": description.title, **cells})
+        if OWN in rows:
+            limits.append({"set": description.title, **where_rivals_win(rows)})
+    columns = {"set": "set", "method": "method"}
+    columns |= {key: COLUMNS[key][0] for key in SHORT_COLUMNS}
+    texts["comparison"] = markdown_table(short, columns)
+    titles = {
+        "set": "set",
+        "closer": "closer to the eigenvectors",
+        "quicker": f"as close, fitted in less than {QUICKER:.0%} of the time",
+        "clusters": "better clusters (NMI)",
+    }
+    texts["comparison_limits"] = markdown_table(limits, titles)
+    return texts
+
+
+def by_title(runs: list[Run]) -> Rows:
+    """The runs that tables show, by the row they make.
+
+    Raises:
+        SystemExit: If they are of different features, which do not compare.
+    """
+    if len({run["parameters"].get("feature_values") for run in runs}) > 1:
+        raise SystemExit(
+            "runs are of features that were trained apart: do all of them again on "
+            "one machine"
+        )
+    rows: Rows = {}
+    for name, method in METHODS.items():
+        for value, title in method.titles().items():
+            own = [r for r in runs if (r["method"], r["value"]) == (name, value)]
+            alike = [with_more(r) for r in own if r["num_more"] == 0]
+            more = [1 - r["captured"] for r in own if r["num_more"] and "captured" in r]
+            if alike:
+                rows[title] = [{**run, "missing": fmean(more) if more else None}
+                               for run in alike]  # fmt: skip
+    if exact := [run for run in runs if run["method"] == EXACT]:
+        rows[TITLES[EXACT]] = exact
+    return rows
+
+
+def with_more(run: Run) -> Run:
+    return {**run, "widest_angle": max(run["angles"])} if "angles" in run else run
+
+
+def section(name: str, rows: Rows) -> str:
+    """The table of one set, with the paper's row."""
+    shown = [row(title, rows, COLUMNS) for title in rows]
+    if name in PAPER:
+        cells = zip(MEASURES, PAPER[name], strict=True)
+        published = {key: f"{value:.3f}" for key, value in cells}
+        shown.append({"method": "BASiS, as published", **published})
+    titles = {key: column[0] for key, column in COLUMNS.items()}
+    present = [k for k in titles if any(r.get(k) is not None for r in shown)]
+    text = markdown_table(shown, {"method": "method"} | {k: titles[k] for k in present})
+    return text
+
+
+def row(title: str, rows: Rows, columns: Any) -> dict[str, Any]:
+    runs, cells = rows[title], {"method": title}
+    for key in columns:
+        _, digits, scale, _ = COLUMNS[key]
+        text = over_runs(runs, key, digits, scale)
+        if key == "missing" and text is not None:
+            text = text.split(" ")[0]  # of one seed
+        if text is not None and key in COMPARED and title not in (OWN, TITLES[EXACT]):
+            text += mark(rows.get(OWN, []), runs, key)
+        cells[key] = text
+    return cells
+
+
+def mark(own: list[Run], rival: list[Run], key: str) -> str:
+    """` =` within two standard errors of BASiS, ` +` where the rival is better."""
+    first, second = ([r[key] for r in runs if key in r] for runs in (own, rival))
+    if len(first) < 2 or len(second) < 2:
+        return ""
+    if is_tie(first, second):
+        return " ="
+    return " +" if (fmean(second) < fmean(first)) == COLUMNS[key][3] else ""
+
+
+def where_rivals_win(rows: Rows) -> dict[str, str]:
+    own = rows[OWN]
+    seconds = mean_of(own, "fit_seconds")
+    found: dict[str, list[str]] = {"closer": [], "quicker": [], "clusters": []}
+    for title, runs in rows.items():
+        if title in (OWN, TITLES[EXACT]) or "grassmann_distance" not in runs[0]:
+            continue
+        distance = mark(own, runs, "grassmann_distance")
+        taken = mean_of(runs, "fit_seconds")
+        text = f"{title} ({mean_of(runs, 'grassmann_distance'):.4f}, {taken:.0f} s)"
+        if distance == " +":
+            found["closer"].append(text)
+        elif distance == " =" and taken < QUICKER * seconds:
+            found["quicker"].append(text)
+        if "nmi" in runs[0] and mark(own, runs, "nmi") == " +":
+            found["clusters"].append(f"{title} ({mean_of(runs, 'nmi'):.3f})")
+    figures = f"{mean_of(own, 'grassmann_distance'):.4f}, {seconds:.0f} s"
+    return {
+        "basis": figures,
+        **{key: "; ".join(names) or "none" for key, names in found.items()},
+    }
+
+
+def mean_of(runs: list[Run], key: str) -> float:
+    return fmean(run[key] for run in runs if key in run)
+
+
+def curves(folder: Path) -> Figure:
+    """d_G against the seconds of a fit, a panel a set and a line a method."""
+    paths = {name: folder / f"comparison_{name}.json" for name in POINT_SETS}
+    paths = {name: path for name, path in paths.items() if path.exists()}
+    num_columns = min(len(paths), 3)
+    num_rows = -(-len(paths) // num_columns)
+    figure = Figure(figsize=(4.6 * num_columns, 3.6 * num_rows), layout="constrained")
+    panels = figure.subplots(num_rows, num_columns, squeeze=False).flatten()
+    lines: dict[str, Any] = {}
+    for panel, (name, path) in zip(panels, paths.items(), strict=False):
+        runs = read_record(path)["results"]["runs"]
+        for i, method in enumerate(METHODS):
+            points = [
+                (mean_of(group, "fit_seconds"), mean_of(group, "grassmann_distance"))
+                for group in grouped(
+                    [r for r in runs if r["method"] == method and not r["num_more"]
+                     and "grassmann_distance" in r],
+                    "value",
+                ).values()
+            ]  # fmt: skip
+            if points:
+                seconds, distances = zip(*sorted(points), strict=True)
+                style = {"lw": 2.5, "color": "black"} if method == "basis" else {}
+                (lines[TITLES[method]],) = panel.plot(
+                    seconds, distances, marker="osv^D"[i % 5], ms=4,
+                    **{"color": f"C{i % 10}", "ls": "-" if i < 10 else "--", **style},
+                )  # fmt: skip
+        panel.set(xscale="log", yscale="log", title=POINT_SETS[name].title)
+        panel.set(xlabel="fit, CPU s", ylabel="d_G")
+    for panel in panels[len(paths) :]:
+        panel.set_axis_off()
+    figure.legend(lines.values(), lines, loc="outside lower center", ncols=4,
+                  frameon=False)  # fmt: skip
+    return figure
