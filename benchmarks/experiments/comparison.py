@@ -148,8 +148,8 @@ def tasks_of(name: str, points: PointSet, options: argparse.Namespace) -> list[T
             continue
         if METHODS[method].published and points.num_columns > MOST_PUBLISHED:
             continue
-        if method == "regression_degree" and points.laplacian != "sym":
-            continue  # there are no degrees to extend
+        if method == "regression" and points.laplacian != "sym":
+            continue  # the other one has no degrees to extend either
         shown = METHODS[method].titles()
         for value in values_of(method, len(points.x)):
             task = Task(name, method, value, 0, 0, rates.get(method))

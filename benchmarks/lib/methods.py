@@ -36,7 +36,8 @@ class Method(NamedTuple):
     """How a method is called, how it is made, whether it has a learning rate to be
     chosen, the published settings that it has, whether its fit takes the graph of all
     points, and for how many points it is there at most; the parameter that trades time
-    for closeness, its values, and those of them that tables show, with a title each."""
+    for closeness, its values, and those of them that tables show, with a title each:
+    without any it is in the curves alone."""
 
     title: str
     estimator: Callable[..., Any]
@@ -47,7 +48,7 @@ class Method(NamedTuple):
     most_points: float = inf
     effort: str = "max_iter"
     values: tuple[int, ...] = ITERATIONS
-    shown: Mapping[int, str] = {}
+    shown: Mapping[int, str] | None = None
 
     def make(self, seed: int, learning_rate: float | None, **changes: Any) -> Any:
         """The estimator, not fitted; changes apply to all methods that have them."""
@@ -80,7 +81,7 @@ class Method(NamedTuple):
 
     def titles(self) -> Mapping[int, str]:
         """Those that tables show, by their values."""
-        return self.shown or {MAX_ITER: self.title}
+        return {MAX_ITER: self.title} if self.shown is None else self.shown
 
 
 def parameters_of(estimator: Any, features: Mapping[str, str]) -> dict[str, Any]:
@@ -122,7 +123,7 @@ METHODS = {
         is_searched=False,
         published="official",
         values=(100, 300, 1000),
-        shown={1000: "BASiS, settings of the authors' code"},
+        shown={},
     ),
     "kernels": Method(
         "read-out of Gaussian kernels",
@@ -163,18 +164,20 @@ METHODS = {
         {"batch_operator": "neighbor", "batch_size": NEIGHBOR_BATCH},
         needs_whole_graph=True,
         most_points=MOST_POINTS,
+        shown={},
     ),
     "diffusion_net": Method(
         "Diffusion Net, 2,048 points", DiffusionNet, {"sample_size": 2048}
     ),
     "regression": Method(
-        "exact plus regression",
+        "exact plus regression, no degree",
         EigenvectorRegression,
         needs_whole_graph=True,
         most_points=MOST_POINTS,
+        shown={},
     ),
     "regression_degree": Method(
-        "exact plus regression, degree extended",
+        "exact plus regression",
         EigenvectorRegression,
         {"extend_degree": True},
         needs_whole_graph=True,
