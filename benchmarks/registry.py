@@ -191,6 +191,13 @@ LIST = (
         needs_data=True,
     ),
     Experiment(
+        "cold_start",
+        "nodes without edges: in which space their neighbors are found (SPARC)",
+        "20 minutes",
+        seeds=10,
+        needs_data=True,
+    ),
+    Experiment(
         "examples",
         "accuracy of a GCN and a graph transformer with each kind of encodings",
         "20 minutes",

@@ -60,7 +60,7 @@ def tables(folder: Path) -> dict[str, str]:
             continue
         record = read_record(path)
         rows = by_title(record["results"]["runs"])
-        texts[f"comparison_{name}"] = section(name, rows)
+        texts[f"comparison_{name}"] = section(name, rows, record["settings"])
         for title in SHORT.get(name, ()):
             if title in rows:
                 cells = row(title, rows, SHORT_COLUMNS)
@@ -109,8 +109,13 @@ def with_more(run: Run) -> Run:
     return {**run, "widest_angle": max(run["angles"])} if "angles" in run else run
 
 
-def section(name: str, rows: Rows) -> str:
+def section(name: str, rows: Rows, settings: dict[str, Any]) -> str:
     """The table of one set, with the paper's row."""
+    num_points, num_new = settings["num_points"]
+    caption = (
+        f"{num_points:,} points, {num_new:,} new ones; K = {settings['num_columns']}, "
+        f"and eigenvalue K + 1 is {settings['gap']:.2f} times eigenvalue K."
+    )
     shown = [row(title, rows, COLUMNS) for title in rows]
     if name in PAPER:
         cells = zip(MEASURES, PAPER[name], strict=True)
@@ -119,7 +124,7 @@ def section(name: str, rows: Rows) -> str:
     titles = {key: column[0] for key, column in COLUMNS.items()}
     present = [k for k in titles if any(r.get(k) is not None for r in shown)]
     text = markdown_table(shown, {"method": "method"} | {k: titles[k] for k in present})
-    return text
+    return f"{caption}\n\n{text}"
 
 
 def row(title: str, rows: Rows, columns: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pyg_basis import BASiS
 
 from .conftest import Run
 
-README = Path(pyg_basis.__file__).parents[1] / "README.md"
+GUIDE = Path(pyg_basis.__file__).parents[1] / "docs/guide.md"
 SCRIPT = [sys.executable, "-c", "import sys, pyg_basis.cli as c; sys.exit(c.main())"]
 COMMANDS = ["fit", "transform", "cluster", "info", "plot"]
 
@@ -35,7 +35,7 @@ def examples(text: str) -> list[list[str]]:
 def test_examples_run_as_pasted(run: Run) -> None:
     lines = examples(run("--help").out)
     assert [line[1] for line in lines] == ["-c", *COMMANDS[:3], "plot", "info"]
-    block = README.read_text(encoding="utf-8").partition("command line.**")[2]
+    block = GUIDE.read_text(encoding="utf-8").partition("## The command line")[2]
     assert lines == [
         line for line in examples(block.split("```")[1]) if line[1] != "-m"
     ]
