@@ -18,6 +18,7 @@ where it stopped. Most of the time goes to spectralnet and parametric UMAP.
 """
 
 import argparse
+import pickle
 import tempfile
 import time
 from collections.abc import Callable
@@ -52,6 +53,8 @@ from pyg_basis.metrics import (
 )
 
 DATASET = "mnist"
+# Test points that are embedded without the others, to compare their rows.
+NUM_ALONE = 100
 Run = dict[str, Any]
 Settings = dict[str, Any]
 
@@ -126,8 +129,21 @@ class Transformer:
         start = time.process_time()
         z_test = self.transform(data.x_test)
         seconds = (time.process_time() - start) * 10_000 / len(z_test)
+        alone = self.transform(data.x_test[:NUM_ALONE])
         run = score(torch.as_tensor(z_train), z_test, data, exact, seed)
-        return {**run, "transform_cpu_seconds": seconds}
+        return {
+            **run,
+            "transform_cpu_seconds": seconds,
+            "inconsistency": float((z_test[:NUM_ALONE] - alone).norm() / alone.norm()),
+            "bytes": self.num_bytes(),
+        }
+
+    def num_bytes(self) -> int | None:
+        """Of the pickled model, where it can be pickled."""
+        try:
+            return len(pickle.dumps(self.model))
+        except Exception:  # whatever a package keeps
+            return None
 
 
 class Unscaled(Transformer):
@@ -280,11 +296,17 @@ def tables(folder: Path) -> dict[str, str]:
         "fit_cpu_seconds": 0,
         "transform_cpu_seconds": 2,
         "fit_memory": 0,
+        "bytes": 1,
+        "inconsistency": 3,
     }
+    scales = {"bytes": 1e-6}
     rows = [
         {
             "method": method,
-            **{key: over_runs(groups[(method,)], key, digits[key]) for key in digits},
+            **{
+                key: over_runs(groups[(method,)], key, digits[key], scales.get(key, 1))
+                for key in digits
+            },
             "remark": remark(groups[(method,)]),
         }
         for method in PEERS
@@ -296,6 +318,8 @@ def tables(folder: Path) -> dict[str, str]:
         "fit_cpu_seconds": "fit, s",
         "transform_cpu_seconds": "transform of 10,000, s",
         "fit_memory": "memory, MiB",
+        "bytes": "model, MB",
+        "inconsistency": "alone or among others",
         "remark": "remark",
     }
     return {"peers": markdown_table(rows, columns)}
