@@ -2,7 +2,7 @@
 
     python benchmarks/demo.py [--output DIR]
 
-Learns features of the digits, then their spectral embedding with BASiS, and
+Learns features of the digits from the training labels, then their spectral embedding with BASiS, and
 compares it on digits never seen with the exact eigenvectors. Writes a table and
 pictures to the folder it names.
 """
@@ -58,6 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
     x_train, x_test, _ = siamese_features(
         split, "digits", options.output, epochs=SIAMESE_EPOCHS
     )
+    print("their features learned from the labels of the training digits")
     data = FeatureSplit(x_train, split.y_train, x_test, split.y_test)
     exact, eigenvalues = exact_embedding(x_test, PARAMETERS["n_neighbors"])
     parameters = {**PARAMETERS, "max_iter": options.max_iter}

@@ -43,7 +43,7 @@ def test_command_writes_both_tables(quick, tmp_path) -> None:
     ]
     for row in results["steps"]:
         assert all(row["milliseconds"][name] > 0 for name in step_cost.PARTS)
-        assert row["fell_back"] == row["arpack_missed"] == 0
+        assert row["fell_back"] == row["missed"]["arpack"] == 0
     assert all(row["torch"] > 0 for row in results["backends"])
     tables = {path.stem for path in (tmp_path / "output").glob("*.md")}
     assert tables == {"step_cost", "neighbor_search"}

@@ -13,6 +13,7 @@ from benchmarks.lib.record import (
     ROOT,
     command_line,
     commit_of,
+    is_older,
     read_record,
     write_record,
 )
@@ -87,3 +88,20 @@ def test_paths_among_the_arguments_are_hidden(arguments, command):
     expected = f"python -m benchmarks run toys {command}"
     typed = ["x/__main__.py", "run", "toys", *arguments.split()]
     assert command_line(typed) == expected
+
+
+def test_records_of_older_code_are_found(tmp_path):
+    path, head = tmp_path / "record.json", commit_of(ROOT)
+    head = head.removesuffix("-dirty")
+    for commits, old in (
+        ([head], False),
+        ([head, f"{head}-dirty"], True),  # not committed
+        ([head, "0" * 40], True),  # not there
+        ([None], True),
+    ):
+        runs = [{"commit": commit} if commit else {} for commit in commits]
+        path.write_text(json.dumps({"results": {"runs": runs}}))
+        assert is_older(path, head) == old
+    # Without runs of its own, the record's commit counts.
+    path.write_text(json.dumps({"commit": head, "results": [1, 2]}))
+    assert not is_older(path, head)
