@@ -2,9 +2,9 @@
 
     python benchmarks/demo.py [--output DIR]
 
-Learns features of the digits from the training labels, then their spectral embedding with BASiS, and
-compares it on digits never seen with the exact eigenvectors. Writes a table and
-pictures to the folder it names.
+Learns features of the digits from the training labels, then their spectral embedding
+with BASiS, and compares it on digits never seen with the exact eigenvectors. Writes a
+table and pictures to the folder it names.
 """
 
 import argparse
