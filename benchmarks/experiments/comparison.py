@@ -124,10 +124,10 @@ def main(options: argparse.Namespace) -> None:
     curves(options.output).savefig(options.output / "comparison.png", dpi=100)
 
 
-def stage(task: Task) -> tuple[bool, bool, int]:
+def stage(task: Task) -> tuple[bool, int, int]:
     """What is there early is a whole table, then one of all seeds."""
     is_shown = task.method == EXACT or task.value in METHODS[task.method].titles()
-    return task.num_more > 0, not is_shown, task.seed
+    return not is_shown, task.seed, task.num_more
 
 
 def tasks_of(name: str, points: PointSet, options: argparse.Namespace) -> list[Task]:
