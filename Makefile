@@ -1,5 +1,6 @@
 # make demo | test | test-slow | coverage | fuzz | faults | examples | notebooks
 # make notebooks-update
+# make docs
 # make lint | format | clean
 #
 # Each target first makes the virtual environment it runs in, when that is missing or
@@ -11,8 +12,8 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# Goals that start with "notebooks" need that extra too; dev has what examples need.
-EXTRAS ?= $(if $(filter notebooks%,$(MAKECMDGOALS)),dev$(comma)notebooks,dev)
+# Goals that start with "notebooks" need that extra too, docs its own; dev has what examples need.
+EXTRAS ?= $(if $(filter notebooks%,$(MAKECMDGOALS)),dev$(comma)notebooks,$(if $(filter docs,$(MAKECMDGOALS)),docs,dev))
 WORKERS ?= 2
 DEMO_ARGS ?=
 
@@ -29,7 +30,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: demo test test-slow coverage fuzz faults examples notebooks notebooks-update
-.PHONY: lint format clean
+.PHONY: lint format clean docs
 .DEFAULT_GOAL := test
 
 demo: $(STAMP)
@@ -59,6 +60,10 @@ examples: $(STAMP)
 notebooks: $(STAMP)
 	$(PYTEST) --nbmake --nbmake-timeout=600 notebooks/*.ipynb
 
+# The site, in docs/_build/html; needs no network. A warning is an error.
+docs: $(STAMP)
+	$(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build/html
+
 # Writes the executed notebooks anew from their sources.
 notebooks-update: $(STAMP)
 	$(BIN)/jupytext --quiet --update --to ipynb notebooks/*.py
@@ -80,7 +85,7 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build docs/generated docs/tutorials .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find pyg_basis tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch goes first: with the pinned build in place, no later package asks for another.

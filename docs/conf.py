@@ -1,0 +1,77 @@
+"""Sphinx: `make docs` builds the site into docs/_build/html, without a network."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyg_basis
+
+ROOT = Path(__file__).parents[1]
+
+project = "pyg_basis"
+author = "The pyg_basis authors"
+release = version = pyg_basis.__version__
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+exclude_patterns = ["_build"]
+
+# Pages are Markdown, with mathematics, and notebooks as they were executed.
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"
+suppress_warnings = [
+    "misc.highlighting_failure",  # a diagram in mermaid, which GitHub draws
+    # Pages also link to what is in the repository and not on the site.
+    "myst.xref_missing",
+    "myst.header",
+    "mystnb.unknown_mime_type",
+]
+
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+autodoc_member_order = "bysource"
+autosummary_generate = True
+napoleon_use_ivar = True
+
+html_theme = "pydata_sphinx_theme"
+html_title = "pyg_basis"
+html_show_sourcelink = False
+html_theme_options = {
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+}
+
+
+def with_notebooks() -> None:
+    """The notebooks stand beside the pages while the site is built."""
+    folder = ROOT / "docs/tutorials"
+    folder.mkdir(exist_ok=True)
+    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
+        shutil.copy2(notebook, folder / notebook.name)
+
+
+def write_text_twins(app: Any, error: Exception | None) -> None:
+    """Each page as Markdown beside its HTML, and llms.txt, which lists them."""
+    if error is not None or app.builder.name != "html":
+        return
+    lines = [f"# {project}", "", "Spectral embeddings for any new point.", ""]
+    for page in sorted(Path(app.srcdir).glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        title = text.partition("\n")[0].removeprefix("# ")
+        lines.append(f"- [{title}]({page.name})")
+        shutil.copy2(page, Path(app.outdir) / page.name)
+    text = "\n".join(lines) + "\n"
+    (Path(app.outdir) / "llms.txt").write_text(text, encoding="utf-8")
+
+
+def setup(app: Any) -> None:
+    with_notebooks()
+    app.connect("build-finished", write_text_twins)
