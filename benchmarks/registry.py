@@ -20,8 +20,9 @@ SCRATCH = Path("runs/quick")
 class Experiment(NamedTuple):
     """One experiment: `experiments/<name>.py`, which writes to `results/<name>/`.
 
-    The module has `main(options)`, which measures and writes a record and pictures;
-    and where needed `tables(folder)`, which makes the Markdown tables of what is
+    The module has `main(options)`, which measures and writes a record and pictures, and
+    returns what did not hold, where it is a check: the command fails then. Where needed
+    it has `tables(folder)`, which makes the Markdown tables of what is
     recorded there, by their names, and `add_options(parser)`, with options of its own.
 
     Args:
@@ -55,10 +56,12 @@ class Experiment(NamedTuple):
         options.output.mkdir(parents=True, exist_ok=True)
         if not self.all_threads:
             one_thread()
-        self.module.main(options)
+        fault = self.module.main(options)
         for text in self.write_tables(options.output):
             print(f"\n{text}")
         print(f"written to {options.output}")
+        if fault:
+            raise SystemExit(f"{self.name}: {fault}")
 
     def write_tables(self, folder: Path) -> list[str]:
         """Makes the tables anew from the record in a folder, if there is one."""
@@ -143,6 +146,7 @@ LIST = (
         "20 minutes a seed",
         seeds=3,
         needs_data=True,
+        quick=("--methods", "BASiS", "SpectralEmbedding", "SpectralClustering"),
     ),
     Experiment("toys", "Figs. 1 to 3: clusters of five toy sets", "2 minutes", seeds=3),
     Experiment(
@@ -168,7 +172,7 @@ LIST = (
         "scaling",
         "time, memory and distance by the number of points, up to 10 million",
         "20 minutes",
-        quick=("--points", "3000", "--limit", "60"),
+        quick=("--points", "2000", "--limit", "60"),
     ),
     Experiment(
         "joint",
@@ -232,7 +236,7 @@ LIST = (
         "what is left when a command is killed, or finds the disk full",
         "15 minutes on two cores",
         is_parallel=True,
-        quick=("--kills", "8"),
+        quick=("--kills", "4"),
     ),
     Experiment(
         "stream",
@@ -246,21 +250,21 @@ LIST = (
         "trainings that are killed at a random moment and go on from a checkpoint",
         "5 minutes on two cores",
         is_parallel=True,
-        quick=("--kills", "5"),
+        quick=("--kills", "2"),
     ),
     Experiment(
         "ranks",
         "one fit in several processes, beside one with as many batches in all",
         "20 minutes on two cores",
         seeds=3,
-        quick=("--points", "5000", "--most-points", "6000"),
+        quick=("--points", "3000"),
     ),
     Experiment(
         "shards",
         "10 million rows by 64 processes, some killed; rows a second; model sizes",
         "10 minutes on two cores",
         is_parallel=True,
-        quick=("--rows", "20000", "--shards", "4", "--measured-rows", "20000"),
+        quick=("--rows", "2000", "--shards", "4", "--measured-rows", "2000"),
     ),
     Experiment(
         "gpu",
@@ -269,7 +273,10 @@ LIST = (
         seeds=3,
         needs_data=True,
         all_threads=True,
-        quick=("--batch-sizes", "512", "600", "--rounds", "2", "--check", "2"),
+        quick=(
+            *("--batch-sizes", "512", "--rounds", "1", "--check", "1"),
+            *("--workers", "1"),
+        ),
     ),
     Experiment(
         "fuzz",
