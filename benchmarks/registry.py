@@ -15,6 +15,8 @@ from benchmarks.lib.tasks import one_thread
 RESULTS = Path(__file__).parent / "results"
 # The output of smoke runs, which must not replace results.
 SCRATCH = Path("runs/quick")
+# Of a smoke run that takes less than the start of more processes.
+ONE_PROCESS = ("--processes", "1")
 
 
 class Experiment(NamedTuple):
@@ -172,7 +174,7 @@ LIST = (
         "scaling",
         "time, memory and distance by the number of points, up to 10 million",
         "20 minutes",
-        quick=("--points", "2000", "--limit", "60"),
+        quick=("--points", "600", "--limit", "60"),
     ),
     Experiment(
         "joint",
@@ -181,6 +183,7 @@ LIST = (
         seeds=3,
         needs_data=True,
         is_parallel=True,
+        quick=ONE_PROCESS,
     ),
     Experiment(
         "moving_features",
@@ -195,6 +198,7 @@ LIST = (
         seeds=10,
         needs_data=True,
         is_parallel=True,
+        quick=ONE_PROCESS,
     ),
     Experiment(
         "positional_encoding",
@@ -250,7 +254,7 @@ LIST = (
         "trainings that are killed at a random moment and go on from a checkpoint",
         "5 minutes on two cores",
         is_parallel=True,
-        quick=("--kills", "2"),
+        quick=("--kills", "2", *ONE_PROCESS),
     ),
     Experiment(
         "ranks",
@@ -283,6 +287,7 @@ LIST = (
         "10,000 calls with good and odd inputs: answers, refusals and faults",
         "20 minutes on two cores",
         is_parallel=True,
+        quick=ONE_PROCESS,
     ),
 )
 EXPERIMENTS = {experiment.name: experiment for experiment in LIST}

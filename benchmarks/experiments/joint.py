@@ -62,7 +62,8 @@ QUICK = {
     "neighbors": 10,
     "measured_images": 200,
     "sampled_images": 200,
-    "images": 1000,  # of each part; all of them else
+    "image_batch": 64,
+    "images": 400,  # of each part; all of them else
 }
 # The embeddings that Fig. 8 shows.
 SHOWN = (10, 100, 500, 1500)

@@ -55,11 +55,12 @@ def main(options: argparse.Namespace) -> str | None:
     with tempfile.TemporaryDirectory(dir=options.scratch) as name:
         folder = Path(name)
         num_points = 600 if options.quick else 12_000
-        sizes = [saved_model(folder, width, num_points) for width in (WIDTH, WIDE)]
+        widths = (WIDTH,) if options.quick else (WIDTH, WIDE)
+        sizes = [saved_model(folder, width, num_points) for width in widths]
         rates = []
-        for width, rows in [(WIDTH, n) for n in options.measured_rows] + [
-            (WIDE, options.measured_rows[0])
-        ]:
+        planned = [(WIDTH, rows) for rows in options.measured_rows]
+        planned += [(width, options.measured_rows[0]) for width in widths[1:]]
+        for width, rows in planned:
             path = folder / "measured.parquet"
             write_part(path, 0, rows, width)
             rate = run_alone(measured, folder / f"{width}.pt", path)

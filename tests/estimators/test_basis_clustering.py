@@ -15,6 +15,8 @@ from pyg_basis.datasets import blobs, two_moons
 from pyg_basis.metrics import clustering_accuracy, normalized_mutual_information
 from tests.estimators.inputs import OTHER_ORDER, network
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 
 def quick(n_clusters: Any = 2, **kwargs: Any) -> BASiSClustering:
     settings = {"n_anchors": 40, "batch_size": 128, "n_neighbors": 10, "max_iter": 20}
