@@ -261,7 +261,7 @@ LIST = (
         "one fit in several processes, beside one with as many batches in all",
         "20 minutes on two cores",
         seeds=3,
-        quick=("--points", "3000"),
+        quick=("--points", "4200"),
     ),
     Experiment(
         "shards",

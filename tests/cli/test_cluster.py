@@ -12,8 +12,6 @@ from pyg_basis.metrics import normalized_mutual_information
 
 from .conftest import Run
 
-pytestmark = pytest.mark.usefixtures("narrow_network")
-
 
 def test_learn_save_and_predict(run: Run, points: Path, blobs: np.ndarray) -> None:
     files = ["--output", "labels.npy", "--save-model", "clusters.pt"]

@@ -16,8 +16,6 @@ from pyg_basis.estimators.presets import PRESETS
 
 from .conftest import SMALL, Run
 
-pytestmark = pytest.mark.usefixtures("narrow_network")
-
 
 def same(first: BASiS, second: BASiS) -> bool:
     states = (first.layer_.state_dict(), second.layer_.state_dict())

@@ -13,8 +13,6 @@ from pyg_basis.readout.rayleigh_ritz import BLOCK_ROWS
 
 from .conftest import Run
 
-pytestmark = pytest.mark.usefixtures("narrow_network")
-
 BEGINNINGS = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}
 
 

@@ -20,8 +20,6 @@ from pyg_basis import BASiS
 
 from .conftest import Run
 
-pytestmark = pytest.mark.usefixtures("narrow_network")
-
 README = Path(pyg_basis.__file__).parents[1] / "README.md"
 SCRIPT = [sys.executable, "-c", "import sys, pyg_basis.cli as c; sys.exit(c.main())"]
 COMMANDS = ["fit", "transform", "cluster", "info", "plot"]

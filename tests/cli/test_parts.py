@@ -17,8 +17,6 @@ from pyg_basis.cli import _parquet
 
 from .conftest import Run
 
-pytestmark = pytest.mark.usefixtures("narrow_network")
-
 SETTINGS = "_transform.json"
 
 

@@ -16,8 +16,6 @@ from pyg_basis import BASiS
 
 from .conftest import Run
 
-pytestmark = pytest.mark.usefixtures("narrow_network")
-
 
 def write(path: str, rows: np.ndarray) -> None:
     frame = pd.DataFrame(rows, columns=["x", "y", "z"])

@@ -13,8 +13,6 @@ from pyg_basis.readout.rayleigh_ritz import BLOCK_ROWS
 
 from .conftest import Run
 
-pytestmark = pytest.mark.usefixtures("narrow_network")
-
 
 def read(path: str) -> np.ndarray:
     """The rows of a file that the command wrote."""

@@ -1,12 +1,9 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from pyg_basis import BASiS, BASiSClustering
 from tests.cli.conftest import Run
-
-pytestmark = pytest.mark.usefixtures("narrow_network")
 
 OPTIONS = ["--updatable", "--seed", 0, "--n-anchors", 16, "--max-iter", 5]
 

@@ -19,10 +19,7 @@ from pyg_basis.training_state import TrainingState
 from tests.estimators.inputs import QUICK, blocks, quick, same, three_blobs
 
 # The trainings are short.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:the embedding holds"),
-    pytest.mark.usefixtures("narrow_network"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:the embedding holds")
 MAX_ITER = 33
 
 

@@ -21,8 +21,6 @@ from pyg_basis.estimators._checkpoint import is_checkpoint
 from tests.disks import full_disk
 from tests.estimators.inputs import QUICK, blocks, network, quick, same, three_blobs
 
-pytestmark = pytest.mark.usefixtures("narrow_network")
-
 X = three_blobs()
 FORMAT = 9
 

@@ -9,8 +9,6 @@ from torch import Tensor, nn
 
 from tests.estimators.inputs import blocks, quick, three_blobs
 
-pytestmark = pytest.mark.usefixtures("narrow_network")
-
 
 class Interrupted(nn.Linear):
     """Is interrupted in some passes, counted from 1 at the first of the training."""

@@ -16,8 +16,6 @@ from torch.utils.data import DataLoader, Dataset
 from pyg_basis import BASiS
 from tests.estimators.inputs import Points, quick, same, three_blobs
 
-pytestmark = pytest.mark.usefixtures("narrow_network")
-
 ROOT = Path(__file__).parents[2]
 
 

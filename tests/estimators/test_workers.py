@@ -13,8 +13,6 @@ from torch.utils.data import get_worker_info
 
 from tests.estimators.inputs import Rows, blocks, quick, same, three_blobs
 
-pytestmark = pytest.mark.usefixtures("narrow_network")
-
 ROOT = Path(__file__).parents[2]
 
 
