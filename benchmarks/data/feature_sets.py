@@ -10,7 +10,7 @@ from torch import Tensor
 from benchmarks.data.image_features import load_features
 from pyg_basis.datasets import TOYS, circle, sphere
 
-NUM_POINTS, FEW_POINTS = 60_000, 2_000
+NUM_POINTS, FEW_POINTS = 60_000, 3_000
 
 
 class FeatureSet(NamedTuple):

@@ -36,7 +36,7 @@ BATCH_SIZES = (512, 2048, 8192)
 NUM_HELD_OUT = 10_000
 MILLION = 1_000_000
 # Of a smoke run.
-FEW = {"max_iter": 5, "batch_size": 512, "reference_size": 1000}
+FEW = {"max_iter": 5, "batch_size": 512, "reference_size": 2000}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
