@@ -15,13 +15,16 @@ from benchmarks.lib.tasks import one_thread
 RESULTS = Path(__file__).parent / "results"
 # The output of smoke runs, which must not replace results.
 SCRATCH = Path("runs/quick")
+# Of a smoke run that takes less than the start of more processes.
+ONE_PROCESS = ("--processes", "1")
 
 
 class Experiment(NamedTuple):
     """One experiment: `experiments/<name>.py`, which writes to `results/<name>/`.
 
-    The module has `main(options)`, which measures and writes a record and pictures;
-    and where needed `tables(folder)`, which makes the Markdown tables of what is
+    The module has `main(options)`, which measures and writes a record and pictures, and
+    returns what did not hold, where it is a check: the command fails then. Where needed
+    it has `tables(folder)`, which makes the Markdown tables of what is
     recorded there, by their names, and `add_options(parser)`, with options of its own.
 
     Args:
@@ -55,10 +58,12 @@ class Experiment(NamedTuple):
         options.output.mkdir(parents=True, exist_ok=True)
         if not self.all_threads:
             one_thread()
-        self.module.main(options)
+        fault = self.module.main(options)
         for text in self.write_tables(options.output):
             print(f"\n{text}")
         print(f"written to {options.output}")
+        if fault:
+            raise SystemExit(f"{self.name}: {fault}")
 
     def write_tables(self, folder: Path) -> list[str]:
         """Makes the tables anew from the record in a folder, if there is one."""
@@ -118,7 +123,10 @@ LIST = (
         seeds=3,
         needs_data=True,
         is_parallel=True,
-        quick=("--sets", "sphere"),
+        quick=(
+            *("--sets", "sphere", *ONE_PROCESS),
+            *("--methods", "basis", "kernels", "nystroem", "spectralnet"),
+        ),
     ),
     Experiment(
         "learning_rates",
@@ -126,7 +134,7 @@ LIST = (
         "half an hour on two cores",
         needs_data=True,
         is_parallel=True,
-        quick=("--datasets", "mnist", "--methods", "spectralnet"),
+        quick=("--datasets", "mnist", "--methods", "spectralnet", *ONE_PROCESS),
     ),
     Experiment(
         "robustness",
@@ -135,7 +143,10 @@ LIST = (
         seeds=5,
         needs_data=True,
         is_parallel=True,
-        quick=("--neighbors", "10", "50"),
+        quick=(
+            *("--neighbors", "10", "50", *ONE_PROCESS),
+            *("--methods", "basis", "spectralnet", "nystroem"),
+        ),
     ),
     Experiment(
         "peers",
@@ -143,6 +154,7 @@ LIST = (
         "20 minutes a seed",
         seeds=3,
         needs_data=True,
+        quick=("--methods", "BASiS", "SpectralEmbedding", "SpectralClustering"),
     ),
     Experiment("toys", "Figs. 1 to 3: clusters of five toy sets", "2 minutes", seeds=3),
     Experiment(
@@ -159,7 +171,7 @@ LIST = (
         "scaling",
         "time, memory and distance by the number of points, up to 10 million",
         "20 minutes",
-        quick=("--points", "3000", "--limit", "60"),
+        quick=("--points", "600", "--limit", "60"),
     ),
     Experiment(
         "joint",
@@ -168,6 +180,7 @@ LIST = (
         seeds=3,
         needs_data=True,
         is_parallel=True,
+        quick=ONE_PROCESS,
     ),
     Experiment(
         "moving_features",
@@ -182,6 +195,7 @@ LIST = (
         seeds=10,
         needs_data=True,
         is_parallel=True,
+        quick=ONE_PROCESS,
     ),
     Experiment(
         "positional_encoding",
@@ -230,7 +244,7 @@ LIST = (
         "what is left when a command is killed, or finds the disk full",
         "15 minutes on two cores",
         is_parallel=True,
-        quick=("--kills", "8"),
+        quick=("--kills", "4"),
     ),
     Experiment(
         "stream",
@@ -244,21 +258,21 @@ LIST = (
         "trainings that are killed at a random moment and go on from a checkpoint",
         "5 minutes on two cores",
         is_parallel=True,
-        quick=("--kills", "5"),
+        quick=("--kills", "2", *ONE_PROCESS),
     ),
     Experiment(
         "ranks",
         "one fit in several processes, beside one with as many batches in all",
         "20 minutes on two cores",
         seeds=3,
-        quick=("--points", "5000", "--most-points", "6000"),
+        quick=("--points", "4200"),
     ),
     Experiment(
         "shards",
         "10 million rows by 64 processes, some killed; rows a second; model sizes",
         "10 minutes on two cores",
         is_parallel=True,
-        quick=("--rows", "20000", "--shards", "4", "--measured-rows", "20000"),
+        quick=("--rows", "2000", "--shards", "4", "--measured-rows", "2000"),
     ),
     Experiment(
         "gpu",
@@ -267,13 +281,17 @@ LIST = (
         seeds=3,
         needs_data=True,
         all_threads=True,
-        quick=("--batch-sizes", "512", "600", "--rounds", "2", "--check", "2"),
+        quick=(
+            *("--batch-sizes", "512", "--rounds", "1", "--check", "1"),
+            *("--workers", "1"),
+        ),
     ),
     Experiment(
         "fuzz",
         "10,000 calls with good and odd inputs: answers, refusals and faults",
         "20 minutes on two cores",
         is_parallel=True,
+        quick=ONE_PROCESS,
     ),
 )
 EXPERIMENTS = {experiment.name: experiment for experiment in LIST}

@@ -44,3 +44,16 @@ def untouched_global_generators() -> Iterator[None]:
     after = global_generators()
     moved = [name for name, state in before.items() if after[name] != state]
     assert not moved, f"the test moved the global generators of {', '.join(moved)}"
+
+
+@pytest.fixture(scope="module")
+def narrow_network() -> Iterator[None]:
+    """The default network with few channels, for whole files that are not about it.
+
+    Its width is most of what small fits take. Ask for it by name:
+    ``pytestmark = pytest.mark.usefixtures("narrow_network")``.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        widths = "pyg_basis.nn._default_network.HIDDEN_CHANNELS"
+        patch.setattr(widths, (32, 64, 64, 32))
+        yield

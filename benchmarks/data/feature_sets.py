@@ -10,7 +10,7 @@ from torch import Tensor
 from benchmarks.data.image_features import load_features
 from pyg_basis.datasets import TOYS, circle, sphere
 
-NUM_POINTS = 60_000
+NUM_POINTS, FEW_POINTS = 60_000, 3_000
 
 
 class FeatureSet(NamedTuple):
@@ -25,12 +25,14 @@ def feature_set(
     name: str, data_root: Path | None, cache_dir: Path, quick: bool = False
 ) -> FeatureSet:
     """The points of this name: `mnist` (siamese features of the training images,
-    trained once and kept in the cache), `sphere`, `circle`, or a toy set."""
+    trained once and kept in the cache), `sphere`, `circle`, or a toy set. A smoke run
+    has few."""
+    num_points = FEW_POINTS if quick else NUM_POINTS
     if name == "mnist":
         return FeatureSet(load_features(name, data_root, cache_dir, quick)[0], 10, 50)
     if name == "sphere":
-        return FeatureSet(sphere(NUM_POINTS), 9, 50)
+        return FeatureSet(sphere(num_points), 9, 50)
     if name == "circle":
-        return FeatureSet(circle(NUM_POINTS), 5, 20)
-    x, y = TOYS[name](NUM_POINTS)
+        return FeatureSet(circle(num_points), 5, 20)
+    x, y = TOYS[name](num_points)
     return FeatureSet(x, len(y.unique()), 10)

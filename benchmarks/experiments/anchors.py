@@ -40,7 +40,7 @@ def main(options: argparse.Namespace) -> None:
     settings = {**PARAMETERS, **({"max_iter": 5} if options.quick else {})}
     runs = []
     for seed in range(options.seeds):
-        data = clusters_with_outliers(seed)
+        data = clusters_with_outliers(seed, 2_000 if options.quick else NUM_TRAIN)
         exact, _ = exact_embedding(data.x_test, settings["n_neighbors"])
         for method in METHODS:
             basis = BASiS(anchor_method=method, random_state=seed, **settings)
@@ -50,15 +50,15 @@ def main(options: argparse.Namespace) -> None:
     save(options, settings, {"runs": runs})
 
 
-def clusters_with_outliers(seed: int) -> FeatureSplit:
+def clusters_with_outliers(seed: int, num_train: int = NUM_TRAIN) -> FeatureSplit:
     rng = np.random.default_rng(seed)
     centers = 2 * rng.normal(size=(10, 16))
-    labels = rng.integers(0, 10, NUM_TRAIN + NUM_TEST)
+    labels = rng.integers(0, 10, num_train + NUM_TEST)
     noise = rng.standard_t(2.5, size=(len(labels), 16))
     x = centers[labels] + 0.35 * noise
     x[:NUM_OUTLIERS] = rng.uniform(-12, 12, (NUM_OUTLIERS, 16))
     points, classes = torch.from_numpy(x).float(), torch.from_numpy(labels)
-    train, test = slice(0, NUM_TRAIN), slice(NUM_TRAIN, None)
+    train, test = slice(0, num_train), slice(num_train, None)
     return FeatureSplit(points[train], classes[train], points[test], classes[test])
 
 

@@ -47,7 +47,9 @@ def rows_of(name: str, graph: Data, k: int) -> Tensor:
     return rows * (rows.square().mean(dim=0).rsqrt())
 
 
-def speed(graph: Data, k: int, rounds: int) -> list[Figures]:
+def speed(
+    graph: Data, k: int, rounds: int, num_calls: int = NUM_CALLS
+) -> list[Figures]:
     """The median time of each encoding, in a process of its own as what others leave in
     the memory counts, taken in turns; and what the rows are worth."""
     names = (OURS, TIGHT, PYG, PYG_DEFAULT)
@@ -59,7 +61,7 @@ def speed(graph: Data, k: int, rounds: int) -> list[Figures]:
             name: stack.enter_context(spawn.Pool(1, torch.set_num_threads, (1,)))
             for name in names
         }
-        for number in range(1 + NUM_CALLS):
+        for number in range(1 + num_calls):
             for name in names:
                 one, elapsed = pools[name].apply(timed_encode, (name, graph, k))
                 encoded[name].append(one)

@@ -38,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--first-seed", type=int, default=0, help="other examples with another one")
 
 
-def main(options: argparse.Namespace) -> None:
+def main(options: argparse.Namespace) -> str | None:
     sizes = {
         name: QUICK if options.quick else FAMILIES[name].in_all
         for name in options.families
@@ -69,6 +69,7 @@ def main(options: argparse.Namespace) -> None:
         {"families": results, "findings": [findings[key] for key in sorted(findings)]},
         sorted({task[2] for task in tasks}),
     )
+    return f"{len(findings)} findings" if findings else None
 
 
 def run_family(

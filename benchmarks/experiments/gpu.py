@@ -35,6 +35,8 @@ SETS = ("mnist", "sphere")
 BATCH_SIZES = (512, 2048, 8192)
 NUM_HELD_OUT = 10_000
 MILLION = 1_000_000
+# Of a smoke run.
+FEW = {"max_iter": 5, "batch_size": 512, "reference_size": 2000}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +90,7 @@ def fitted(
     name: str, device: str, workers: int, seed: int, options: argparse.Namespace
 ) -> dict[str, Any]:
     """A fit with default settings: how long it takes, and how close it comes."""
-    changes = NORMALIZED | ({"max_iter": 20} if options.quick else {})
+    changes = NORMALIZED | (FEW if options.quick else {})
     where = options.data_root, options.cache_dir, options.quick
     if name == "mnist":
         data = load_features(name, *where)

@@ -61,7 +61,8 @@ def compared(
     found = agreement(
         points.x, size, layer, layers[Place(options.device, threads)], options.check
     )
-    num_steps = max(NODES_OF_A_ROUND // size, LEAST_STEPS)
+    num_nodes = 0 if options.quick else NODES_OF_A_ROUND
+    num_steps = max(num_nodes // size, LEAST_STEPS)
     training = {
         place: steps_of(layers[place], x, size, (options.rounds + 1) * num_steps)
         for place in places

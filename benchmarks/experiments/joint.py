@@ -62,6 +62,8 @@ QUICK = {
     "neighbors": 10,
     "measured_images": 200,
     "sampled_images": 200,
+    "image_batch": 64,
+    "images": 400,  # of each part; all of them else
 }
 # The embeddings that Fig. 8 shows.
 SHOWN = (10, 100, 500, 1500)
@@ -213,6 +215,7 @@ def train(
     """One joint training: its measures on the way and at the end, and the embeddings
     that figures show."""
     split, columns = load_images("mnist", data_root, cache_dir), NUM_EIGENVECTORS
+    split = ImageSplit(*(part[: settings.get("images")] for part in split))
     if kind == "three_digits":
         split, columns = of_classes(split, THREE_DIGITS), len(THREE_DIGITS) - 1
     joint = Joint(split, columns, settings, kind == "gradient", seed)

@@ -65,7 +65,7 @@ OF_THE_LAYER = ("num_anchors", "num_neighbors", "laplacian", "drop_first")
 
 
 def main(options: argparse.Namespace) -> None:
-    settings = {**SETTINGS, "epochs": 20} if options.quick else SETTINGS
+    settings = {**SETTINGS, "epochs": 10} if options.quick else SETTINGS
     where = options.data_root, options.cache_dir
     load_graph("cora", *where)  # here, not in every process
     tasks = [

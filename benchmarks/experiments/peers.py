@@ -208,7 +208,7 @@ class Peer(NamedTuple):
 
 COLUMNS = {"n_components": NUM_COMPONENTS}
 NEAREST = {"affinity": "nearest_neighbors", "n_neighbors": SETTINGS["n_neighbors"]}
-FEW, FEW_EPOCHS = {"max_iter": 20}, {"n_epochs": 20}
+FEW, FEW_EPOCHS = {"max_iter": 5, "batch_size": 300}, {"n_epochs": 20}
 ITSELF = "fitted to the test points themselves"
 OTHER_AIM = "does not aim at eigenvectors"
 PEERS = {

@@ -59,6 +59,8 @@ def main(options: argparse.Namespace) -> None:
         folder = Path(name)
         planned = [(data, options.points, RUNS) for data in SETS]
         planned.append(("sphere", options.most_points, RUNS[:2]))
+        if options.quick:
+            planned = [("torus", options.points, (RUNS[0], RUNS[-1]))]
         for data, num_points, ways in planned:
             path = folder / f"{data}.npy"
             write_points(data, path, num_points)

@@ -4,8 +4,9 @@ import sys
 import pytest
 
 from benchmarks import __main__
+from benchmarks.experiments import anchors
 from benchmarks.lib.alone import ROOT
-from benchmarks.registry import EXPERIMENTS, RESULTS
+from benchmarks.registry import EXPERIMENTS, RESULTS, Experiment
 
 every = pytest.mark.parametrize("name", EXPERIMENTS)
 
@@ -60,20 +61,42 @@ def test_run_shows_the_options_of_an_experiment(capsys):
     assert "--points" in capsys.readouterr().out
 
 
-def test_smoke_runs_of_all_name_those_that_fail(monkeypatch):
-    commands = []
+@pytest.fixture
+def smoke_runs(monkeypatch, tmp_path):
+    """Three experiments, which write down what they are given; one fails."""
 
-    def run(command):
-        commands.append(command[3:])
-        return subprocess.CompletedProcess(command, int("toys" in command))
+    def run(experiment, words):
+        (tmp_path / experiment.name).write_text(" ".join(words))
+        sys.exit("Oops" if experiment.name == "toys" else None)
 
-    monkeypatch.setattr(__main__.subprocess, "run", run)
-    with pytest.raises(SystemExit, match="failed: toys"):
+    monkeypatch.setattr(Experiment, "run", run)
+    few = {name: EXPERIMENTS[name] for name in ("joint", "toys", "anchors")}
+    monkeypatch.setattr(__main__, "EXPERIMENTS", few)
+    return lambda: {path.name: path.read_text() for path in tmp_path.iterdir()}
+
+
+def test_smoke_runs_of_all_name_those_that_fail(smoke_runs, capfd):
+    with pytest.raises(SystemExit, match=r"failed: toys$"):
         __main__.main(["all", "--quick", "--data-root", "D"])
-    assert [command[1] for command in commands] == list(EXPERIMENTS)
-    assert commands[0][2:] == ["--quick", "--cache-dir", "cache", "--data-root", "D"]
+    given = "--quick --data-root D --cache-dir cache"
+    assert smoke_runs() == {"joint": given, "toys": "--quick", "anchors": "--quick"}
+    printed = capfd.readouterr().out
+    assert "| anchors    |" in printed and "skipped" not in printed
     with pytest.raises(SystemExit):
         __main__.main(["all"])
+
+
+def test_without_data_smoke_runs_on_data_are_skipped(smoke_runs, capfd):
+    with pytest.raises(SystemExit, match="toys"):
+        __main__.main(["all", "--quick"])
+    assert set(smoke_runs()) == {"toys", "anchors"}
+    assert "skipped, without --data-root: joint\n" in capfd.readouterr().out
+
+
+def test_a_check_that_does_not_hold_fails_when_all_is_written(monkeypatch, tmp_path):
+    monkeypatch.setattr(anchors, "main", lambda options: "2 trials did not hold")
+    with pytest.raises(SystemExit, match="anchors: 2 trials did not hold"):
+        EXPERIMENTS["anchors"].run(["--output", str(tmp_path)])
 
 
 @pytest.mark.parametrize("script", ["run_all.py", "demo.py"])

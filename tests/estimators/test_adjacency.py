@@ -15,6 +15,8 @@ from pyg_basis.graph import as_data, laplacian
 from pyg_basis.transforms import AddSpectralPE
 from tests.estimators.inputs import Untrained, blocks, quick, same
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 DATA = blocks()
 X = DATA.x.numpy()
 W = csr_array((DATA.edge_weight.double(), DATA.edge_index.numpy()), (300, 300))

@@ -40,6 +40,8 @@ from tests.estimators.inputs import (
     three_blobs,
 )
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 
 @parametrize_with_checks(
     [BASiS(max_iter=5), DiffusionMap(max_iter=5)],
@@ -126,7 +128,7 @@ def test_iris_has_two_useful_columns() -> None:
 def test_columns_are_nearly_orthonormal_at_new_points() -> None:
     x = three_blobs(3000)
     for readout in (True, False):
-        basis = quick(max_iter=40, readout=readout, reference_size=500).fit(x[:2000])
+        basis = learner(max_iter=40, readout=readout, reference_size=500).fit(x[:2000])
         embedding = basis.transform(x[2000:])
         gram = embedding.T @ embedding / 1000
         assert gram == pytest.approx(np.eye(2), abs=0.15), readout

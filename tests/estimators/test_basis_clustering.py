@@ -15,6 +15,8 @@ from pyg_basis.datasets import blobs, two_moons
 from pyg_basis.metrics import clustering_accuracy, normalized_mutual_information
 from tests.estimators.inputs import OTHER_ORDER, network
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 
 def quick(n_clusters: Any = 2, **kwargs: Any) -> BASiSClustering:
     settings = {"n_anchors": 40, "batch_size": 128, "n_neighbors": 10, "max_iter": 20}
@@ -40,7 +42,7 @@ OF_CLASSIFIERS = dict.fromkeys(
 
 
 @parametrize_with_checks(
-    [BASiSClustering(basis=BASiS(max_iter=20))],
+    [BASiSClustering(basis=BASiS(max_iter=5))],
     expected_failed_checks=lambda _: OF_CLASSIFIERS | OTHER_ORDER,
 )
 def test_sklearn_contract(estimator: BASiSClustering, check: Any) -> None:
@@ -49,7 +51,10 @@ def test_sklearn_contract(estimator: BASiSClustering, check: Any) -> None:
         check(estimator)
 
 
-def test_held_out_two_moons() -> None:
+def test_held_out_two_moons(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Every single one, which takes the published widths.
+    widths = (256, 512, 512, 256)
+    monkeypatch.setattr("pyg_basis.nn._default_network.HIDDEN_CHANNELS", widths)
     x, _ = two_moons(3000)
     settings = {"n_anchors": 100, "batch_size": 256, "n_neighbors": 10}
     basis = BASiS(2, drop_first=False, max_iter=40, **settings)

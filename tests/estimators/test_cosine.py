@@ -18,6 +18,8 @@ from pyg_basis.reference.unit_rows import unit_rows
 from pyg_basis.transforms import AddBASiSPE
 from tests.estimators.inputs import Rows, Untrained, quick, three_blobs
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 X = torch.from_numpy(three_blobs()) + 1
 # Divided by powers of two, rows point where they did to the last bit.
 SCALED = X * 2.0 ** (torch.arange(len(X)) % 7 - 3)[:, None]

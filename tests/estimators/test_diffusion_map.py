@@ -13,6 +13,8 @@ from pyg_basis.graph.affinity import affinity
 from pyg_basis.transforms import AddSpectralPE
 from tests.estimators.inputs import quick
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 SETTINGS = {"n_anchors": 30, "batch_size": 80, "n_neighbors": 10, "max_iter": 5}
 
 

@@ -31,6 +31,8 @@ from tests.estimators.inputs import (
     with_features,
 )
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 TARGETS = ["exact", "coarsened"]
 
 

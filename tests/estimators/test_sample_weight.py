@@ -14,6 +14,8 @@ from pyg_basis.datasets import circle_eigenfunctions
 from pyg_basis.metrics import grassmann_distance
 from tests.estimators.inputs import Untrained, learner, network, quick
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 X = np.random.default_rng(0).random((200, 3)).astype(np.float32)
 COUNTS = np.random.default_rng(1).integers(0, 4, 200)
 REPEATED = np.repeat(np.arange(200), COUNTS)

@@ -13,6 +13,8 @@ from torch_geometric.loader import DataLoader as GraphDataLoader
 from pyg_basis import BASiS, BASiSClustering
 from tests.estimators.inputs import Rows, quick, same, three_blobs
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 X = torch.from_numpy(three_blobs()).float()
 GRAPHS = [Data(x=part, edge_index=torch.empty(2, 0).long()) for part in X.split(10)]
 

@@ -14,6 +14,8 @@ from pyg_basis.estimators import _update
 from pyg_basis.metrics import grassmann_distance
 from tests.estimators.inputs import learner, network, quick
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 CENTERS = 4 * np.eye(3)
 SETTINGS: dict[str, Any] = {"updatable": True, "reference_size": 300, "max_iter": 20}
 

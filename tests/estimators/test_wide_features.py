@@ -16,6 +16,8 @@ from pyg_basis.metrics import clustering_accuracy, grassmann_distance
 from pyg_basis.transforms import AddBASiSPE
 from tests.estimators.inputs import Rows, blocks, quick, same, three_blobs
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 WIDTH = 4097
 
 

@@ -37,9 +37,9 @@ FAMILIES = {
     "graphs": Family(graphs.cases(), 400, 1_900),
     "alignment": Family(alignment.cases(), 300, 1_400),
     "metrics": Family(metrics.cases(), 300, 1_200),
-    "plot": Family(plot.cases(), 100, 500),
-    "estimators": Family(estimators.cases(), 100, 1_000),
-    "layer": Family(layer.cases(), 150, 1_000),
+    "plot": Family(plot.cases(), 60, 500),
+    "estimators": Family(estimators.cases(), 60, 1_000),
+    "layer": Family(layer.cases(), 100, 1_000),
     "files": Family(files.cases(), 150, 900),
     "command line": Family(command_line.cases(), 80, 600),
 }

@@ -4,6 +4,8 @@ from hypothesis import HealthCheck, given, settings
 from tests.fuzz.families import FAMILIES
 from tests.fuzz.judge import Case, judge
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_clean_answer_or_a_clear_refusal(family: str) -> None:

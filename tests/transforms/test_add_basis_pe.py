@@ -7,6 +7,8 @@ from pyg_basis import BASiS, BASiSLayer
 from pyg_basis.datasets import two_moons
 from pyg_basis.transforms import AddBASiSPE, AddSpectralPE
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 X = two_moons(1500)[0]  # more than one block of rows
 
 

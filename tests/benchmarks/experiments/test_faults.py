@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from benchmarks.experiments import faults
-from benchmarks.registry import EXPERIMENTS
 
 # Each goes on for a minute unless it is ended, and does one thing wrong.
 LEAVES_A_FILE = "open('rest', 'w')"
@@ -60,11 +59,3 @@ def test_a_full_disk_must_be_reported(monkeypatch, tmp_path) -> None:
         (tmp_path / name).touch()
     problems = faults.trial("script", faults.FULL, 0.5, 0.5, tmp_path)
     assert problems == ["a full disk is not reported"]
-
-
-@pytest.mark.slow
-def test_kills_of_the_commands(tmp_path: Path) -> None:
-    arguments = ["--quick", "--processes", "2", "--output", str(tmp_path)]
-    EXPERIMENTS["faults"].run(arguments)
-    runs = faults.read_results(tmp_path, "faults")["runs"]
-    assert len(runs) == 8 and all(run["problems"] == [] for run in runs), runs

@@ -74,7 +74,7 @@ def stand_ins(monkeypatch):
 
 def test_command_measures_who_is_there_and_names_who_is_not(stand_ins, quick, tmp_path):
     with torch.random.fork_rng(devices=[]):
-        record = quick("peers", "--seeds", 2)
+        record = quick("peers", "--seeds", 2, "--methods", *peers.PEERS)
     runs = {(run["method"], run["seed"]): run for run in record["results"]["runs"]}
     present = [method for method in peers.PEERS if method != "ParametricUMAP"]
     assert set(runs) == {(method, seed) for method in peers.PEERS for seed in (0, 1)}

@@ -5,7 +5,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.experiments import shards
-from benchmarks.registry import EXPERIMENTS
 from pyg_basis import BASiS
 from pyg_basis.cli import main
 
@@ -57,13 +56,3 @@ def test_what_is_wrong_is_found(folder: Path, fault: str) -> None:
     assert found["left_behind"] == (fault == "rest")
     if fault in ("values", "rest"):
         assert found["as_transform_gives_it"] is (fault == "rest")
-
-
-@pytest.mark.slow
-def test_smoke_run(tmp_path: Path) -> None:
-    EXPERIMENTS["shards"].run(
-        ["--quick", "--processes", "2", "--output", str(tmp_path)]
-    )
-    run = shards.read_results(tmp_path, "shards")["run"]
-    assert run["rows"] == 20_000 and run["failed"] == 0 and run["left_behind"] == 0
-    assert run["every_row_once_in_order"] and run["as_transform_gives_it"]
