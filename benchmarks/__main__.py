@@ -83,8 +83,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     run.add_argument("options", nargs=argparse.REMAINDER)
     tables = commands.add_parser("tables", help="tables and pages, from the records")
     tables.add_argument("--since", metavar="TAG", help="refuse records of older code")
-    smoke = commands.add_parser("all", help=f"a smoke run of each, to {SCRATCH}/")
-    commands.add_parser("tables", help="tables and pages anew, from the records")
     smoke = commands.add_parser(
         "all",
         help=f"a smoke run of each, to {SCRATCH}/",
