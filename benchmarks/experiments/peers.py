@@ -13,7 +13,8 @@ has the clock's as well); what is compiled on the way counts as fit. The memory 
 peak of the process's own during the fit, above what it was before, with the package
 imported. A peer that cannot be imported is named with the reason. The extra `peers`
 holds the packages; TensorFlow, for parametric UMAP, comes with umap-learn's own extra
-`parametric_umap`. Writes peers.json after each run; one that was broken off goes on
+`parametric_umap`. GrEASE (`pip install grease-embeddings`) brings a spectralnet of its
+own: run this with `--methods GrEASE` in another environment. Writes peers.json after each run; one that was broken off goes on
 where it stopped. Most of the time goes to spectralnet and parametric UMAP.
 """
 
@@ -170,6 +171,13 @@ class PublishedSpectralNet(Transformer):
         return torch.cat([network(batch, False) for batch in batches]).cpu()
 
 
+class Grease(PublishedSpectralNet):
+    """Tensors in, an array out."""
+
+    def transform(self, x: Tensor) -> Tensor:
+        return torch.as_tensor(self.model.transform(x)).float()
+
+
 class EmbeddingOnly(Transformer):
     """scikit-learn's eigenvectors of the points themselves, without the first."""
 
@@ -248,6 +256,18 @@ PEERS = {
         {"spectral_epochs": 1},
         PublishedSpectralNet,
         remark="trained for the Laplacian that is not normalized",
+    ),
+    "GrEASE": Peer(
+        "grease",
+        "GrEASE",
+        "grease-embeddings",
+        {
+            **COLUMNS,
+            "should_return_first_eigenvector": True,
+            "laplacian_kind": "symmetric",
+        },
+        {"spectral_max_epochs": 1},
+        Grease,
     ),
     "ParametricUMAP": Peer(
         "umap.parametric_umap",

@@ -13,6 +13,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+# Packages that stand-ins take the place of.
+NAMED = ("umap-learn", "spectralnet", "grease-embeddings")
+
+
 def clusters(num_points: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     labels = torch.arange(num_points) % 10
@@ -50,6 +54,19 @@ class StandInSpectralNet:
         self.spec_net = lambda x, should_update_orth_weights: x @ weights
 
 
+class StandInGrease:
+    """Tensors in, an array out."""
+
+    def __init__(self, n_components, spectral_max_epochs, **others):
+        self.num_columns = n_components
+
+    def fit(self, x, y=None):
+        assert isinstance(x, torch.Tensor)
+
+    def transform(self, x):
+        return x[:, : self.num_columns].double().numpy()
+
+
 @pytest.fixture
 def stand_ins(monkeypatch):
     """Small features, workers in this process, and no package but the stand-ins."""
@@ -59,6 +76,7 @@ def stand_ins(monkeypatch):
         "umap": SimpleNamespace(UMAP=StandInUMAP),
         "umap.parametric_umap": None,  # importing it is an ImportError
         "spectralnet": SimpleNamespace(SpectralNet=StandInSpectralNet),
+        "grease": SimpleNamespace(GrEASE=StandInGrease),
     }
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
@@ -66,7 +84,7 @@ def stand_ins(monkeypatch):
     monkeypatch.setattr(
         peers.metadata,
         "version",
-        lambda name: "0.0" if name in ("umap-learn", "spectralnet") else version(name),
+        lambda name: "0.0" if name in NAMED else version(name),
     )
 
     monkeypatch.setattr(peers, "run_alone", lambda work, *task, limit: work(*task))
