@@ -15,7 +15,8 @@ imported. A peer that cannot be imported is named with the reason. The extra `pe
 holds the packages; TensorFlow, for parametric UMAP, comes with umap-learn's own extra
 `parametric_umap`. GrEASE (`pip install grease-embeddings`) brings a spectralnet of its
 own: run this with `--methods GrEASE` in another environment. Writes peers.json after
-each run; one that was broken off goes on where it stopped. Most of the time goes to spectralnet and parametric UMAP.
+each run; one that was broken off goes on where it stopped. Most of the time goes to
+spectralnet and parametric UMAP.
 """
 
 import argparse
