@@ -158,7 +158,7 @@ def compare(
     epochs: int,
 ) -> dict[str, list[float]]:
     """Test accuracies of a model with each kind of encodings, one for each seed: the
-    same splits and starting weights for all. `make_model` is told the number of columns
+    same splits and starting weights for all. `make_model` gets the number of columns
     of the encodings, which it gets beside the features."""
     found: dict[str, list[float]] = {name: [] for name in (NONE, PYG, EXACT, LEARNED)}
     for seed in range(options.seeds):

@@ -4,7 +4,7 @@
 
 Twenty labels a class. The encodings are the graph's first eigenvectors: PyG's, with
 signs drawn at random; ours, the same in every call; and those of a BASiS model, which
-has learned to tell them from the features of a node and of its neighbourhood, and so
+has learned to predict them from the features of a node and of its neighbourhood, and so
 would give them to nodes that come later, too (examples/cold_start.py).
 """
 

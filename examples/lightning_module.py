@@ -4,7 +4,7 @@
 
 An encoder of scikit-learn's digits is trained on their classes, together with a
 BASiSLayer behind it, which learns the eigenvectors of the graph of the features and,
-once these tell something, shapes them too. The basis stays where it is while the
+once these say something, shapes them too. The basis stays where it is while the
 features change (Algorithm 2 of BASiS). Half-way the module is saved; loaded, it gives
 the same rows, and its training goes on. Needs the extra "examples".
 """

@@ -196,7 +196,7 @@ def tf_idf(num_texts: int, seed: int) -> csr_array:
 def graph(options: argparse.Namespace) -> Case:
     data = load_graph("facebook", data_root(options), options.cache_dir)
     if options.quick:
-        # Those of most edges, which hold together.
+        # Those of most edges, which are connected.
         data = data.subgraph(degree(data.edge_index[0]).argsort(descending=True)[:600])
     adjacency = to_scipy_sparse_matrix(data.edge_index, num_nodes=data.num_nodes)
     doors = {

@@ -114,7 +114,7 @@ def embedding_of(num_eigenvectors: int) -> ExactEmbedding:
 
 
 def spectrum(x: Tensor) -> dict[str, Any]:
-    """Whether the blobs hang together, and the gap that follows them."""
+    """Whether the blobs are connected, and the gap that follows them."""
     rows = embedding_of(NUM_BLOBS + 1)(x)
     return {"num_components": rows.num_components, "eigenvalues": rows.values}
 

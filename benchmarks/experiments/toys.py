@@ -1,4 +1,4 @@
-"""The toy sets of the paper: clusters that no straight line tells apart.
+"""The toy sets of the paper: clusters that no straight line separates.
 
 Trains BASiS on 6000 points of each set, without labels, finds the clusters of 3000
 points that were held out, and draws Figs. 1 to 3 of `BASiS

@@ -62,7 +62,7 @@ class RANSAC:
         shared by an anchor that it was not fitted on."""
         num_anchors, num_sampled = source.size(0), source.size(1) + 1
         radius = float(self.tolerance) * spread(target.double()) / num_anchors**0.5
-        # Below are distances of single precision, which tell nothing apart.
+        # Below are distances of single precision, which are rounding.
         rounding = 1e-5 * radius
         rows = source.to(full_dtype(source))
         inliers = self._consensus(source.double(), target.double(), radius)

@@ -1,4 +1,4 @@
-r"""The toy sets of Fig. 1: planar components that no straight line tells apart.
+r"""The toy sets of Fig. 1: planar components that no straight line separates.
 
 All share one signature, `name(num_points=9000, noise=..., seed=0)`: the number of
 points, at least one a component; the standard deviation of Gaussian noise; the seed of

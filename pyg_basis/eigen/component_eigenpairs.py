@@ -60,7 +60,7 @@ def component_eigenpairs(
 ) -> ComponentEigenpairs:
     r"""The :obj:`k` smallest eigenpairs of every connected component by itself.
 
-    The first eigenvectors of a graph of many components tell them apart and nothing
+    The first eigenvectors of a graph of many components separate them and nothing
     else. Here each is taken as a graph of its own, so that what a node gets does not
     depend on the other components, nor on the graphs beside its own in a batch.
 
@@ -195,8 +195,8 @@ class _Components:
 def _unmixed_eigenpairs(
     operator: SymmetricOperator, k: int, tol: float, seed: int
 ) -> Eigenpairs:
-    r"""Eigenpairs whose residuals are so small that they tell the vectors of different
-    eigenvalues apart, if their solver can reach that.
+    r"""Eigenpairs whose residuals are so small that vectors of different
+    eigenvalues are separated, if their solver can reach that.
 
     A Rayleigh-Ritz step sees the eigenvalues of a block with an error of the squared
     residual over the gap to those outside. Vectors whose eigenvalues differ by less are

@@ -74,7 +74,7 @@ def eigenpairs(
             subspace is off by about the residual over the relative gap between the
             last eigenvalue and the next. Within it, vectors are mixed whose eigenvalues
             differ by less than the squared residual over that gap; only
-            :func:`component_eigenpairs` tells them apart. (default: :obj:`1e-6`)
+            :func:`component_eigenpairs` separates them. (default: :obj:`1e-6`)
         seed (int): Seed of the random start vectors. (default: :obj:`0`)
 
     Returns:

@@ -5,7 +5,7 @@ from pyg_basis._to_numpy import ArrayLike, to_numpy
 
 # Eigenvalues below this share of the largest one count as zero: clusters that hardly
 # touch. With ten times as much, clusters that are curves are cut in two; with none,
-# clusters that few edges join are not told from parts that none join.
+# clusters that few edges join are not distinguished from parts that none join.
 NEGLIGIBLE_SHARE = 2e-3
 # Of the largest eigenvalue, in single precision.
 ROUNDING = 1e-6
@@ -33,7 +33,7 @@ def suggest_num_components(
             :obj:`[k]`. The last gap is the one before the last of them.
         drop_first (bool): Whether the trivial eigenvalue, of the constant, is left out,
             as in :obj:`BASiS.eigenvalues_` by default. Where it is there, no gap right
-            after it is suggested: one vector tells nothing apart.
+            after it is suggested: one vector separates nothing.
             (default: :obj:`True`)
         num_suggestions (int): How many to return, at most. (default: :obj:`3`)
 

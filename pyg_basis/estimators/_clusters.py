@@ -13,7 +13,7 @@ def leading_clusters(
 ) -> KMeans:
     """Clusters that are found in the first columns, with centers in all of them.
 
-    As many eigenvectors as clusters tell these apart (von Luxburg, "A Tutorial on
+    As many eigenvectors as clusters separate these (von Luxburg, "A Tutorial on
     Spectral Clustering", 2007). Those that follow vary within clusters, each as much as
     the first ones do in all, and k-means would split clusters along them.
     """

@@ -44,10 +44,10 @@ logger = logging.getLogger("pyg_basis")
 # Nodes of a graph that is decomposed as a whole, at most: minutes, and a gigabyte.
 # Where it can be done nothing comes closer (experiment positional_encoding).
 EXACT_UP_TO = 1_000_000
-# Components of less than this share of the nodes tell the network nothing about the
+# Components of less than this share of the nodes teach the network nothing about the
 # others, while each would take one of the first eigenvectors for itself.
 LEAST_COMPONENT = 0.01
-# More nodes than this outside the components that are learned are told.
+# More nodes than this outside the components that are learned are reported.
 MOST_LEFT_OUT = 0.1
 
 
@@ -251,8 +251,8 @@ def _learned_nodes(graph: GivenGraph, most: int) -> NDArray[np.int64]:
     if num_large > most:
         raise ValueError(
             f"X.edge_index falls into {num_large} large components, more than the "
-            f"{most} eigenvectors that n_components asks for, which would tell "
-            f"components apart and nothing else: join components, raise n_components, "
+            f"{most} eigenvectors that n_components asks for, which would "
+            f"separate components and nothing else: join components, raise n_components, "
             f"or use AddSpectralPE, which embeds each by itself"
         )
     return np.flatnonzero(is_large[graph.components])
@@ -261,14 +261,14 @@ def _learned_nodes(graph: GivenGraph, most: int) -> NDArray[np.int64]:
 def _report_left_out(graph: GivenGraph, nodes: NDArray[np.int64]) -> None:
     left_out = 1 - len(nodes) / graph.num_nodes
     num_small = graph.num_components - len(np.unique(graph.components[nodes]))
-    told = (
+    message = (
         f"{left_out:.1%} of the nodes are in {num_small} small components and left out "
         f"of the training: they are embedded by their features alone"
     )
     if left_out > MOST_LEFT_OUT:
-        warn(told)
+        warn(message)
     elif left_out > 0:
-        logger.info(told)
+        logger.info(message)
 
 
 def _targets(

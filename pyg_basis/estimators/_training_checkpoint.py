@@ -31,7 +31,7 @@ UNFINISHED, FINISHED = "training.pt", "finished.pt"
 # Batches between two checkpoints: writing one takes milliseconds, so many batches take
 # seconds.
 INTERVAL = 10
-# Rows of the points, evenly spaced, that tell a set from another one. Rows drawn at
+# Rows of the points, evenly spaced, that distinguish a set from another. Rows drawn at
 # random, those of the anchors, are compared later.
 NUM_COMPARED = 256
 # By how much the reference may differ when it is computed anew, as a share of its norm:
@@ -220,7 +220,7 @@ def fingerprint(
     labels: ArrayLike | None,
     sample_weight: ArrayLike | None,
 ) -> dict[str, str]:
-    r"""What tells a fit from another one, in words: the version, the parameters, and
+    r"""What distinguishes a fit from another, in words: the version, the parameters, and
     digests of the data."""
     compared = np.linspace(0, len(source) - 1, min(len(source), NUM_COMPARED))
     rows = source.__getitems__(compared.astype(np.int64))

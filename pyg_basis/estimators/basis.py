@@ -219,7 +219,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         n_iter_ (int): Number of batches trained on.
         n_features_in_ (int): Width of the features, before they are projected.
 
-    Of a given graph the network learns to tell a node's row from its features, also
+    Of a given graph the network learns to predict a node's row from its features, also
     for nodes that come later; components of less than a hundredth of the nodes take
     no part in the training. :obj:`anchor_method`, :obj:`n_neighbors` and
     :obj:`bandwidth` are for graphs of neighbors and play no role then.

@@ -73,7 +73,7 @@ def grassmann_distance(
 def _orthonormal_basis(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     r"""Orthonormal basis `[n, rank]` of the column space, numerical rank only.
 
-    The SVD tells the rank where a QR would fill the missing directions with
+    The SVD shows the rank where a QR would fill the missing directions with
     arbitrary ones and so report angles that mean nothing. Unit columns first: the
     rank must not depend on how the columns are scaled.
     """

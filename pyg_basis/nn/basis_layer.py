@@ -442,8 +442,8 @@ class BASiSLayer(ReferenceSpace):
         Gaussian kernels at the :math:`l` anchors, zero as long as there are none, and
         the hidden features of all layers that the network gives.
 
-        Kernels, which a Nyström extension is made of, tell apart what a network that is
-        trained in few steps does not yet.
+        Kernels, which a Nyström extension is made of, separate what a network that is
+        trained in few steps does not separate yet.
         """
         return torch.cat(self.hidden_layers(x), dim=1)
 

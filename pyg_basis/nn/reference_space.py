@@ -95,7 +95,7 @@ class ReferenceSpace(nn.Module):
         return batch_targets(self.reference, x)
 
     def _check_precision(self) -> None:
-        # Near the anchors, float16 and bfloat16 tell neighbors and degrees apart
+        # Near the anchors, float16 and bfloat16 distinguish neighbors and degrees
         # by their rounding.
         if self.anchors.dtype.itemsize < 4:
             raise RuntimeError(

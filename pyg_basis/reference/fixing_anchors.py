@@ -16,7 +16,7 @@ def fixing_anchors(rows: Tensor, num_anchors: int) -> Tensor:
 
     Without an anchor in a group of nodes that an eigenvector lives on, nothing would
     bring that column of a batch into the reference basis. Each exchange adds the node
-    that the anchors tell least of and drops the anchor that the others tell most of,
+    that the anchors predict worst and drops the anchor that the others predict best,
     by their variances in the affine regression on the anchors, so that it raises the
     determinant of the moments (`Mitchell 1974
     <https://doi.org/10.1080/00401706.1974.10489175>`_).

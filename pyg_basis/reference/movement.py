@@ -44,7 +44,7 @@ def warn_about_movement(num_lost: int, reanchored: bool) -> None:
         warn(
             "the features moved so far that a direction of the reference space is not "
             "among the first eigenvectors any more, and another took its place "
-            "(Movement.num_lost tells how many): update more often, or ask for as many "
+            "(see Movement.num_lost): update more often, or ask for as many "
             "eigenvectors as there are clusters, so that a gap follows",
             RuntimeWarning,
         )

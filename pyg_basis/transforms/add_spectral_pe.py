@@ -64,7 +64,7 @@ class AddSpectralPE(BaseTransform):
         drop_first (bool): Leave out the eigenvector of eigenvalue 0.
             (default: :obj:`True`)
         tol (float): Bound of the residuals, relative to the Laplacian's norm. Where
-            eigenvalues are closer than it can tell apart, the solver goes on; if it
+            eigenvalues are closer than it can separate, the solver goes on; if it
             cannot, as for chains of ten thousand nodes, a warning names the tolerance
             that is needed. (default: :obj:`1e-5`)
         seed (int): Seed of the solver's start. (default: :obj:`0`)
