@@ -6,7 +6,8 @@ Points of five groups come in on four days: of two groups at first, more of thes
 second day, then of two others, then of the last one. A model is fitted on the first
 day, saved, and updated on each other one, from the file alone. Printed is how far rows
 of the first day moved, how much of the exact eigenvectors of all points so far the
-embedding holds, and how well a linear classifier separates the groups so far by their rows.
+embedding holds, and how well a linear classifier separates the groups so far by their
+rows.
 """
 
 import argparse

@@ -369,9 +369,9 @@ def read_out_known(
     r"""The same for a given graph whose eigenvectors are known at all nodes: the output
     layer becomes what comes closest to them, by least squares.
 
-    The Rayleigh-Ritz method does not see the eigenvectors, and has to separate them from
-    what the features cannot express: those of small groups of nodes, whose eigenvalues
-    are small and alike, it mixes with others.
+    The Rayleigh-Ritz method does not see the eigenvectors, and has to separate them
+    from what the features cannot express: those of small groups of nodes, whose
+    eigenvalues are small and alike, it mixes with others.
 
     Args:
         layer (BASiSLayer): The trained layer.

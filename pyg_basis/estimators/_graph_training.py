@@ -252,8 +252,8 @@ def _learned_nodes(graph: GivenGraph, most: int) -> NDArray[np.int64]:
         raise ValueError(
             f"X.edge_index falls into {num_large} large components, more than the "
             f"{most} eigenvectors that n_components asks for, which would "
-            f"separate components and nothing else: join components, raise n_components, "
-            f"or use AddSpectralPE, which embeds each by itself"
+            f"separate components and nothing else: join components, raise "
+            f"n_components, or use AddSpectralPE, which embeds each by itself"
         )
     return np.flatnonzero(is_large[graph.components])
 

@@ -220,8 +220,8 @@ def fingerprint(
     labels: ArrayLike | None,
     sample_weight: ArrayLike | None,
 ) -> dict[str, str]:
-    r"""What distinguishes a fit from another, in words: the version, the parameters, and
-    digests of the data."""
+    r"""What distinguishes a fit from another, in words: the version, the parameters,
+    and digests of the data."""
     compared = np.linspace(0, len(source) - 1, min(len(source), NUM_COMPARED))
     rows = source.__getitems__(compared.astype(np.int64))
     found = {
