@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from benchmarks.data.point_sets import POINT_SETS
@@ -43,11 +44,15 @@ COLUMNS: Mapping[str, tuple[str, int, float, bool]] = {
 COMPARED = ("grassmann_distance", "orthogonality", "nmi", "accuracy", "linear_accuracy")
 OWN = "BASiS"
 # Rows of the short table.
+RIVALS = ("Nyström, 10,000 points", "read-out of 1,000 Gaussian kernels", "SpectralNet")
 SHORT = {
-    "cifar10": ("BASiS", "Nyström, 10,000 points", "SpectralNet", "exact"),
-    "mnist_pixels": ("BASiS", "Nyström, 10,000 points", "SpectralNet"),
+    "cifar10": (OWN, *RIVALS[:2]),
+    "mnist_pixels": (OWN, *RIVALS),
 }
 SHORT_COLUMNS = ("grassmann_distance", "missing", "nmi", "accuracy", "fit_seconds")
+SHORT_COLUMNS += ("transform_seconds", "bytes")
+# Of the curves, one a method.
+MARKERS = "osv^DPX<>hd*"
 # Rivals that are as close count as quicker from this share of the time on.
 QUICKER = 0.5
 
@@ -181,7 +186,7 @@ def curves(folder: Path) -> Figure:
     """d_G against the seconds of a fit, a panel a set and a line a method."""
     paths = {name: folder / f"comparison_{name}.json" for name in POINT_SETS}
     paths = {name: path for name, path in paths.items() if path.exists()}
-    num_columns = min(len(paths), 3)
+    num_columns = min(len(paths), 3 if len(paths) > 4 else 2)
     num_rows = -(-len(paths) // num_columns)
     figure = Figure(figsize=(4.6 * num_columns, 3.6 * num_rows), layout="constrained")
     panels = figure.subplots(num_rows, num_columns, squeeze=False).flatten()
@@ -199,15 +204,16 @@ def curves(folder: Path) -> Figure:
             ]  # fmt: skip
             if points:
                 seconds, distances = zip(*sorted(points), strict=True)
-                style = {"lw": 2.5, "color": "black"} if method == "basis" else {}
-                (lines[TITLES[method]],) = panel.plot(
-                    seconds, distances, marker="osv^D"[i % 5], ms=4,
-                    **{"color": f"C{i % 10}", "ls": "-" if i < 10 else "--", **style},
-                )  # fmt: skip
+                # The dark colors first.
+                color = colormaps["tab20"](2 * i % 20 + i // 10)
+                style = {"color": color, "marker": MARKERS[i]}
+                if method == "basis":
+                    style |= {"color": "black", "lw": 2.5}
+                (lines[TITLES[method]],) = panel.plot(seconds, distances, ms=5, **style)
         panel.set(xscale="log", yscale="log", title=POINT_SETS[name].title)
         panel.set(xlabel="fit, CPU s", ylabel="d_G")
     for panel in panels[len(paths) :]:
         panel.set_axis_off()
-    figure.legend(lines.values(), lines, loc="outside lower center", ncols=4,
+    figure.legend(lines.values(), lines, loc="outside lower center", ncols=num_columns + 1,
                   frameon=False)  # fmt: skip
     return figure
