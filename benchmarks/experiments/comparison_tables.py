@@ -214,6 +214,11 @@ def curves(folder: Path) -> Figure:
         panel.set(xlabel="fit, CPU s", ylabel="d_G")
     for panel in panels[len(paths) :]:
         panel.set_axis_off()
-    figure.legend(lines.values(), lines, loc="outside lower center", ncols=num_columns + 1,
-                  frameon=False)  # fmt: skip
+    figure.legend(
+        lines.values(),
+        lines,
+        loc="outside lower center",
+        ncols=num_columns + 1,
+        frameon=False,
+    )
     return figure
