@@ -42,7 +42,7 @@ test: $(STAMP)
 test-slow: $(STAMP)
 	$(PYTEST) -m slow --durations=10
 
-# The share of lines and branches that the tests enter; takes half as long again.
+# The share of lines and branches that the tests enter.
 coverage: $(STAMP)
 	$(PYTEST) -m "not slow" --cov --cov-report=term-missing:skip-covered
 

@@ -119,7 +119,7 @@ LIST = (
     Experiment(
         "comparison",
         "every method on ten sets of points: how close, in what time (Table 1)",
-        "15 minutes a set on two cores",
+        "20 minutes to an hour a set on two cores",
         seeds=3,
         needs_data=True,
         is_parallel=True,

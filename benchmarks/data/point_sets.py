@@ -2,7 +2,6 @@
 columns that are to be learned at these.
 """
 
-import hashlib
 import math
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +17,7 @@ from torch import Tensor
 from benchmarks.data.image_features import load_features
 from benchmarks.data.load_images import load_images
 from benchmarks.data.word_vectors import FILE_NAME, load_word_vectors
+from benchmarks.lib.evaluation import record_of
 from benchmarks.lib.exact import exact_space
 from benchmarks.lib.methods import NUM_COMPONENTS
 from pyg_basis.datasets import sphere, sphere_eigenfunctions
@@ -72,20 +72,16 @@ class PointSet(NamedTuple):
     def record(self) -> dict[str, str]:
         """Which points they are. Features that are trained in the same way on another
         machine are others, and what was measured on both does not compare."""
-        digest = hashlib.sha256()
-        for x in (self.x, self.x_new):
-            digest.update(x.contiguous().numpy().data)
-        return {"features": self.checksum, "feature_values": digest.hexdigest()[:12]}
+        return record_of(self.checksum, self.x, self.x_new)
 
 
 class Description(NamedTuple):
-    """What a set is, how it is made, and which labels its features have learned
-    from."""
+    """What a set is called, what its features are and have learned from, and how it is
+    made."""
 
     title: str
     about: str
     make: Callable[[Source], PointSet]
-    learned_from_labels: bool = False
 
 
 def point_set(
@@ -181,9 +177,8 @@ POINT_SETS = {
     **{
         name: Description(
             f"{title}, siamese features",
-            "16 features, learned from the labels of the training images (Eq. 21)",
+            "16 features that **learned from the labels** of the training images",
             partial(siamese, name),
-            learned_from_labels=True,
         )
         for name, title in SIAMESE.items()
     },
@@ -205,10 +200,6 @@ POINT_SETS = {
         "frames of molecular dynamics, 45 distances each; no label",
         alanine,
     ),
-    "sphere": Description(
-        "Sphere", "60,000 points in 16 dimensions; closed form", of_sphere
-    ),
-    "torus": Description(
-        "4-torus", "60,000 points in 8 dimensions; closed form", of_torus
-    ),
+    "sphere": Description("Sphere", "In 16 dimensions; closed form", of_sphere),
+    "torus": Description("4-torus", "In 8 dimensions; closed form", of_torus),
 }

@@ -118,7 +118,8 @@ def section(name: str, rows: Rows, settings: dict[str, Any]) -> str:
     """The table of one set, with the paper's row."""
     num_points, num_new = settings["num_points"]
     caption = (
-        f"{num_points:,} points, {num_new:,} new ones; K = {settings['num_columns']}, "
+        f"{POINT_SETS[name].about}. {num_points:,} points, {num_new:,} new ones; "
+        f"K = {settings['num_columns']}, "
         f"and eigenvalue K + 1 is {settings['gap']:.2f} times eigenvalue K."
     )
     shown = [row(title, rows, COLUMNS) for title in rows]

@@ -64,10 +64,15 @@ class FeatureSplit(NamedTuple):
         """How the features were made, and which they are: trained in the same way on
         another machine they are others, and what was measured on both does not
         compare."""
-        digest = hashlib.sha256()
-        for x in (self.x_train, self.x_test):
-            digest.update(x.contiguous().numpy().data)
-        return {"features": self.checksum, "feature_values": digest.hexdigest()[:12]}
+        return record_of(self.checksum, self.x_train, self.x_test)
+
+
+def record_of(checksum: str, *parts: Tensor) -> dict[str, str]:
+    """What features were made of, if they were learned, and their values."""
+    digest = hashlib.sha256()
+    for x in parts:
+        digest.update(x.contiguous().numpy().data)
+    return {"features": checksum, "feature_values": digest.hexdigest()[:12]}
 
 
 def exact_embedding(

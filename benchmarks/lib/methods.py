@@ -54,11 +54,9 @@ class Method(NamedTuple):
         """The estimator, not fitted; changes apply to all methods that have them."""
         common = {"n_components": NUM_COMPONENTS, "random_state": seed, **changes}
         if self.published:
-            # What belongs to the publication stays.
             settings = preset(self.published, common["n_components"])
-            changes = {
-                name: changes[name] for name in changes if name not in ("laplacian",)
-            }
+            # That of the publication stays.
+            changes.pop("laplacian", None)
         else:
             settings = {**SETTINGS, **self.parameters}
         if self.is_searched:
