@@ -14,16 +14,16 @@
 # # 1. What BASiS does
 #
 # The first eigenvectors of a graph Laplacian show the shape of a set of points: its
-# clusters, and the directions along which it extends. To compute them takes the whole
-# graph, and a point that comes later has no row in them.
+# clusters and the directions along which it extends. Computing them requires the whole
+# graph, and a point that arrives later has no row in them.
 #
 # [BASiS](https://arxiv.org/abs/2211.16960) (Streicher, Cohen, Gilboa, CVPR 2023) trains
-# a network that gives any point its row. It sees small batches only. This notebook
-# builds the method, the paper's Algorithm 1, from its parts: graph, eigenvectors, the
-# trouble with batches, anchors, alignment, network.
+# a network that maps any point to its row. The network sees only small batches. This
+# notebook builds the method, the paper's Algorithm 1, from its parts: graph,
+# eigenvectors, the problem with batches, anchors, alignment, network.
 #
-# To run it: `pip install -e ".[notebooks]"` in a copy of the repository, then `jupyter
-# lab notebooks`. It needs no graphics card and no network.
+# To run it: `pip install -e ".[notebooks]"` in a copy of the repository, then
+# `jupyter lab notebooks`. It needs no GPU and no internet access.
 
 # %%
 import matplotlib.pyplot as plt
@@ -54,14 +54,14 @@ def draw(points, count):
 # %% [markdown]
 # ## Points and their graph
 #
-# Three moons, interlocked. No straight line tells them apart, but whoever walks from
-# neighbour to neighbour stays on one moon. So each point is joined to its $k$ nearest
-# neighbours, and an edge weighs the more, the shorter it is (Eq. 1):
+# Three interlocked moons. No straight line separates them, but a path from neighbor to
+# neighbor stays on one moon. So each point is connected to its $k$ nearest neighbors.
+# Shorter edges get larger weights (Eq. 1):
 #
 # $$W_{ij} = \exp\left(-\frac{\|x_i - x_j\|^2}{s_i s_j}\right).$$
 #
-# The paper has one bandwidth for all edges. Here $s_i$ is the distance from $x_i$ to
-# its $k$-th neighbour, which adapts to dense and sparse regions.
+# The paper uses one bandwidth for all edges. Here $s_i$ is the distance from $x_i$ to
+# its $k$-th neighbor, which adapts to dense and sparse regions.
 
 # %%
 x, moon = three_moons(600)
@@ -83,14 +83,15 @@ plt.show()
 # $$L = I - D^{-1} W, \qquad L v_j = \lambda_j v_j, \qquad
 #   0 = \lambda_1 \le \lambda_2 \le \dots$$
 #
-# (the paper, Eq. 1 to 4, takes the symmetric form $I - D^{-1/2} W D^{-1/2}$; its
-# eigenvectors are these times $D^{1/2}$). The smaller $\lambda_j$, the less $v_j$
-# differs between neighbours. The first is constant and says nothing; it is called
-# trivial.
+# (The paper, Eq. 1 to 4, uses the symmetric form $I - D^{-1/2} W D^{-1/2}$. Its
+# eigenvectors are these times $D^{1/2}$.) The smaller $\lambda_j$ is, the less $v_j$
+# differs between neighbors. The first eigenvector is constant and contains no
+# information. It is called trivial.
 #
-# Two cases are worth seeing. Where the graph has several parts, as the three moons, the
-# first eigenvectors are constant on each part and tell the parts apart. Where it has
-# only one, as a ring, they are waves along it, slow ones first.
+# There are two typical cases. If the graph has several components, like the three
+# moons, the first eigenvectors are constant on each component and separate the
+# components. If it has only one, like a ring, they are waves along it, with slow waves
+# first.
 
 
 # %%
@@ -120,16 +121,17 @@ plt.show()
 # embedding* of point $i$: its new coordinates.
 #
 # Note the eigenvalues that are equal, or nearly so: $\lambda_1$ to $\lambda_3$ of the
-# moons, $\lambda_2$ and $\lambda_3$ of the ring. There only the *space* that their
-# eigenvectors span is determined. If $v_2$ and $v_3$ are eigenvectors of one
-# eigenvalue, so is every rotation of the two. That is the root of the trouble.
+# moons, $\lambda_2$ and $\lambda_3$ of the ring. For these, only the *space* spanned by
+# the eigenvectors is determined. If $v_2$ and $v_3$ are eigenvectors of the same
+# eigenvalue, so is every rotation of the two. This causes the problem described next.
 
 # %% [markdown]
 # ## Two batches disagree
 #
 # A network that learns from batches needs targets for the points of each batch. The
-# batch's own graph gives eigenvectors, but whose? Take a few points of the ring, the
-# *anchors*, put them into two different batches, and look at the rows that they get.
+# batch's own graph gives eigenvectors, but they differ from batch to batch. To see
+# this, take a few points of the ring, the *anchors*, put them into different batches,
+# and compare the rows that they get.
 
 # %%
 train, new = ring[:3500], ring[3500:]
@@ -160,31 +162,31 @@ for ax, (title, rows) in zip(axes, panels.items(), strict=True):
 plt.show()
 
 # %% [markdown]
-# The colour is an anchor's place on the ring. All three sets of rows are rings, with
-# the colours in one sequence, and yet no two agree:
+# The color shows an anchor's position on the ring. All three sets of rows form rings,
+# with the colors in the same order, yet no two agree:
 #
-# - **rotation**: $v_2$ and $v_3$ may be turned into each other, as $\lambda_2 \approx
-#   \lambda_3$;
-# - **sign**: with $v$, also $-v$ is an eigenvector, so a batch may be mirrored;
-# - **scale**: eigenvectors have unit length, so the more points a batch has, the
-#   smaller its entries;
-# - **shift**, a little: in each batch the mean is taken over other points.
+# - **rotation**: $v_2$ and $v_3$ may be rotated into each other, because
+#   $\lambda_2 \approx \lambda_3$;
+# - **sign**: if $v$ is an eigenvector, so is $-v$, so a batch may be mirrored;
+# - **scale**: eigenvectors have unit length, so the entries are smaller in larger
+#   batches;
+# - **shift**, slightly: in each batch the mean is taken over different points.
 #
-# A network that is shown all of these as targets for the same anchor learns their mean,
-# which is nothing.
+# If a network gets all of these as targets for the same anchor, it learns their mean,
+# which contains no information.
 
 # %% [markdown]
 # ## Anchors undo it
 #
 # Each of these differences is an affine map. The anchors are in every batch, so they
-# tell which one: the map that carries their rows $\phi_i$ best to those in the
-# *reference*, $\phi_i^{ref}$ (Eq. 12 and 13),
+# determine the map: it is the one that best maps their rows $\phi_i$ to their rows in
+# the *reference*, $\phi_i^{ref}$ (Eq. 12 and 13),
 #
 # $$\min_T \sum_{i \in \text{anchors}}
 #   \left\| \phi_i^{ref} - T \begin{pmatrix} \phi_i \\ 1 \end{pmatrix} \right\|^2 .$$
 #
-# `fit_affine` solves it by least squares. Its linear part, taken apart, says how each
-# batch differed:
+# `fit_affine` solves this by least squares. The decomposition of its linear part shows
+# how each batch differed:
 
 # %%
 maps = {
@@ -202,7 +204,7 @@ for name, alignment in maps.items():
     )
 
 # %% [markdown]
-# Both batches over each other, before and after. A line joins the two rows of the same
+# Both batches in one plot, before and after. A line connects the two rows of the same
 # anchor.
 
 # %%
@@ -223,26 +225,27 @@ axes[1].legend(loc="center", frameon=False)
 plt.show()
 
 # %% [markdown]
-# After the alignment every anchor has one row in both batches, but for the noise of
-# their other, random points. The map was fitted on the anchors, yet it holds for the
-# whole batch (Eq. 14), so all other points of the batch arrive in the same basis too.
+# After the alignment, every anchor has the same row in both batches, up to the noise
+# from the other, random points. The map was fitted on the anchors but is valid for the
+# whole batch (Eq. 14). All other points of the batch are therefore in the same basis
+# too.
 
 # %% [markdown]
 # ## Algorithm 1
 #
 # Now the whole algorithm:
 #
-# 1. Choose anchors. Embed them with some random points: their rows are the reference.
-# 2. In every step join the anchors and new random points, and embed this batch.
+# 1. Choose anchors. Embed them with some random points. Their rows are the reference.
+# 2. In every step, combine the anchors with new random points and embed this batch.
 # 3. Fit $T$ on the anchors (Eq. 12 and 13).
 # 4. Align the whole batch: $\phi_i \leftarrow T\,[\phi_i, 1]$ (Eq. 14).
 # 5. Take a step of gradient descent on (Eq. 15)
 #
 # $$\frac{1}{m} \sum_{i=1}^{m} \left\| f(x_i) - \phi_i \right\|^2 .$$
 #
-# `ExactEmbedding` does the graph and the eigenvectors in one go, and scales each column
-# to mean square 1, so that the size of a batch no longer matters. The steps become
-# smaller towards the end, which averages over the last batches.
+# `ExactEmbedding` computes the graph and the eigenvectors in one call. It scales each
+# column to mean square 1, so the batch size no longer matters. The learning rate
+# decreases towards the end, which averages over the last batches.
 
 # %%
 embed = ExactEmbedding(2, num_neighbors=20)
@@ -275,9 +278,9 @@ for step in range(501):
     losses.append(loss.item())
 
 # %% [markdown]
-# This is what the network says of 1,000 points of the ring that were in no batch: at
-# the start, while it learns, and at the end. Their exact eigenvectors are beside it,
-# turned into the basis of the reference by the best rotation.
+# The plots show the network's output for 1,000 points of the ring that were in no
+# batch: at the start, during training, and at the end. The last plot shows their exact
+# eigenvectors, rotated into the basis of the reference by the best rotation.
 
 # %%
 exact = embed(new).vectors
@@ -299,19 +302,19 @@ plot_loss(losses, ax=ax)
 plt.show()
 
 # %% [markdown]
-# How close is that? The Grassmann distance compares the spaces that two embeddings
-# span, whatever their bases (Eq. 16),
+# How accurate is this? The Grassmann distance compares the spaces that two embeddings
+# span, independent of their bases (Eq. 16),
 #
 # $$d_G = K - \sum_{i=1}^{K} \cos^2 \theta_i ,$$
 #
-# with $\theta_i$ the angles between the spaces: 0 for equal ones, $K$ for orthogonal
-# ones. The trivial vector, a column of ones, belongs to the space; it is added on both
-# sides, which also makes shifts irrelevant.
+# where $\theta_i$ are the angles between the spaces. It is 0 for equal spaces and $K$
+# for orthogonal ones. The trivial vector, a column of ones, belongs to the space. It is
+# added on both sides, which also makes shifts irrelevant.
 #
-# The embedding of *one batch* is the network's only teacher. The mean over many batches
-# is better than any of them, as what is random about them averages out. To compare a
-# batch with the network, both are held against $\cos t$ and $\sin t$ at the angle $t$,
-# the eigenfunctions of a ring without noise.
+# The network only ever learns from the embedding of *one batch* at a time. The mean
+# over many batches is more accurate than any single batch, because random errors
+# average out. To compare a batch with the network, both are compared with $\cos t$ and
+# $\sin t$ at the angle $t$, the eigenfunctions of a ring without noise.
 
 
 # %%
@@ -339,14 +342,14 @@ print(f"batches to cos and sin, mean of 20:       {np.mean(of_batches):.4f}")
 # %% [markdown]
 # ## Clusters, with the estimators
 #
-# `BASiS` is this algorithm under scikit-learn's contract, with refinements that
-# [docs/design.md](../docs/design.md) explains: a
-# Rayleigh-Ritz step that reads the eigenvectors out at the end. `BASiSClustering` adds
-# k-means in the embedding. Both take points that come later, without a graph.
+# `BASiS` is this algorithm with scikit-learn's interface. It adds refinements that
+# [docs/design.md](../docs/design.md) explains: a Rayleigh-Ritz step that reads the
+# eigenvectors out at the end. `BASiSClustering` adds k-means in the embedding. Both
+# accept points that arrive later, without a graph.
 #
-# Here each set has 6,000 points to learn from and 3,000 to predict. Since any point has
-# a row, so has every point of the plane: the pale colours say which cluster it would
-# get.
+# Here each set has 6,000 points to learn from and 3,000 to predict. Any point has a
+# row, so every point of the plane has one too. The pale colors show which cluster it
+# would get.
 
 # %%
 sets = {"three moons": three_moons(), "two moons": two_moons(), "circles": circles()}
@@ -390,17 +393,17 @@ for (above, below), (name, (x, y)) in zip(axes.T, sets.items(), strict=True):
 plt.show()
 
 # %% [markdown]
-# Above: points never seen, in the colours of their clusters. Below: their learned rows,
-# in which each cluster is compact, and k-means is enough.
+# Top: unseen points in the colors of their clusters. Bottom: their learned rows. Each
+# cluster is compact there, so k-means is sufficient.
 #
 # ## What to take along
 #
-# - Laplacian eigenvectors show clusters and slow directions; those of one batch come in
-#   a basis of their own.
-# - Anchors, points that are in every batch, fix that basis by one affine map.
-# - In one basis, the batches are good targets for plain regression, and what the
-#   network learns holds for any new point.
+# - Laplacian eigenvectors show clusters and slow directions. Those of each batch come
+#   in a different basis.
+# - Anchors are points that are in every batch. They fix the basis by one affine map.
+# - In a common basis, the batches are good targets for plain regression. What the
+#   network learns is valid for any new point.
 #
-# Next: [2. Cluster images](2_cluster_images.ipynb). When the features themselves are
+# Next: [2. Cluster images](2_cluster_images.ipynb). If the features themselves are
 # being learned: [4. Learn features and spectrum
 # together](4_learn_features_and_spectrum.ipynb).

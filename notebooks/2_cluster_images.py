@@ -13,14 +13,14 @@
 # %% [markdown]
 # # 2. Cluster images
 #
-# Spectral clustering finds groups of images that look alike, without labels: it takes
-# the first $K$ eigenvectors of the graph of the images, and runs k-means on their rows.
-# scikit-learn's `SpectralClustering` does that for the images it is given. An image
-# that comes later has no row, so it has no cluster.
+# Spectral clustering finds groups of similar images without labels. It takes the first
+# $K$ eigenvectors of the graph of the images and runs k-means on their rows.
+# scikit-learn's `SpectralClustering` does this for the images it is given. An image
+# that arrives later has no row, so it has no cluster.
 #
-# `BASiSClustering` learns the rows with a network, so it can say of any image where it
-# belongs. How it learns them is in [1. What BASiS does](1_what_basis_does.ipynb). Here
-# it is used.
+# `BASiSClustering` learns the rows with a network, so it can assign any image to a
+# cluster. [1. What BASiS does](1_what_basis_does.ipynb) explains how it learns them.
+# This notebook shows how to use it.
 
 # %%
 import os
@@ -50,10 +50,10 @@ from pyg_basis.reference import ExactEmbedding
 # %% [markdown]
 # ## The images
 #
-# scikit-learn ships 1,797 handwritten digits of 8 x 8 pixels. All that follows works
-# for MNIST too, and takes longer: before Jupyter is started, set the environment
-# variable `PYG_BASIS_DATA` to a folder that holds `mnist.npz` (with the arrays
-# `x_train`, `y_train`, `x_test` and `y_test`).
+# scikit-learn includes 1,797 handwritten digits of 8 x 8 pixels. Everything below also
+# works for MNIST but takes longer. To use MNIST, set the environment variable
+# `PYG_BASIS_DATA` before you start Jupyter, to a folder that contains `mnist.npz` (with
+# the arrays `x_train`, `y_train`, `x_test` and `y_test`).
 
 # %%
 folder = os.environ.get("PYG_BASIS_DATA")
@@ -87,9 +87,9 @@ plt.show()
 # %% [markdown]
 # ## Learn the embedding and its clusters
 #
-# `n_clusters=10` is all that is said about the labels. The graph of each batch joins an
-# image to the 10 that are nearest, pixel by pixel. Each batch holds 250 anchors, the
-# same ones in all batches, by which the batches are brought into one basis.
+# `n_clusters=10` is the only information about the labels. The graph of each batch
+# connects an image to its 10 nearest images by pixel distance. Each batch contains the
+# same 250 anchors, which bring the batches into one basis.
 
 # %%
 basis = BASiS(10, n_neighbors=10, batch_size=batch_size, max_iter=300, drop_first=False)
@@ -106,17 +106,18 @@ plt.show()
 # %% [markdown]
 # ## Beside scikit-learn
 #
-# The same images, the same number of neighbours. Accuracy is the share of images in the
-# cluster of their digit, under the best naming of the clusters (Eq. 19); NMI is the
-# mutual information of clusters and digits, 1 if one tells the other (Eq. 18). Labels
-# are used here for the first time, to score.
+# Both methods use the same images and the same number of neighbors. Accuracy is the
+# share of images in the cluster of their digit, under the best assignment of clusters
+# to digits (Eq. 19). NMI is the mutual information of clusters and digits. It is 1 if
+# one determines the other (Eq. 18). Labels are used here for the first time, for
+# scoring.
 #
-# One reservation: 10 neighbours were picked from 10, 15 and 20, and batches of 1,000
-# from 512 and 1,000, with the accuracy on these digits in view, new ones included. Both
-# methods do best with 10 neighbours, so the figures below are their better ones.
+# One caveat: 10 neighbors were chosen from 10, 15 and 20, and batches of 1,000 from 512
+# and 1,000, by the accuracy on these digits, including the new ones. Both methods are
+# best with 10 neighbors, so the figures below are optimistic for both.
 #
-# (Of MNIST scikit-learn gets the first 10,000 images only, as its graph holds all
-# images at once.)
+# (For MNIST, scikit-learn gets only the first 10,000 images, because its graph contains
+# all images at once.)
 
 # %%
 few = slice(10_000)
@@ -138,9 +139,8 @@ for estimator, method in (
     print(f"{estimator.__name__:20} has {method}: {hasattr(estimator, method)}")
 
 # %% [markdown]
-# The learned rows are meant to be those of the exact eigenvectors. The Grassmann
-# distance (Eq. 16) between the two spaces is 0 if they are the same, and 10 if they
-# have nothing in common.
+# The learned rows should match the exact eigenvectors. The Grassmann distance (Eq. 16)
+# between the two spaces is 0 if they are equal and 10 if they are orthogonal.
 
 # %%
 learned = clustering.basis_.transform(x)
@@ -148,10 +148,10 @@ exact = ExactEmbedding(10, num_neighbors=10, drop_first=False)(x[few]).vectors
 print(f"d_G = {grassmann_distance(learned[few], exact):.3f}")
 
 # %% [markdown]
-# Ten columns do not fit on a page. So each embedding is mapped linearly to the plane,
-# by the map that sends the centres of its ten clusters to the corners of a decagon.
-# Colours are the digits. (The two graphs differ a little: scikit-learn's has edges of
-# equal weight.)
+# Ten columns cannot be plotted directly. So each embedding is mapped linearly to the
+# plane, by the map that sends the centers of its ten clusters to the corners of a
+# decagon. Colors are the digits. (The two graphs differ slightly: scikit-learn's edges
+# all have equal weight.)
 
 
 # %%
@@ -179,8 +179,8 @@ plt.show()
 # %% [markdown]
 # ## New images
 #
-# The other images took no part in the training. Each gets its row, and so its cluster,
-# by itself: it does not matter which images it comes with.
+# The other images were not used in training. Each gets its row, and thus its cluster,
+# independently of the images it is passed with.
 
 # %%
 new_clusters = clustering.predict(x_new)
@@ -188,9 +188,9 @@ print(f"accuracy on new images: {clustering_accuracy(y_new, new_clusters):.3f}")
 print("one alone, the same:", clustering.predict(x_new[7:8]) == new_clusters[7:8])
 
 # %% [markdown]
-# To talk about clusters, name each after a digit: the best one-to-one naming, found on
-# the training images. Below are up to 20 new images of each cluster, chosen at random,
-# one row a cluster.
+# To name the clusters, each is assigned to a digit by the best one-to-one assignment on
+# the training images. Below are up to 20 random new images of each cluster, one row per
+# cluster.
 
 # %%
 counts = confusion_matrix(y, clusters)  # [digit, cluster]
@@ -216,10 +216,10 @@ for row, column in np.argwhere(is_wrong):
 plt.show()
 
 # %% [markdown]
-# Framed images are other digits than the cluster's name says. The confusion matrix
-# counts them all. A large number off the diagonal is a cluster that holds two digits,
-# or a digit that has two clusters: two ways of writing it may look less alike than two
-# digits do.
+# Framed images show a digit other than the cluster's name. The confusion matrix counts
+# them all. A large number off the diagonal means that a cluster contains two digits or
+# that a digit has two clusters. Two ways of writing one digit may look less alike than
+# two different digits.
 
 # %%
 figure, ax = plt.subplots(figsize=(5.6, 5), layout="constrained")
@@ -232,9 +232,9 @@ plt.show()
 # %% [markdown]
 # ## Save and load
 #
-# `BASiS.save` writes the embedding to a file that holds numbers only: loading it runs
-# no code from the file. The whole clustering can be saved as any scikit-learn estimator
-# is, with joblib; load such files only if you trust where they come from.
+# `BASiS.save` writes the embedding to a file that contains only numbers, so loading it
+# runs no code from the file. The whole clustering can be saved with joblib like any
+# scikit-learn estimator. Load such files only if you trust their source.
 
 # %%
 with tempfile.TemporaryDirectory() as temporary:
@@ -250,10 +250,13 @@ print(np.array_equal(same_clustering.predict(x_new), new_clusters))
 # %% [markdown]
 # ## What to take along
 #
-# - `BASiSClustering(n_clusters).fit(x)`, then `predict` for any image, however late.
-# - It finds about what spectral clustering on the whole graph finds, and cannot find
-#   more: where the graph joins what does not belong together, so do the clusters. On
-#   MNIST pixels are a poor guide, and so is their graph. Learned features are better:
-#   the README's table starts from such features, and [4. Learn features and spectrum
-#   together](4_learn_features_and_spectrum.ipynb) learns them.
-# - Where clusters come out wrong, try other `n_neighbors` first: the graph decides.
+# - Call `BASiSClustering(n_clusters).fit(x)`, then `predict` for any image, however
+#   late.
+# - The result is about that of spectral clustering on the whole graph, and it cannot be
+#   better. If the graph connects images of different digits, the clusters mix them too.
+#   On MNIST, pixel distances are a poor measure of similarity, and so is their graph.
+#   Learned features are better: the README's table starts from such features, and [4.
+#   Learn features and spectrum together](4_learn_features_and_spectrum.ipynb) learns
+#   them.
+# - If clusters are wrong, try other values of `n_neighbors` first, because the graph
+#   determines the clusters.
