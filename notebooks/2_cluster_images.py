@@ -114,7 +114,7 @@ plt.show()
 #
 # One caveat: 10 neighbors were chosen from 10, 15 and 20, and batches of 1,000 from 512
 # and 1,000, by the accuracy on these digits, including the new ones. Both methods are
-# best with 10 neighbors, so the figures below are optimistic for both.
+# best with 10 neighbors, so the figures below are the better ones of each.
 #
 # (For MNIST, scikit-learn gets only the first 10,000 images, because its graph contains
 # all images at once.)
@@ -252,9 +252,9 @@ print(np.array_equal(same_clustering.predict(x_new), new_clusters))
 #
 # - Call `BASiSClustering(n_clusters).fit(x)`, then `predict` for any image, however
 #   late.
-# - The result is about that of spectral clustering on the whole graph, and it cannot be
-#   better. If the graph connects images of different digits, the clusters mix them too.
-#   On MNIST, pixel distances are a poor measure of similarity, and so is their graph.
+# - The result is about that of spectral clustering on the whole graph, and no better.
+#   If the graph connects images of different digits, the clusters mix them too. On
+#   MNIST, pixel distances are a poor measure of similarity, and so is their graph.
 #   Learned features are better: the README's table starts from such features, and [4.
 #   Learn features and spectrum together](4_learn_features_and_spectrum.ipynb) learns
 #   them.

@@ -13,16 +13,15 @@
 # %% [markdown]
 # # 3. Positional encodings in a GNN
 #
-# A graph neural network looks at the neighbours of a node, and at theirs. It does not
-# see where in the graph they all are. *Positional encodings* tell it: a few numbers for
-# each node, beside its features. The usual ones are the node's row of the first
-# eigenvectors of the graph Laplacian, its coordinates in the layout that bends the
-# graph least.
+# A graph neural network sees the neighbors of a node, and their neighbors. It does not
+# see where in the graph these nodes are. *Positional encodings* provide this: a few
+# numbers for each node, in addition to its features. The usual ones are the node's row
+# of the first eigenvectors of the graph Laplacian. These are its coordinates in the
+# layout that bends the graph least.
 #
-# This notebook shows what is awkward about them, and two ways that are less so: exact
-# encodings that are the same in every call, and learned ones that stay where they are
-# when the graph changes. [1. What BASiS does](1_what_basis_does.ipynb) explains the
-# terms.
+# This notebook shows the problems of these encodings and two ways to avoid them: exact
+# encodings that are the same in every call, and learned ones that do not move when the
+# graph changes. [1. What BASiS does](1_what_basis_does.ipynb) explains the terms.
 
 # %%
 import matplotlib.pyplot as plt
@@ -43,8 +42,9 @@ images = digits()
 _ = torch.default_generator.manual_seed(0)
 
 # %% [markdown]
-# The graph: scikit-learn's digits, each joined to the ten most alike. Any PyG `Data`
-# with `edge_index` will do instead, for example `Planetoid(root, "Cora")[0]`.
+# The graph connects each of scikit-learn's digits to the ten most similar ones. You can
+# use any PyG `Data` with `edge_index` instead, for example
+# `Planetoid(root, "Cora")[0]`.
 
 # %%
 neighbors = affinity(knn_graph(images.x_train, 10))
@@ -54,10 +54,10 @@ print(graph)
 # %% [markdown]
 # ## Signs
 #
-# If $v$ is an eigenvector, so is $-v$. PyG draws the sign of every column at random, in
-# every call. A model trained with one choice knows nothing of the other: in the picture
-# on the left, what is up in one call is down in the next. `AddSpectralPE` makes the
-# entry of largest magnitude positive, starts its solver from a seed, and gives the same
+# If $v$ is an eigenvector, so is $-v$. PyG draws the sign of every column at random in
+# every call. A model trained with one choice does not know the other. In the left plot,
+# positive values in one call are negative in the next. `AddSpectralPE` makes the entry
+# of largest magnitude positive and starts its solver from a seed. It gives the same
 # rows in each call and each process.
 
 # %%
@@ -81,10 +81,10 @@ plt.show()
 # %% [markdown]
 # ## Graphs of several parts
 #
-# In a graph that falls into parts, the first eigenvectors tell the parts apart and
-# nothing else: they are constant on each. `AddSpectralPE` takes every part by itself.
-# So a graph has the same rows alone and in a batch. The eigenvalues are kept too, for
-# models that use them.
+# In a disconnected graph, the first eigenvectors only separate the components: they are
+# constant on each. `AddSpectralPE` embeds every component separately. So a graph has
+# the same rows alone and in a batch. The eigenvalues are stored too, for models that
+# use them.
 
 # %%
 edges = torch.stack([torch.arange(29), torch.arange(1, 30)])
@@ -111,13 +111,13 @@ print("eigenvalues of the path:", ours(path).pe_eigenvalues[0, :3].tolist())
 # %% [markdown]
 # ## Nodes that come and go
 #
-# Exact eigenvectors belong to one graph. Take a few nodes away, and all rows change; a
-# node that comes later has none until the whole graph is decomposed again, and then all
-# others have moved.
+# Exact eigenvectors belong to one graph. If a few nodes are removed, all rows change. A
+# node that arrives later has no row until the whole graph is decomposed again, and then
+# all other rows have moved.
 #
-# A `BASiS` model learns to tell a node's row from its features. `fit` takes the graph
-# with its edges, `AddBASiSPE` gives the rows: a node's row now depends on that node
-# alone.
+# A `BASiS` model learns to predict a node's row from its features. `fit` takes the
+# graph with its edges, and `AddBASiSPE` gives the rows. A node's row then depends only
+# on that node.
 
 # %%
 model = BASiS(K, random_state=0)
@@ -145,7 +145,7 @@ figure.tight_layout(rect=(0, 0.06, 1, 1))
 plt.show()
 
 # %% [markdown]
-# Digits that the model has never seen have rows as well, with no edge and no graph.
+# Digits that the model has never seen have rows as well, without any edges or graph.
 
 # %%
 later = learned(Data(x=images.x_test))
@@ -166,9 +166,10 @@ plt.show()
 # %% [markdown]
 # ## In a network
 #
-# A small GCN with few labels, with no encodings, and with each of the three beside the
-# pixels (all brought to mean square 1). The same five splits of the nodes and starting
-# weights for all; 200 nodes choose the epoch, the others are measured on.
+# The comparison uses a small GCN with few labels: without encodings, and with each of
+# the three encodings in addition to the pixels (all scaled to mean square 1). All runs
+# use the same five splits of the nodes and the same starting weights. 200 nodes select
+# the epoch, and the others measure the accuracy.
 
 
 # %%
@@ -214,16 +215,17 @@ for transform in (None, pyg, ours, learned):
     print(f"  {name:26} {found.mean():.1f} ± {found.std():.1f}")
 
 # %% [markdown]
-# The neighbours already say most of what a digit is, so encodings have little to add
-# here. On other graphs, and in a graph transformer, which sees no neighbours by its
-# attention, it differs: `examples/` has scripts to try.
+# The neighbors already contain most of the information about a digit, so encodings add
+# little here. This can differ on other graphs, and in a graph transformer, whose
+# attention does not see neighbors. `examples/` contains scripts to try.
 #
 # ## What to take along
 #
-# - `AddSpectralPE(k)` for one graph, or for many small ones: exact, the same in every
-#   call, each part by itself.
-# - `BASiS(...).fit(data)` and `AddBASiSPE(model)` where nodes come later or the graph
-#   changes: a row is a function of the node's features. It can be no better than what
-#   these tell; means over a node's neighbours beside its own features tell more.
-# - `laplacian="rw"` is the form to learn: the other has the root of the degree as a
-#   factor, which features do not know.
+# - Use `AddSpectralPE(k)` for one graph or for many small ones. It is exact, the same
+#   in every call, and embeds each component separately.
+# - Use `BASiS(...).fit(data)` and `AddBASiSPE(model)` if nodes arrive later or the
+#   graph changes. A row is then a function of the node's features, and it is only as
+#   good as these. Adding the means over a node's neighbors gives the network more
+#   information.
+# - `laplacian="rw"` is the form to learn. The other form contains the square root of
+#   the degree as a factor, which the features do not contain.

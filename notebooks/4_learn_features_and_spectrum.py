@@ -13,15 +13,15 @@
 # %% [markdown]
 # # 4. Learn features and spectrum together
 #
-# A graph of images is as good as the distances between them. Pixels are a poor guide,
-# so one learns features, and takes the graph of the features. But then the graph
-# changes with every step of the training, and so do its eigenvectors: they flip, they
-# turn into each other, and a network that is to learn them meanwhile has no fixed
+# A graph of images is only as good as the distances between them. Pixel distances are a
+# poor measure, so features are learned and the graph is built from them. But then the
+# graph changes with every training step, and so do its eigenvectors: they flip and
+# rotate into each other. A network that learns them at the same time has no fixed
 # target.
 #
-# The paper's Algorithm 2 keeps the basis where it is. This notebook trains an encoder
-# and a `BASiSLayer` behind it at the same time, and looks at what the basis does with
-# and without that. [1. What BASiS does](1_what_basis_does.ipynb) explains the terms.
+# The paper's Algorithm 2 keeps the basis in place. This notebook trains an encoder and
+# a `BASiSLayer` behind it at the same time, and compares the basis with and without
+# Algorithm 2. [1. What BASiS does](1_what_basis_does.ipynb) explains the terms.
 
 # %%
 import copy
@@ -48,10 +48,10 @@ _ = torch.default_generator.manual_seed(0)  # of the first weights
 # %% [markdown]
 # ## The encoder and its loss
 #
-# A small network makes 16 features of an image. It learns them by the contrastive loss
-# (Eq. 21, each kind of pair averaged by itself): images of one digit should be close,
-# images of two digits at least 1 apart. With $d_{ij}$ the distance of two images'
-# features,
+# A small network computes 16 features of an image. It is trained with the contrastive
+# loss (Eq. 21, with each kind of pair averaged separately): images of one digit should
+# be close, and images of two digits at least 1 apart. With $d_{ij}$ the distance
+# between the features of two images, the loss is
 #
 # $$\operatorname*{mean}_{y_i = y_j} d_{ij}^2 \;+\;
 #   \operatorname*{mean}_{y_i \ne y_j} \max(0,\, 1 - d_{ij})^2 .$$
@@ -71,12 +71,12 @@ def contrastive_loss(features, labels):
 # %% [markdown]
 # ## The layer
 #
-# Behind the encoder comes the layer that learns the spectrum: the first nine
-# eigenvectors after the trivial one, as many as tell ten clusters apart.
+# The layer behind the encoder learns the spectrum: the first nine eigenvectors after
+# the trivial one, which is the number that separates ten clusters.
 #
-# `init_reference` takes a fixed set of images, here 512, embeds their features as they
-# are now, and chooses the anchors among them. These images are followed through the
-# whole training.
+# `init_reference` takes a fixed set of images, here 512, embeds their current features,
+# and chooses the anchors among them. These images are tracked during the whole
+# training.
 
 # %%
 layer = BASiSLayer(
@@ -92,22 +92,23 @@ unaligned = copy.deepcopy(layer)  # for comparison, see below
 # %% [markdown]
 # ## Algorithm 2
 #
-# When the features have changed, the followed images are embedded again. Their new rows
-# $\psi_i$ come in whatever basis the eigensolver gives. But their rows $\phi_i$ in the
-# old basis are known, so there is a map back, as there was for batches:
+# When the features have changed, the tracked images are embedded again. The basis of
+# their new rows $\psi_i$ depends on the eigensolver. But their rows $\phi_i$ in the old
+# basis are known, so a map back can be fitted, as for batches:
 #
 # $$\min_{T_G} \sum_i \left\| \phi_i - T_G\, \psi_i \right\|^2 ,
 #   \qquad \phi_i \leftarrow T_G\, \psi_i .$$
 #
-# `update_reference` does that. By default its $T_G$ also keeps the lengths of the
-# columns: the plain least squares of the paper (`alignment="lstsq"`) shrink them a
-# little in each update, and there are many.
+# `update_reference` does that. By default its $T_G$ also preserves the lengths of the
+# columns. The plain least squares of the paper (`alignment="lstsq"`) shrink them a
+# little in each of many updates.
 #
-# Every fifth step below follows the features and adds the loss of the layer (Eq. 15),
-# whose gradient reaches the encoder too. With `features.detach()` it would not.
+# Every fifth step below updates the reference and adds the loss of the layer (Eq. 15).
+# The gradient of this loss reaches the encoder too. With `features.detach()` it would
+# not.
 #
-# Beside it, a second layer does without $T_G$: it takes the new rows as its reference,
-# as they come. It has no say in the features.
+# For comparison, a second layer does without $T_G$: it uses the new rows as its
+# reference, unaligned. It does not influence the features.
 
 # %%
 optimizer = torch.optim.Adam(
@@ -149,10 +150,10 @@ learned, exact = (torch.stack(rows) for rows in zip(*moments, strict=True))
 # %% [markdown]
 # ## One basis, or a new one each time
 #
-# `learned` and `exact` now hold the rows of the held-out digits after every fifth step:
-# from the network, and the exact eigenvectors of the graph of their present features,
-# computed anew each time. This is where the mean row of each digit lies on the first
-# axis.
+# `learned` and `exact` now contain the rows of the held-out digits after every fifth
+# step: those of the network, and the exact eigenvectors of the graph of their current
+# features, recomputed each time. The plots show the first coordinate of the mean row of
+# each digit.
 
 # %%
 colors = plt.get_cmap("tab10").colors
@@ -173,13 +174,14 @@ axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, title=
 plt.show()
 
 # %% [markdown]
-# The network's rows move while the features change much, and then settle. The exact
-# eigenvectors do not: the better the digits are apart, the closer together are the
-# first eigenvalues, and the less it takes to turn their eigenvectors into each other.
+# The network's rows move while the features change strongly and then settle. The exact
+# eigenvectors do not settle. The better the digits are separated, the closer together
+# the first eigenvalues are, and the more easily their eigenvectors rotate into each
+# other.
 #
-# The same in pictures. Nine columns are brought to the plane by one linear map, which
-# sends the mean rows of the ten digits at step 500 to the corners of a decagon. Each
-# line of pictures has a map of its own, the same for all moments.
+# The next plots show the same in the plane. The nine columns are mapped to the plane by
+# one linear map, which sends the mean rows of the ten digits at step 500 to the corners
+# of a decagon. Each row of plots has its own map, which is the same for all steps.
 
 # %%
 angle = 2 * torch.pi * torch.arange(10) / 10
@@ -198,14 +200,14 @@ axes[1, 0].set_ylabel("exact, computed anew")
 plt.show()
 
 # %% [markdown]
-# Above, the digits leave the middle and go to their places, which they keep. Below, the
-# exact rows are apart sooner, as nothing has to be learned. But the map that suits the
-# last moment does not suit the earlier ones: their basis was another one.
+# Top: the digits move from the center to their positions and stay there. Bottom: the
+# exact rows separate sooner, because nothing has to be learned. But the map fitted at
+# the last step does not fit the earlier steps, because their basis was different.
 #
 # ## What the layer learns without it
 #
-# So a network without $T_G$ is shown another target in every update. Its loss stays
-# near 1, the mean square of the targets: it learns nothing but their mean.
+# A network without $T_G$ therefore gets a different target in every update. Its loss
+# stays near 1, the mean square of the targets: it learns only their mean.
 
 # %%
 figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")
@@ -218,14 +220,14 @@ plt.show()
 # %% [markdown]
 # ## How far the space moved
 #
-# Each update returns a `Movement`, which tells whether there was anything to follow:
+# Each update returns a `Movement`, which shows how much the space has changed:
 #
-# - `change`: how much the rows of the followed images changed, relative to their size;
-# - `cosines`: of the angles between the old and the new space; 1 for a direction that
-#   both have. Below 0.1 a direction counts as lost (`num_lost`), a warning says so, and
-#   a new direction takes its place;
-# - `eigengap`: from the last eigenvalue in use to the next. The larger, the less the
-#   space depends on details. It grows as the digits become ten clusters.
+# - `change`: how much the rows of the tracked images changed, relative to their size;
+# - `cosines`: the cosines of the angles between the old and the new space. 1 means that
+#   both contain the direction. Below 0.1 a direction counts as lost (`num_lost`), a
+#   warning reports it, and a new direction takes its place;
+# - `eigengap`: the gap from the last eigenvalue in use to the next. The larger it is,
+#   the less the space depends on details. It grows as the digits become ten clusters.
 
 # %%
 diagnostics = {
@@ -243,11 +245,11 @@ print("directions lost:", sum(m.num_lost for m in movements))
 # %% [markdown]
 # ## At the end
 #
-# K-means on the network's rows of the training digits, then the nearest centre for each
-# held-out digit. The encoder learned from labels, so this is no clustering without
-# them: it says how well the spectrum keeps what the features know. Beside it, the
-# features themselves with a linear classifier (Eq. 20), and the clusters of the
-# held-out digits' own exact eigenvectors.
+# K-means is fitted to the network's rows of the training digits. Each held-out digit is
+# then assigned to the nearest center. The encoder learned from labels, so this is not
+# unsupervised clustering. It shows how well the spectrum preserves the information in
+# the features. For comparison, the output includes a linear classifier on the features
+# (Eq. 20) and the clusters of the held-out digits' own exact eigenvectors.
 
 # %%
 with torch.no_grad():
@@ -268,12 +270,12 @@ print(f"network to exact eigenvectors: d_G = {distance:.3f}")
 # %% [markdown]
 # ## What to take along
 #
-# - When features change, call `update_reference` with the present features of the same
-#   nodes, then use `layer.loss` as before. Encoder, optimiser and other losses are
-#   yours.
-# - The basis then stays, so the network's targets do, and whatever is built on the
-#   embedding (clusters, a classifier) stays valid.
+# - When features change, call `update_reference` with the current features of the same
+#   nodes, then use `layer.loss` as before. You choose the encoder, optimizer, and other
+#   losses.
+# - The basis then stays fixed, and so do the network's targets. Anything built on the
+#   embedding (clusters, a classifier) remains valid.
 # - Watch `Movement.cosines` and `eigengap`. If directions are lost, update more often,
 #   or choose as many eigenvectors as there are clusters, so that a gap follows.
-# - The layer's `state_dict` holds the reference too: a training that is saved and
-#   resumed goes on in the same basis.
+# - The layer's `state_dict` contains the reference too, so a training that is saved and
+#   resumed continues in the same basis.

@@ -13,14 +13,14 @@
 # %% [markdown]
 # # 5. Diffusion maps of molecules and cells
 #
-# A diffusion map places points by a random walk on them: two points are close when
-# walks that start there soon look alike. Its coordinates are eigenvectors of the walk,
-# each multiplied by its eigenvalue to the power of the time that the walk takes. What
-# decays slowly stays: the jumps of a molecule from one shape to another, the branches
-# along which cells develop.
+# A diffusion map embeds points by a random walk on them. Two points are close if walks
+# that start at them soon look alike. The coordinates are eigenvectors of the walk, each
+# multiplied by its eigenvalue to the power of the diffusion time. Only what decays
+# slowly remains: the transitions of a molecule between shapes, or the branches along
+# which cells develop.
 #
-# `DiffusionMap` learns the map from a set of points, keeps the eigenvalues, and then
-# takes points that it has never seen. Both sets in this notebook are generated.
+# `DiffusionMap` learns the map from a set of points, stores the eigenvalues, and then
+# embeds points that it has never seen. Both data sets in this notebook are generated.
 # [1. What BASiS does](1_what_basis_does.ipynb) explains how the map is learned.
 
 # %%
@@ -42,9 +42,9 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## A molecule
 #
-# A chain of eight atoms has two soft angles, $\varphi$ and $\psi$. Heat pushes them
-# around; $\psi$ has two valleys with a barrier between them, and crosses it seldom.
-# Ten trajectories of 2,000 frames are simulated.
+# A chain of eight atoms has two soft angles, $\varphi$ and $\psi$, which change by
+# thermal noise. $\psi$ has two valleys with a barrier between them, which it seldom
+# crosses. Ten trajectories of 2,000 frames are simulated.
 
 
 # %%
@@ -88,11 +88,11 @@ distances = distances.astype(np.float32)
 print(distances.shape)
 
 # %% [markdown]
-# The distances between the atoms do not change when the molecule turns, so they are the
-# features. Eight trajectories are learned; the other two are embedded as new frames,
-# each by itself. The map has not seen the angles. `alpha=0.5` is for dynamics: in the
-# limit of many frames the walk has the slow coordinates of the molecule's own motion
-# (those of the Fokker-Planck operator, see Coifman and Lafon 2006).
+# The distances between the atoms do not change when the molecule rotates, so they are
+# used as features. Eight trajectories are learned. The other two are embedded as new
+# frames, one at a time. The map has not seen the angles. `alpha=0.5` is for dynamics:
+# in the limit of many frames, the walk has the slow coordinates of the molecule's own
+# motion (those of the Fokker-Planck operator, see Coifman and Lafon 2006).
 
 # %%
 learned, new = distances[:16_000], distances[16_000:]
@@ -103,8 +103,8 @@ plot_embedding(coordinates, np.round(psi))
 _ = plt.gca().set(title="new frames, by ψ in degrees", aspect="auto")
 
 # %% [markdown]
-# The first coordinate tells the two valleys of $\psi$ apart, though it was never told
-# of them: the area under the curve is close to 1.
+# The first coordinate separates the two valleys of $\psi$, although the map was trained
+# without the angles. The area under the ROC curve is close to 1.
 
 # %%
 is_right = (psi > -40) & (psi < 140)
@@ -114,9 +114,9 @@ print(f"AUC of the first coordinate: {max(area, 1 - area):.4f}")
 # %% [markdown]
 # ## Eigenvalues and time
 #
-# The eigenvalue $\gamma_k$ of the walk says how much of coordinate $k$ is left after a
-# step. After $t$ steps $\gamma_k^t$ is left. The time is changed without a new fit; at
-# larger times only the slowest coordinates remain.
+# The eigenvalue $\gamma_k$ of the walk is the fraction of coordinate $k$ that remains
+# after one step. After $t$ steps, $\gamma_k^t$ remains. You can change the time without
+# a new fit. At larger times only the slowest coordinates remain.
 
 # %%
 print("eigenvalues of the walk:", np.round(diffusion.transition_eigenvalues_, 3))
@@ -129,12 +129,12 @@ _ = plt.gca().set(title="eigenvalues of the Laplacian, 1 − γ")
 # %% [markdown]
 # ## What the density does
 #
-# `alpha` says how much of the density of the points is taken out of the walk. With
-# `alpha=0` the walk lingers where points are many. With `alpha=1`, the default of
-# `DiffusionMap`, the map is of the shape of the set alone. A circle shows it: its
-# eigenvalues are 1, 1, 4, 4, 9, ... in units of the first, and its eigenvectors are
-# waves along the circle, however the points are spread over it. Here there are 19
-# times as many on one side as on the other.
+# `alpha` sets how much of the point density is removed from the walk. With `alpha=0`,
+# the walk stays longer where points are dense. With `alpha=1`, the default of
+# `DiffusionMap`, the map depends only on the shape of the set. A circle is a simple
+# test. Its eigenvalues are 1, 1, 4, 4, 9, ... in units of the first, and its
+# eigenvectors are waves along the circle, for any distribution of the points. Here one
+# side has 19 times as many points as the other.
 
 # %%
 angle = rng.uniform(0, 2 * np.pi, 40_000)
@@ -160,14 +160,14 @@ for alpha in (0.0, 1.0):
     print(f"alpha={alpha}: eigenvalues {np.round(values, 2)}, d_G {distance:.3f}")
 
 # %% [markdown]
-# For the density to be taken out, the kernel must have died away at the farthest
-# neighbor where points are densest, and still reach some where they are sparsest. So
-# an uneven set needs more neighbors, and a bandwidth well below their distances.
+# To remove the density, the kernel must be near zero at the farthest neighbor where
+# points are densest, and still reach some neighbors where they are sparsest. An uneven
+# set therefore needs more neighbors, and a bandwidth well below their distances.
 #
 # ## Cells
 #
-# Cells that develop lie along a tree. Here a stem splits into two branches, each moves
-# through 30 genes of its own, and every measurement is noisy.
+# Developing cells lie along a tree. Here a stem splits into two branches. Each branch
+# moves through 30 genes of its own, and every measurement is noisy.
 
 
 # %%
@@ -185,10 +185,10 @@ genes, stage = cells(3_000)
 query, query_stage = cells(1_000)
 
 # %% [markdown]
-# Tools for single cells make a graph of the cells first. Here it is scikit-learn's; one
-# by scanpy is in `adata.obsp["connectivities"]`. `AddSpectralPE` gives the exact
-# diffusion map of such a graph, and `BASiS` learns it, so that query cells, which are
-# not in the graph, are placed by their genes alone.
+# Single-cell tools build a graph of the cells first. Here the graph is from
+# scikit-learn; scanpy stores its graph in `adata.obsp["connectivities"]`.
+# `AddSpectralPE` gives the exact diffusion map of such a graph. `BASiS` learns it, so
+# query cells, which are not in the graph, are embedded from their genes alone.
 
 # %%
 graph = kneighbors_graph(genes, 15)
@@ -207,8 +207,9 @@ _ = plt.gca().set(title="query cells, never in the graph", aspect="auto")
 # %% [markdown]
 # ## Where to go from here
 #
-# - `model.save("map.pt")` and `DiffusionMap.load("map.pt")` keep a map for the next
+# - `model.save("map.pt")` and `DiffusionMap.load("map.pt")` store a map for the next
 #   experiment.
 # - `python -m benchmarks run diffusion_maps` does the same on alanine dipeptide and on
-#   scanpy's cells, beside pydiffmap and scanpy.
-# - [3. Positional encodings](3_positional_encodings.ipynb) has more on given graphs.
+#   scanpy's cells, and compares with pydiffmap and scanpy.
+# - [3. Positional encodings](3_positional_encodings.ipynb) covers given graphs in more
+#   detail.
