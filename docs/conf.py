@@ -1,12 +1,16 @@
 """Sphinx: `make docs` builds the site into docs/_build/html, without a network."""
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import pyg_basis
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "docs"))
+
+from parameter_pictures import draw_pictures  # noqa: E402
 
 project = "pyg_basis"
 author = "The pyg_basis authors"
@@ -74,4 +78,5 @@ def write_text_twins(app: Any, error: Exception | None) -> None:
 
 def setup(app: Any) -> None:
     with_notebooks()
+    draw_pictures()
     app.connect("build-finished", write_text_twins)
