@@ -85,7 +85,7 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist docs/_build docs/generated docs/tutorials .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build docs/generated docs/pictures docs/tutorials .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find pyg_basis tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch goes first: with the pinned build in place, no later package asks for another.

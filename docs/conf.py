@@ -1,12 +1,18 @@
 """Sphinx: `make docs` builds the site into docs/_build/html, without a network."""
 
+import ast
+import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import pyg_basis
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "docs"))
+
+from parameter_pictures import draw_pictures  # noqa: E402
 
 project = "pyg_basis"
 author = "The pyg_basis authors"
@@ -58,6 +64,48 @@ def with_notebooks() -> None:
         shutil.copy2(notebook, folder / notebook.name)
 
 
+def names_in(path: Path) -> set[str]:
+    """The names in a file's code: of a page, in its blocks of Python."""
+    text = path.read_text(encoding="utf-8")
+    blocks = [text]
+    if path.suffix == ".md":
+        blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    names = set()
+    for node in (node for block in blocks for node in ast.walk(ast.parse(block))):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.alias(name=name):
+                names.add(name)
+    return names
+
+
+EXAMPLES = {
+    path.relative_to(ROOT): names_in(path)
+    for pattern in ("README.md", "docs/*.md", "notebooks/*.py", "examples/*.py")
+    for path in sorted(ROOT.glob(pattern))
+}
+
+
+def add_examples(app: Any, page: str, source: list[str]) -> None:
+    """At the end of a name's page in the reference: what else uses the name."""
+    if not page.startswith("generated/"):
+        return
+    links = []
+    for path, names in EXAMPLES.items():
+        # The page is written anew when one of these files has changed.
+        app.env.note_dependency(str(ROOT / path))
+        if page.rpartition(".")[2] not in names:
+            continue
+        if path.parent.name == "docs":
+            links.append(f"- :doc:`/{path.stem}`")
+        elif path.parent.name == "notebooks":
+            links.append(f"- :doc:`/tutorials/{path.stem}`")
+        else:
+            links.append(f"- :download:`{path} <../../{path}>`")
+    if links:
+        title = "Examples that use it"
+        source[0] += "\n".join(["\n", title, "-" * len(title), "", *links, ""])
+
+
 def write_text_twins(app: Any, error: Exception | None) -> None:
     """Each page as Markdown beside its HTML, and llms.txt, which lists them."""
     if error is not None or app.builder.name != "html":
@@ -74,4 +122,6 @@ def write_text_twins(app: Any, error: Exception | None) -> None:
 
 def setup(app: Any) -> None:
     with_notebooks()
+    draw_pictures()
+    app.connect("source-read", add_examples)
     app.connect("build-finished", write_text_twins)
