@@ -116,10 +116,10 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             to 1 (Coifman and Lafon 2006), see
             :func:`~pyg_basis.graph.density_normalized`. Self-tuning bandwidths follow
             the density; use one global bandwidth to remove it. (default: :obj:`0.0`)
-        diffusion_time (float, optional): Steps :math:`t` of the random walk:
-            :meth:`transform` multiplies column k by :math:`(1 - \lambda_k)^t` (a
-            diffusion map, Eq. 6). It may be changed after the fit. :obj:`layer_`
-            always returns the eigenvectors. (default: :obj:`None`)
+        diffusion_time (float, optional): Steps :math:`t` of the random walk of a
+            diffusion map. Column k of :meth:`transform` is multiplied by
+            :math:`(1 - \lambda_k)^t` (Eq. 6). It may be changed after the fit.
+            :obj:`layer_` always returns the eigenvectors. (default: :obj:`None`)
         drop_first (bool): Omit the trivial eigenvector, of eigenvalue 0.
             (default: :obj:`True`)
         metric (str): Distance between points: :obj:`"euclidean"`, or :obj:`"cosine"`,
@@ -142,16 +142,16 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         eigen_solver (str): Eigensolver of the batches: :obj:`"auto"`,
             :obj:`"chebyshev"`, :obj:`"lanczos"`, :obj:`"lobpcg"` or :obj:`"dense"`, see
             :func:`~pyg_basis.eigen.eigenpairs`. (default: :obj:`"auto"`)
-        graph (str): The graph to embed: :obj:`"edges"`, the given one, if :obj:`X` is
-            a :class:`~torch_geometric.data.Data` with an :obj:`edge_index`, or a file
-            with one, or :meth:`fit` gets an adjacency; :obj:`"knn"`, the
-            nearest-neighbor graph; :obj:`"auto"`, the edges if there are any.
+        graph (str): The graph to embed: :obj:`"edges"` (the given one), :obj:`"knn"`
+            (nearest neighbors) or :obj:`"auto"` (the edges if there are any). Edges are
+            the :obj:`edge_index` of a :class:`~torch_geometric.data.Data`, which
+            :obj:`X` is or a file holds, or the adjacency given to :meth:`fit`.
             (default: :obj:`"auto"`)
-        graph_targets (str): Targets of batches of a given graph: :obj:`"exact"`, its
-            exact eigenvectors; :obj:`"coarsened"`, eigenvectors of samples to whose
-            nodes all others are joined, see
-            :class:`~pyg_basis.reference.CoarsenedGraph`; :obj:`"auto"` chooses by the
-            number of nodes, and logs its choice. (default: :obj:`"auto"`)
+        graph_targets (str): Targets of batches of a given graph: :obj:`"exact"` (its
+            exact eigenvectors), :obj:`"coarsened"` (those of samples to whose nodes all
+            others are joined) or :obj:`"auto"` (chosen by the number of nodes, and
+            logged). See :class:`~pyg_basis.reference.CoarsenedGraph`.
+            (default: :obj:`"auto"`)
         readout (bool): After training, extract the eigenvectors from the hidden
             features by a Rayleigh-Ritz step over the graphs of several samples, see
             :meth:`~pyg_basis.BASiSLayer.read_out`, or by least squares for a given
@@ -164,12 +164,12 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             global generator. (default: :obj:`None`)
         learning_rate (float): Learning rate of Adam. Without a read-out it decays over
             the second half of the training. (default: :obj:`3e-3`)
-        tol (float, optional): Early stopping with a read-out. After 10, 20, 40, ...
-            batches, training stops if the part of the eigenvectors missing from the
-            span of the hidden features is small, or has not decreased by this fraction
-            since half as many batches; for a given graph with exact targets, only if
-            it is small. :obj:`None` trains for :obj:`max_iter` batches.
-            (default: :obj:`0.2`)
+        tol (float, optional): With a read-out, training stops early once the part of
+            the eigenvectors missing from the span of the hidden features hardly
+            decreases. After 10, 20, 40, ... batches, it stops if this part is small, or
+            has not decreased by the fraction :obj:`tol` since half as many batches; for
+            a given graph with exact targets, only if it is small. :obj:`None` trains
+            for :obj:`max_iter` batches. (default: :obj:`0.2`)
         num_workers (int): Worker processes that read points and compute targets, each
             at most two batches ahead. They help if reading points is slow, or training
             is limited to one thread. They do not change the result.
