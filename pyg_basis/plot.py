@@ -49,7 +49,7 @@ def plot_embedding(
     Args:
         embedding (array-like): Embedding, :obj:`[n, K]`, K at least 2.
         labels (array-like, optional): Labels, :obj:`[n]`. Up to 20 distinct ones are
-            classes, with a legend. More numeric ones are a quantity, with a color bar.
+            classes, with a legend. More must be numbers: a quantity, with a color bar.
             (default: :obj:`None`)
         columns (sequence of int, optional): The two columns to draw; negative ones
             count from the last. (default: :obj:`(0, 1)`)

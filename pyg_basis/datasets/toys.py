@@ -1,9 +1,10 @@
 r"""The toy sets of Fig. 1: planar components that no straight line separates.
 
-All have the signature `name(num_points=9000, noise=..., seed=0)`: the number of points,
-at least one per component; the standard deviation of Gaussian noise; the seed of all
-random choices. All return shuffled points `[n, 2]` (float32) and component numbers
-`[n]` (int64), and raise a ValueError if an argument is out of range.
+All have the signature ``name(num_points=9000, noise=..., seed=0)``: the number of
+points, at least one per component; the standard deviation of Gaussian noise; the seed
+of all random choices. All return shuffled points :obj:`[n, 2]` (float32) and component
+numbers :obj:`[n]` (int64), and raise a :class:`ValueError` if an argument is out of
+range.
 
 They are designed for kNN graphs of random batches of 256 points. Random points on a
 thin curve often leave gaps wider than their neighborhoods, so the bands are as thick as

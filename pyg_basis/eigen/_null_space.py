@@ -71,8 +71,8 @@ class NullSpace:
         return projected
 
     def project_out_(self, block: Tensor) -> Tensor:
-        r"""Does the same for the columns of a block :obj:`[n, p]`, in place and in the
-        precision of the block."""
+        r"""Projects the columns of a block :obj:`[n, p]` in the same way, in place and
+        in the block's precision."""
         if self.dimension == 0:
             return block
         weights = torch.from_numpy(self.weights).to(block).unsqueeze(1)

@@ -155,7 +155,7 @@ class _Components:
     def sparse_eigenpairs(
         self, nodes: Tensor, k: int, tol: float, seed: int
     ) -> tuple[Tensor, Tensor]:
-        r"""Does the same for one component, :obj:`[1, size]`, by :func:`eigenpairs`."""
+        r"""Returns those of one component, :obj:`[1, size]`, by :func:`eigenpairs`."""
         whole, index = self.laplacian, nodes[0].numpy()
         part = self.matrix[index][:, index]
         part.sort_indices()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("pyg_basis")
 
 OF_POINTS = ("shape of X", "rows of X")
-# Parameters of which rank 0's count, or that may differ between ranks.
+# Entries that may differ between ranks, or of which rank 0's counts.
 OF_EACH_RANK = {"device", "random_state", *OF_POINTS}
 
 

@@ -199,21 +199,21 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             ascending, without the trivial one if it is omitted: with a read-out, the
             mean over its graphs, or the exact ones of a given graph with exact
             targets; without, those of the reference (smaller graphs have larger
-            eigenvalues). Fewer follow if the hidden features span fewer directions, the
+            eigenvalues). There are fewer if the hidden features span fewer directions, the
             graph has fewer nodes, or the eigenvalues of a given graph did not converge.
         n_components_ (int): Dimension of the embedding.
         eigengap_ (float): Distance from the K-th eigenvalue to the next. If it is
             small, the last columns vary between samples.
-        quality_ (dict): Quality of the fit, with a read-out only. It is measured on
-            held-out points (if there are more points than :obj:`reference_size`), or
-            at nodes of a given graph. :obj:`grassmann_distance`: d_G to the exact
-            eigenvectors of a graph of these points; :obj:`captured`: the share of each
-            exact eigenvector in the span of the embedding, from 0 to 1;
-            :obj:`captured_by_more`: its mean with five more learned columns, high even
-            without a gap after the last eigenvalue (no more columns for a given graph
-            with exact targets); :obj:`eigengap`; :obj:`disconnected_batches`: the share
-            of batches with a disconnected graph; :obj:`num_nodes`: the number of these
-            points; :obj:`held_out`: whether they were held out.
+        quality_ (dict): Quality of the fit, with a read-out only, measured on held-out
+            points (if there are more than :obj:`reference_size`), or held-out nodes of
+            a given graph. :obj:`grassmann_distance`: d_G to the exact eigenvectors of a
+            graph of these points; :obj:`captured`: the share of each exact eigenvector
+            in the span of the embedding, from 0 to 1; :obj:`captured_by_more`: its mean
+            with five more learned columns, high even without a gap after the last
+            eigenvalue (no more columns for a given graph with exact targets);
+            :obj:`eigengap`; :obj:`disconnected_batches`: the share of batches with a
+            disconnected graph; :obj:`num_nodes`: the number of these points;
+            :obj:`held_out`: whether they were held out.
         n_iter_ (int): Number of training batches.
         n_features_in_ (int): Width of the features, before the projection.
 
@@ -332,9 +332,9 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         edges of a :class:`~torch_geometric.data.Data`.
 
         A :obj:`sample_weight [n]` is the multiplicity of each point, for merged
-        duplicates or to correct uneven sampling. For integers, the fit is bitwise equal
-        to that of repeated rows. Other weights are divided by their mean and rounded at
-        random. Points of weight 0 are ignored. A point whose copies fill all
+        duplicates or to correct uneven sampling. Integer weights give bitwise the fit
+        of repeated rows. Other weights are divided by their mean and rounded at random.
+        Points of weight 0 are ignored. A point whose copies fill all
         :obj:`n_neighbors` in a graph of :obj:`reference_size` has no other neighbors
         there.
 

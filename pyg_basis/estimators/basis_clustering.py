@@ -95,11 +95,9 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         checkpoint: str | Path | None = None,
         callback: Callback | None = None,
     ) -> "BASiSClustering":
-        r"""Learns the embedding of the points :obj:`X [n, d]` and its clusters.
-
-        All arguments but :obj:`n_clusters` and :obj:`n_init` are those of
-        :meth:`BASiS.fit`: the graph is that of the nearest neighbors or an
-        :obj:`adjacency`, and points may have a :obj:`sample_weight [n]`.
+        r"""Learns the embedding of the points :obj:`X [n, d]` and its clusters. All
+        arguments are those of :meth:`BASiS.fit`; the :obj:`sample_weight [n]` also
+        weights k-means.
 
         Raises:
             ValueError: If a parameter, the points, the adjacency or the weights are

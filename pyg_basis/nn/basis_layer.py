@@ -101,8 +101,8 @@ class BASiSLayer(ReferenceSpace):
             :func:`~pyg_basis.align.fit_affine`. (default: :obj:`"lstsq"`)
         extend_degree (bool, optional): For :obj:`laplacian="sym"`: regress the
             random-walk eigenvectors, as above. If :obj:`False`, regress those of the
-            batches' normalized Laplacians, which contain the degrees of the batches, as
-            published. (default: :obj:`True`)
+            batches' normalized Laplacians, whose factors are the degrees of the batch,
+            as published. (default: :obj:`True`)
         eigen_solver (str, optional): Eigensolver of the batches, such as
             :obj:`"lobpcg"`, see :func:`~pyg_basis.eigen.eigenpairs`.
             (default: :obj:`"auto"`)

@@ -89,8 +89,8 @@ class Moments(NamedTuple):
         return change.T @ self.stiffness @ change, change.T @ self.mass @ change
 
     def inverse(self) -> Tensor:
-        r"""Returns the map from values in the directions to features, :obj:`[r, h]`.
-        Its second moments are the covariance of the features."""
+        r"""Returns the map :math:`B` from values in the directions to features,
+        :obj:`[r, h]`; :math:`B^\top B` is the covariance of the features."""
         return (self.directions / self.directions.square().sum(dim=0)).T
 
 
