@@ -144,8 +144,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             :func:`~pyg_basis.eigen.eigenpairs`. (default: :obj:`"auto"`)
         graph (str): The graph to embed: :obj:`"edges"` (the given one), :obj:`"knn"`
             (nearest neighbors) or :obj:`"auto"` (the edges if there are any). Edges are
-            the :obj:`edge_index` of a :class:`~torch_geometric.data.Data`, which
-            :obj:`X` is or a file holds, or the adjacency given to :meth:`fit`.
+            the :obj:`edge_index` of a :class:`~torch_geometric.data.Data`, given as
+            :obj:`X` or in a file, or the adjacency given to :meth:`fit`.
             (default: :obj:`"auto"`)
         graph_targets (str): Targets of batches of a given graph: :obj:`"exact"` (its
             exact eigenvectors), :obj:`"coarsened"` (those of samples to whose nodes all
@@ -199,8 +199,8 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             ascending, without the trivial one if it is omitted: with a read-out, the
             mean over its graphs, or the exact ones of a given graph with exact
             targets; without, those of the reference (smaller graphs have larger
-            eigenvalues). There are fewer if the hidden features span fewer directions, the
-            graph has fewer nodes, or the eigenvalues of a given graph did not converge.
+            eigenvalues). There are fewer if the hidden features span fewer directions,
+            the graph has fewer nodes, or those of a given graph did not converge.
         n_components_ (int): Dimension of the embedding.
         eigengap_ (float): Distance from the K-th eigenvalue to the next. If it is
             small, the last columns vary between samples.
