@@ -1,4 +1,4 @@
-r"""Spectral embeddings that are learned once and work on any new point."""
+r"""Learned spectral embeddings that also embed new points."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 __all__ = ["BASiS", "BASiSClustering", "BASiSLayer", "DiffusionMap"]
 
-# Imported on first use: torch takes seconds, for which no help text should wait.
+# Imported on first use: importing torch takes seconds, and help texts do not need it.
 _FOLDERS = {
     "BASiS": "estimators",
     "BASiSClustering": "estimators",

@@ -8,39 +8,39 @@ from pathlib import Path
 from shutil import copymode, rmtree
 from tempfile import TemporaryDirectory
 
-# What only writing raises, without a name.
+# Errors of writing that do not name a file.
 NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[Path]:
-    """Yields a temporary path of the same name, and moves what was written there to
-    ``path`` at the end. After an error nothing of it is left, and an earlier file
-    stays as it was. Of several writers, each moves a whole file.
+    """Yields a temporary path of the same name, and finally moves the file written
+    there to ``path``. After an error, nothing of it remains, and an earlier file is
+    unchanged. Concurrent writers each move a complete file.
 
-    A symbolic link is kept, and its target is written. A file that is replaced keeps
-    its permissions. A new one gets the usual ones. What processes of this machine that
-    were killed have left of it is removed.
+    A symbolic link is kept, and its target is replaced. A replaced file keeps its
+    permissions; a new one has the default ones. Leftovers of killed processes of this
+    machine are removed.
 
     Raises:
         OSError: If the folder does not exist or cannot be written to, the disk is full,
-            or there is something else than a file. It names the path.
+            or the path exists and is not a file. The error names the path.
     """
     target = Path(os.path.realpath(path))
     if os.path.lexists(target) and not target.is_file():
         code = errno.EISDIR if target.is_dir() else errno.EINVAL
         raise OSError(code, "Not a file, choose another path", str(path))
-    # A name may be as long as names can be.
+    # The name may already have the maximum length.
     prefix = f".{target.name[:50]}-{_machine()}-"
     try:
-        # In the same folder: only within one file system does a file move in one step.
+        # In the same folder: a move is atomic only within one file system.
         own = f"{prefix}{os.getpid()}-"
         with TemporaryDirectory(dir=target.parent, prefix=own) as folder:
             _remove_abandoned(target.parent, prefix)
             temporary = Path(folder) / Path(path).name
             yield temporary
-            # Else a power cut could leave the name of the earlier file to an empty
-            # one. The folder may wait: its entry is the earlier file or the new one.
+            # Otherwise a power failure could leave an empty file. The folder need not
+            # be synchronized: its entry is the earlier file or the new one.
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             with suppress(FileNotFoundError):
@@ -54,11 +54,11 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
 
 def _remove_abandoned(parent: Path, prefix: str) -> None:
-    """Removes the folders of processes that are gone: none could tidy up after being
-    killed."""
+    """Removes the folders of processes that have ended: a killed process cannot clean
+    up."""
     if os.name != "posix":
-        return  # where to ask for a process would end it
-    with suppress(OSError):  # a folder may be written to and not be read
+        return  # os.kill would end the process there
+    with suppress(OSError):  # a folder may be writable but not readable
         for folder in list(parent.iterdir()):
             process = folder.name.removeprefix(prefix).partition("-")[0]
             if folder.name.startswith(prefix) and not _runs(process):
@@ -66,19 +66,19 @@ def _remove_abandoned(parent: Path, prefix: str) -> None:
 
 
 def _runs(process: str) -> bool:
-    """Whether there is a process of this number."""
+    """Whether a process with this ID exists."""
     try:
         os.kill(int(process), 0)
     except ProcessLookupError:
         return False
-    except (OSError, ValueError):  # of another user; another folder
+    except (OSError, ValueError):  # another user's process; another folder
         pass
     return True
 
 
 def _machine() -> str:
-    """What processes of one number are the same process in: the machine since it was
-    started, and the container."""
+    """Identifies the scope of process IDs: the machine since its last boot, and the
+    container."""
     name = platform.node()
     with suppress(OSError):
         name += Path("/proc/sys/kernel/random/boot_id").read_text()

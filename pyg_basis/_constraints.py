@@ -1,4 +1,4 @@
-"""What scikit-learn checks parameters against, each by itself."""
+"""Parameter constraints for scikit-learn's validation."""
 
 from numbers import Integral, Real
 from typing import Any
@@ -15,25 +15,25 @@ __all__ = ["POSITIVE", "SEED", "StrOptions", "at_least", "between", "check_argum
 
 
 def at_least(least: int) -> Interval:
-    """Integers from the least one on."""
+    """Integers from a minimum."""
     return Interval(Integral, least, None, closed="left")
 
 
 def between(least: int, most: int) -> Interval | Options:
-    """Integers from the least one to the most one."""
-    if least == most:  # which is no interval to scikit-learn
+    """Integers from a minimum to a maximum."""
+    if least == most:  # not an interval to scikit-learn
         return Options(Integral, {least})
     return Interval(Integral, least, most, closed="both")
 
 
 POSITIVE = Interval(Real, 0, np.inf, closed="neither")
-# What both torch and NumPy take as one.
+# Seeds that both torch and NumPy accept.
 SEED = between(0, 2**63 - 1)
 
 
 def check_arguments(
     constraints: dict[str, list[Any]], function: str, **given: Any
 ) -> None:
-    """Raises a ValueError that names the first argument of a function that none of its
-    constraints allows, its value, and what is allowed."""
+    """Raises a ValueError for the first argument of a function that satisfies none of
+    its constraints, with its name, its value, and what is allowed."""
     validate_parameter_constraints(constraints, given, function)

@@ -1,4 +1,4 @@
-"""Random numbers of a network's own, so that the global generators are left alone."""
+"""Random numbers of a network from a generator other than the global one."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,21 +9,21 @@ from torch import Generator, Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 aten = torch.ops.aten
-# The overloads that take a generator, by those that do not.
+# Overloads with a generator, by those without.
 WITH_GENERATOR = {
     "default": "generator",
     "low": "low_generator",
     "out": "generator_out",
     "low_out": "low_generator_out",
 }
-# Not all versions of torch have such an overload of these.
+# Some versions of torch lack such an overload.
 LIKE = {aten.rand_like.default: torch.rand, aten.randn_like.default: torch.randn}
 
 
 class OwnGenerator(TorchDispatchMode):
-    r"""Draws the random numbers of all operations within from one generator, also those
-    of :class:`torch.nn.Dropout`, which takes none. The global generator, and other
-    threads, are left alone.
+    r"""Draws the random numbers of all operations in its context from one generator,
+    also those of :class:`torch.nn.Dropout`, which accepts none. The global generator
+    and other threads are not affected.
 
     .. code-block:: python
 
@@ -31,8 +31,8 @@ class OwnGenerator(TorchDispatchMode):
             loss = layer.loss(batch)
 
     Args:
-        generator (torch.Generator): The generator. Operations on another device than
-            its own go on as they would.
+        generator (torch.Generator): The generator. Operations on other devices are not
+            affected.
     """
 
     def __init__(self, generator: Generator) -> None:
@@ -54,13 +54,13 @@ class OwnGenerator(TorchDispatchMode):
         if device.type != self.generator.device.type:
             return func(*args, **given)
         if any(isinstance(value, Generator) for value in (*args, *given.values())):
-            return func(*args, **given)  # which the network has of its own
+            return func(*args, **given)  # with a generator of its own
         own: dict[str, Any] = {"generator": self.generator}
         if x is not None and func in LIKE:
             dtype = given.get("dtype") or x.dtype
             return LIKE[func](x.shape, dtype=dtype, device=device, **own)
         if x is not None and func is aten.native_dropout.default:
-            # The fused kernel of accelerators.
+            # The fused kernel on accelerators.
             kept = torch.rand(x.shape, device=device, **own) >= args[1]
             return x * kept * (1 / (1 - args[1]) if args[1] < 1 else 0), kept
         name = WITH_GENERATOR.get(func._overloadname, "")
@@ -72,8 +72,8 @@ class OwnGenerator(TorchDispatchMode):
 
 
 def is_compiled(network: nn.Module) -> bool:
-    r"""Whether a network is compiled, or a part of it: its graphs draw from the global
-    generator, and compilation would end under an :class:`OwnGenerator`."""
+    r"""Whether a network, or a part of it, is compiled: its graphs draw from the global
+    generator, and compilation would fail in an :class:`OwnGenerator`."""
     return any(
         hasattr(part, "_orig_mod") or part._compiled_call_impl is not None
         for part in network.modules()
@@ -81,9 +81,9 @@ def is_compiled(network: nn.Module) -> bool:
 
 
 def draw_weights(weight: Tensor, bias: Tensor, generator: Generator | None) -> None:
-    r"""Draws the weights of a linear layer as :class:`torch.nn.Linear` does, from this
-    generator; by default from the global one, as it does."""
-    if weight.is_meta:  # of a shape only
+    r"""Initializes the weights of a linear layer like :class:`torch.nn.Linear`, from
+    this generator, by default the global one."""
+    if weight.is_meta:  # no values to initialize
         return
     nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
     bound = 1 / math.sqrt(weight.size(1))

@@ -1,4 +1,4 @@
-"""Keeps lower precision and compilation away from what cannot bear them."""
+"""Protects methods from lower precision and from compilation."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,10 +15,10 @@ T = TypeVar("T")
 
 @contextmanager
 def without_autocast(device: torch.device) -> Iterator[None]:
-    r"""Computes in the precision of the tensors, also where :class:`torch.autocast`
+    r"""Computes in the precision of the tensors, even if :class:`torch.autocast`
     would round the factors of every product to the three digits of bfloat16."""
-    # Where nothing is computed there is no autocast to turn off. (Asking torch.amp
-    # whether there is breaks compiled graphs, up to torch 2.11 at least.)
+    # On meta, nothing is computed, so autocast is irrelevant. (Asking torch.amp for it
+    # breaks compiled graphs, at least up to torch 2.11.)
     if device.type == "meta":
         yield
         return
@@ -29,7 +29,7 @@ def without_autocast(device: torch.device) -> Iterator[None]:
 def full_precision(
     method: Callable[Concatenate[M, P], T],
 ) -> Callable[Concatenate[M, P], T]:
-    r"""Runs a module's method in the precision of its buffers, also under
+    r"""Runs a module's method in the precision of its buffers, even under
     :class:`torch.autocast`."""
 
     @wraps(method)
@@ -41,8 +41,8 @@ def full_precision(
 
 
 def uncompiled(method: Callable[P, T]) -> Callable[P, T]:
-    r"""Keeps :func:`torch.compile` out of a method. Searches and eigensolves call
-    NumPy and SciPy and branch on what they find: traced, they fall into dozens of
-    graphs, most of them anew for every batch size, and gain nothing."""
+    r"""Excludes a method from :func:`torch.compile`. Searches and eigensolves call
+    NumPy and SciPy and branch on values: traced, they would break into dozens of
+    graphs, most of them recompiled for every batch size, without any benefit."""
     as_written: Callable[P, T] = torch.compiler.disable(method)
     return as_written

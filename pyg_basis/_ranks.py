@@ -1,4 +1,4 @@
-"""The processes of a training that runs in several at the same time."""
+"""The processes of a distributed training."""
 
 import signal
 import threading
@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 T = TypeVar("T")
-# Attribute of an error that all ranks know of.
+# Attribute that marks errors known to all ranks.
 REPORTED = "_is_reported_to_ranks"
 
 
@@ -20,15 +20,15 @@ class RankError(RuntimeError):
 
 
 class Ranks:
-    r"""The ranks of the process group that this process is in, or this process alone.
+    r"""The ranks of this process's process group, or this process alone.
 
-    All ranks call the same methods in the same order. Alone, they do nothing but their
-    work. Each begins with an exchange of a few bytes, in which a rank that failed
-    before reports it: see :func:`failing_together`.
+    All ranks must call the same methods in the same order. Each call starts with an
+    exchange of a few bytes, which reports an earlier failure of a rank, see
+    :func:`failing_together`. A single process only does its own work.
 
     Args:
-        in_group (bool, optional): Whether the training is that of the process group,
-            if one was initialized, as within :obj:`torchrun`. (default: :obj:`False`)
+        in_group (bool, optional): Whether to use the process group, if one is
+            initialized, as under :obj:`torchrun`. (default: :obj:`False`)
     """
 
     def __init__(self, in_group: bool = False) -> None:
@@ -42,12 +42,12 @@ class Ranks:
         return self.rank == 0
 
     def gather(self, value: T) -> list[T]:
-        r"""The values of all ranks, in their order."""
+        r"""Returns the values of all ranks, in order."""
         return [value] if self.size == 1 else self._exchange(value)
 
     def together(self, work: Callable[[], T]) -> list[T]:
-        r"""What work gives in each rank. All have ended it when an error is raised, in
-        all where one of them did."""
+        r"""Returns the results of some work in all ranks. If one of them raises an
+        error, all do, after all have ended the work."""
         if self.size == 1:
             return [work()]
         try:
@@ -59,7 +59,7 @@ class Ranks:
         return self._exchange(found)
 
     def first(self, work: Callable[[], T]) -> T:
-        r"""Does work in rank 0, and gives its result to all."""
+        r"""Does some work in rank 0, and returns its result in all ranks."""
         if self.size == 1:
             return work()
         given = [work() if self.is_first else None]
@@ -69,7 +69,7 @@ class Ranks:
         return given[0]  # type: ignore[return-value]
 
     def in_step(self, items: Iterable[T]) -> Iterator[T]:
-        r"""The items of each rank one by one, as long as all have one."""
+        r"""Yields the items of each rank one by one, until one rank has no more."""
         iterator = iter(items)
         while True:
             item = next(iterator, None)
@@ -78,7 +78,7 @@ class Ranks:
             yield item  # type: ignore[misc]
 
     def sum(self, tensor: Tensor) -> Tensor:
-        r"""The sum over all ranks, to the same bits in each."""
+        r"""Returns the sum over all ranks, bitwise the same in each."""
         if self.size == 1:
             return tensor
         total = tensor.to(_device(tensor), copy=True)
@@ -88,12 +88,12 @@ class Ranks:
         return total.to(tensor.device)
 
     def average_gradients(self, module: nn.Module) -> None:
-        r"""Gives each parameter the mean of its gradients in all ranks."""
+        r"""Replaces the gradients of all parameters by their mean over all ranks."""
         if self.size == 1:
             return
         parameters = [each for each in module.parameters() if each.requires_grad]
-        # A part that this batch did not use, as under stochastic depth, may have been
-        # used by another one.
+        # A parameter unused in this batch, as under stochastic depth, may be used in
+        # that of another rank.
         gradients = [
             torch.zeros_like(each) if each.grad is None else each.grad
             for each in parameters
@@ -104,14 +104,14 @@ class Ranks:
             parameter.grad = part.view_as(parameter).to(parameter)
 
     def synchronize(self, module: nn.Module) -> None:
-        r"""Brings a module to the state that it has in rank 0."""
+        r"""Copies the state of a module from rank 0."""
         if self.size > 1:
             state = self.first(module.state_dict)
             module.load_state_dict(state)
 
     def _exchange(self, value: Any, error: BaseException | None = None) -> list[Any]:
-        """The values of all ranks; raises what another one reports, if this one has
-        nothing to report itself."""
+        """Returns the values of all ranks. Raises the error that another rank reports,
+        unless this one reports one."""
         reason = None
         if error is not None:
             reason = f"{type(error).__name__}: {error}"
@@ -127,21 +127,21 @@ class Ranks:
 
 @contextmanager
 def failing_together() -> Iterator[None]:
-    r"""What a rank of a process group raises within ends all: the others raise a
-    :class:`RankError` in the next method of :class:`Ranks` that they call, and do not
-    wait in vain."""
+    r"""Propagates errors between ranks: if a rank raises an error in this context, the
+    others raise a :class:`RankError` in their next :class:`Ranks` method, rather than
+    wait forever."""
     ranks = Ranks(in_group=True)
     try:
         yield
     except BaseException as error:
         if ranks.size > 1 and not _is_known(error):
-            with suppress(RankError):  # of ranks that have ended
+            with suppress(RankError):  # other ranks may have ended
                 ranks._exchange(None, error)
         raise
 
 
 def _device(tensor: Tensor) -> str:
-    """Where the process group adds tensors up."""
+    """The device for reductions of the process group."""
     if "nccl" in dist.get_backend() and not tensor.is_cuda:
         return "cuda"
     return str(tensor.device)
@@ -154,7 +154,7 @@ def _is_known(error: BaseException) -> bool:
 
 @contextmanager
 def _in_touch() -> Iterator[None]:
-    """Keeps the ranks in step: signals, such as of Ctrl-C, wait until the end."""
+    """Keeps the ranks in step: signals, such as Ctrl-C, are deferred to the end."""
     received: list[int] = []
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():

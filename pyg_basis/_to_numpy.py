@@ -1,4 +1,4 @@
-"""Arrays out of whatever holds numbers or labels."""
+"""Conversion of numbers or labels to arrays."""
 
 from typing import Any, TypeAlias
 
@@ -11,10 +11,10 @@ ArrayLike: TypeAlias = NumpyArrayLike | Tensor
 
 
 def to_numpy(value: ArrayLike, name: str) -> NDArray[Any]:
-    r"""An array, a list or a tensor of any device and dtype as a NumPy array.
+    r"""Converts an array, a list or a tensor of any device and dtype to a NumPy array.
 
     Raises:
-        ValueError: If it cannot be read, with the parameter's name.
+        ValueError: If it cannot be converted; the error names the parameter.
     """
     try:
         if isinstance(value, Tensor):

@@ -6,18 +6,18 @@ import torch
 
 
 def load_torch_file(file: str | Path | IO[bytes], mmap: bool = False) -> Any:
-    """What :func:`torch.save` wrote, on the CPU. No code from the file is run, and
-    what is read of it is no larger than the file.
+    """Loads a file of :func:`torch.save` to the CPU. No code from the file is run, and
+    the result is no larger than the file.
 
     Raises:
         OSError: If the file cannot be read.
-        ValueError: If it is of another kind, damaged, or holds other objects than
-            tensors, numbers, strings and what is made of them.
+        ValueError: If it has another type, is damaged, or contains other objects than
+            tensors, numbers, strings and containers of them.
     """
     try:
         with ZipFile(file) as archive:
-            # torch.save does not compress. What expands, or is in the file once and in
-            # the archive many times, could fill the memory.
+            # torch.save does not compress. Entries that expand, or that the archive
+            # lists several times, could fill the memory.
             entries = archive.infolist()
             is_stored = all(entry.compress_type == ZIP_STORED for entry in entries)
             if not is_stored or sum(e.file_size for e in entries) > archive.start_dir:
@@ -28,7 +28,7 @@ def load_torch_file(file: str | Path | IO[bytes], mmap: bool = False) -> Any:
     except OSError:
         raise
     except Exception as error:
-        # Not in the words of torch, which advise to run the code of the file.
+        # torch's own message advises to run the code of the file.
         raise ValueError(
             "it is no whole file of tensors, numbers and strings that torch.save wrote"
         ) from error

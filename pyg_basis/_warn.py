@@ -1,12 +1,12 @@
 import sys
 import warnings
 
-# Decorators and base classes stand between a caller and the package.
+# Decorators and base classes may be between the caller and the package.
 INSIDE = {"pyg_basis", "contextlib", "functools", "sklearn", "torch"}
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warns whoever called the package, however far up that is."""
+    """Issues a warning at the line that called the package, at any stack depth."""
     frame, level = sys._getframe(), 1
     while frame.f_back and _package(frame.f_globals) in INSIDE:
         frame, level = frame.f_back, level + 1

@@ -1,17 +1,16 @@
-r"""BASiS, read from top to bottom: Algorithms 1 and 2 of `"BASiS: Batch Aligned
-Spectral Embedding Space" <https://arxiv.org/abs/2211.16960>`_, and the read-out.
+r"""Overview of BASiS: Algorithms 1 and 2 of `"BASiS: Batch Aligned Spectral Embedding
+Space" <https://arxiv.org/abs/2211.16960>`_, and the read-out.
 
-Each function is one step. :class:`~pyg_basis.BASiSLayer` and the estimators call them.
-A graph that is given has targets of its own (``reference/graph_targets.py``), which
-take the place of steps 1 and 2.
+Each function is one step, called by :class:`~pyg_basis.BASiSLayer` and the estimators.
+For given graphs, ``reference/graph_targets.py`` replaces steps 1 and 2.
 
 1. :func:`fix_reference` embeds a reference set once, with anchors among its nodes.
-2. :func:`batch_targets` joins the anchors with new nodes, takes the eigenvectors of
-   their graph, and carries them into the basis of the reference.
-3. :func:`train` regresses the network on such batches, which teaches its hidden layers.
-4. :func:`read_out` finds the eigenvectors in the span of the hidden layers
-   (:func:`read_out_known`, where those of the whole graph are known).
-5. :func:`update_reference` keeps the basis while the features are being learned.
+2. :func:`batch_targets` joins the anchors with new nodes, computes the eigenvectors of
+   their graph, and maps them to the basis of the reference.
+3. :func:`train` regresses the network on such batches to train its hidden layers.
+4. :func:`read_out` computes the eigenvectors in the span of the hidden features
+   (:func:`read_out_known` if those of the whole graph are known).
+5. :func:`update_reference` preserves the basis while the features are being learned.
 """
 
 from collections.abc import Iterable
@@ -51,16 +50,15 @@ from pyg_basis.training_state import DIAGNOSTICS, Callback, TrainingState
 if TYPE_CHECKING:
     from pyg_basis.nn import BASiSLayer
 
-# Eigenvalues beyond the first K that are kept, to show the gap.
+# Number of eigenvalues kept beyond the first K, to show the gap.
 NUM_BEYOND = 5
-# Batches before the first look at what could be read out; the later ones come after
-# twice as many batches each, so that looking takes a small share of the time.
+# Batches before the first check for early stopping. The interval doubles each time, so
+# that checks take a small share of the time.
 FIRST_LOOK = 10
-# Graphs are added until what the next ones would change, as a share of K right angles,
-# is below this.
+# Graphs are added until the expected change, as a share of K right angles, is smaller.
 SETTLED = 1.5e-4
-# A direction with a smaller cosine is not in the new space: at 84 degrees and more
-# there is nothing left to follow.
+# A direction with a smaller cosine (84 degrees or more) is not in the new space: it
+# cannot be followed.
 LOST = 0.1
 CONSTRAINTS: dict[str, list[Any]] = {
     "num_anchors": [at_least(1)],
@@ -77,9 +75,9 @@ class SampleGraph(NamedTuple):
     Args:
         x (Tensor or iterable of Tensor): Features of the nodes, :obj:`[m, d]`, or
             blocks of these rows.
-        laplacian (Laplacian): Of their graph, :obj:`[m, m]`.
-        eigenvalues (Tensor, optional): Its first eigenvalues with the trivial one,
-            ascending; none where they are not known.
+        laplacian (Laplacian): The Laplacian of their graph, :obj:`[m, m]`.
+        eigenvalues (Tensor, optional): Its first eigenvalues, with the trivial one,
+            ascending; empty if unknown.
     """
 
     x: Any
@@ -99,8 +97,8 @@ def fix_reference(
 ) -> tuple[Reference, SampleGraph]:
     r"""Draws and embeds the reference set (Algorithm 1, step 1).
 
-    Where the anchors leave a direction of its embedding open, as where a group of
-    nodes has none, some are exchanged for others of the set.
+    If the anchors do not span the embedding, as when a group of nodes has none, some
+    are replaced by other nodes of the set.
 
     Args:
         x (Tensor): The nodes' features, :obj:`[n, d]`.
@@ -111,19 +109,19 @@ def fix_reference(
             (default: :class:`~pyg_basis.align.LeastSquares`)
         anchor_index (Tensor, optional): The anchors' rows in :obj:`x`,
             :obj:`[num_anchors]`; by default chosen by
-            :func:`~pyg_basis.reference.choose_anchors`. Those in use, after
-            exchanges, are the first of :obj:`Reference.nodes`.
+            :func:`~pyg_basis.reference.choose_anchors`. The anchors in use, after
+            replacements, are the first of :obj:`Reference.nodes`.
         reference_size (int, optional): Nodes of the reference set :math:`m`,
-            anchors included. (default: :obj:`10_000`)
-        seed (int, optional): Seed of the draws. (default: :obj:`0`)
+            including anchors. (default: :obj:`10_000`)
+        seed (int, optional): Seed of all sampling. (default: :obj:`0`)
 
     Returns:
         tuple: The reference, and the graph of its set.
 
     Raises:
-        ValueError: If the anchors are no different rows of :obj:`x`, leave no
-            other node, or are fewer than an affine map between the embeddings
-            needs; or if features are not finite.
+        ValueError: If the anchors are not distinct rows of :obj:`x`, leave no other
+            node, or are too few for an affine map between the embeddings; or if
+            features are not finite.
     """
     check_points(x)
     check_arguments(
@@ -134,7 +132,7 @@ def fix_reference(
         reference_size=reference_size,
         seed=seed,
     )
-    # NumPy's small integers wrap.
+    # Small NumPy integers overflow.
     num_anchors, reference_size = int(num_anchors), int(reference_size)
     x = embedding.points(x)
     size = min(reference_size, x.size(0))
@@ -168,14 +166,14 @@ def batch_targets(reference: Reference, x: Tensor) -> Data:
         eigensolver.
 
     Raises:
-        ValueError: If :obj:`x` is no matrix of the anchors' width.
+        ValueError: If :obj:`x` is not a matrix of the anchors' width.
     """
     anchors = reference.anchors
     check_points(x, anchors.size(1))
     if len(x) == 0:
         raise ValueError("x has no rows: pass at least one node")
-    # The anchors decide where and how precisely the work is done. Gradients reach x by
-    # the network alone: the targets are constants of the regression.
+    # The anchors determine device and precision. Gradients reach x through the network
+    # only: the targets are constants of the regression.
     points = torch.cat([anchors, reference.embedding.points(x).to(anchors)])
     with torch.no_grad(), without_autocast(anchors.device):
         embedding = oversampled(
@@ -202,17 +200,17 @@ def batch_targets(reference: Reference, x: Tensor) -> Data:
 
 
 class ReadOut(Protocol):
-    r"""What reads the eigenvectors out of the layer that is trained."""
+    r"""Extracts the eigenvectors from the layer that is trained."""
 
     def excess(self) -> float:
-        r"""What is missing in the span of the hidden features as they are now."""
+        r"""What the span of the present hidden features lacks of the eigenvectors."""
 
     def has_nothing_to_gain(self, excesses: list[float], tol: float) -> bool:
-        r"""Whether more batches would help little, by all excesses so far."""
+        r"""Whether more batches would help little, given all excesses so far."""
 
     def finish(self) -> RitzVectors | None:
-        r"""Reads out of the network, with no training since the last :meth:`excess`;
-        nothing where the hidden features do not span enough."""
+        r"""Performs the read-out. The layer must not be trained after the last
+        :meth:`excess`. Returns :obj:`None` if the hidden features span too little."""
 
 
 def train(
@@ -226,33 +224,32 @@ def train(
 ) -> None:
     r"""Regresses a layer on aligned batches (Algorithm 1, step 5) with Adam.
 
-    With a read-out to follow, training ends as soon as it has nothing more to gain,
-    which is looked at after 10, 20, 40, ... batches unless :obj:`tol` is :obj:`None`,
-    and after the last batch. Without one, the learning rate goes to zero linearly over
-    the second half, which averages the batches. An interrupt (Ctrl-C) ends it early.
+    With a read-out, training ends as soon as more batches would not help. This is
+    checked after 10, 20, 40, ... batches, unless :obj:`tol` is :obj:`None`; the excess
+    is also measured after the last batch. Without a read-out, the learning rate decays
+    linearly to zero over the second half, which averages the batches. An interrupt
+    (Ctrl-C) ends the training early. With several ranks in :obj:`state`, each uses its
+    own batches, and gradients are averaged.
 
     Args:
-        state (TrainingState): The layer with what changes during the training: a new
-            one, or that of a training that was cut off, which goes on.
-        batches (iterable of Data): What :func:`batch_targets` gives, from the first
-            one that is not done.
-        max_iter (int): Batches at most.
-        reading (optional): What reads out of the layer. (default: :obj:`None`)
+        state (TrainingState): A new state, or that of a training to resume.
+        batches (iterable of Data): Results of :func:`batch_targets`, from the first
+            unprocessed one.
+        max_iter (int): Maximum number of batches.
+        reading (optional): Extracts the eigenvectors from the layer.
+            (default: :obj:`None`)
         tol (float, optional): See :class:`~pyg_basis.BASiS`. (default: :obj:`None`)
         verbose (bool, optional): Show a progress bar. (default: :obj:`False`)
-        callback (callable, optional): Is called with the state after each batch, and
-            ends the training by returning what is true. What it raises is passed on.
+        callback (callable, optional): Called with the state after each batch. A true
+            return value ends the training. Its errors are passed on.
             (default: :obj:`None`)
 
-    Where :obj:`state` is that of several ranks, each takes batches of its own, and the
-    gradients of a step are the mean of theirs.
-
     Raises:
-        KeyboardInterrupt: If it is interrupted before the first batch is done, or while
+        KeyboardInterrupt: If interrupted before the first batch is done, or while
             several ranks train.
 
     Warns:
-        UserWarning: If it is interrupted later: the layer is as trained so far.
+        UserWarning: If interrupted later: the layer is as trained so far.
     """
     layer, optimizer, ranks = state.layer, state.optimizer, state.ranks
     layer.train()
@@ -270,7 +267,7 @@ def train(
             ranks.in_step(batches), start=state.num_batches + 1
         ):
             has_looked = False
-            rate = float(state.learning_rate)  # NumPy's floats are not saved
+            rate = float(state.learning_rate)  # NumPy floats cannot be saved
             if reading is None:
                 rate *= min(1, 2 * (max_iter - done + 1) / max_iter)
             optimizer.param_groups[0]["lr"] = rate
@@ -319,20 +316,20 @@ def read_out(
     r"""Replaces the output layer by the Laplacian eigenvectors in the span of the
     hidden features: a Rayleigh-Ritz step over the graphs of several samples.
 
-    With :math:`H` the hidden features of a graph's nodes,
+    For the hidden features :math:`H` of a graph's nodes,
     :math:`H^\top L H c = \lambda H^\top D H c` gives the best approximations
-    :math:`H c` of the eigenvectors within what the network has learned. Both moments
-    add up over graphs, which are taken until the vectors settle. Signs, and the bases
-    of nearly equal eigenvalues, follow the reference.
+    :math:`H c` of the eigenvectors in the span of :math:`H`. Both moments are summed
+    over graphs until the vectors converge. Signs, and the bases of nearly equal
+    eigenvalues, follow the reference.
 
     Args:
         layer (BASiSLayer): The trained layer.
-        moments (RayleighRitz): Those of its hidden features, of no graph or some.
+        moments (RayleighRitz): Moments of its hidden features, possibly with graphs.
         graphs (iterable of SampleGraph): Graphs to be added.
 
     Returns:
-        RitzVectors: The vectors and some beyond as functions of the hidden features, or
-        nothing where these do not span enough directions. The output is as it was then.
+        RitzVectors: The vectors, and some more, as functions of the hidden features, or
+        :obj:`None` if these span too few directions. The output does not change then.
     """
     num_searched = layer.embedding.num_pairs
     graphs = iter(graphs)
@@ -366,20 +363,20 @@ def read_out_known(
     weight: Tensor,
     eigenvalues: Tensor,
 ) -> RitzVectors | None:
-    r"""The same for a given graph whose eigenvectors are known at all nodes: the output
-    layer becomes what comes closest to them, by least squares.
+    r"""Replaces the output layer if the eigenvectors of a given graph are known at all
+    nodes: by their least-squares approximation in the span of the hidden features.
 
-    The Rayleigh-Ritz method does not see the eigenvectors, and has to separate them
-    from what the features cannot express: those of small groups of nodes, whose
-    eigenvalues are small and alike, it mixes with others.
+    The Rayleigh-Ritz method does not use the eigenvectors. If the features cannot
+    express those of small groups of nodes, whose small eigenvalues are nearly equal, it
+    mixes them with others.
 
     Args:
         layer (BASiSLayer): The trained layer.
-        moments (RayleighRitz): Those of its hidden features, of no graph.
+        moments (RayleighRitz): Moments of its hidden features, without graphs.
         blocks (iterable of Tensor): The graph's nodes, in blocks of rows.
-        eigenvectors (Tensor): Their rows of the eigenvectors, :obj:`[n, K]`.
-        weight (Tensor): What the nodes count, :obj:`[n]`.
-        eigenvalues (Tensor): Those of the eigenvectors, and some beyond.
+        eigenvectors (Tensor): Rows of the eigenvectors at these nodes, :obj:`[n, K]`.
+        weight (Tensor): Weights of the nodes, :obj:`[n]`.
+        eigenvalues (Tensor): Eigenvalues of the eigenvectors, and some more.
 
     Returns:
         RitzVectors: As of :func:`read_out`.
@@ -406,31 +403,30 @@ def update_reference(
     aligner: Aligner | None = None,
     momentum: float = 0.0,
 ) -> tuple[Reference, Movement]:
-    r"""The same basis under new features of the same nodes (Algorithm 2).
+    r"""Preserves the basis under new features of the same nodes (Algorithm 2).
 
-    The nodes of the reference set are embedded anew, the map :math:`T_G` is fitted from
-    their new eigenvectors to their rows as they were, and everything is mapped with it.
-    As published, the map is of least squares. What the two spaces do not share makes
-    such a map shrink what it maps, and in a chain the shrinkage multiplies, so the
-    default is :class:`~pyg_basis.align.MomentPreserving`.
+    The nodes of the reference set are embedded anew. The map :math:`T_G` from the new
+    eigenvectors to the previous rows is fitted and applied. As published, it is fitted
+    by least squares. Such a map shrinks directions that the two spaces do not share,
+    and the shrinkage compounds over updates, so the default is
+    :class:`~pyg_basis.align.MomentPreserving`.
 
     Args:
-        reference (Reference): The reference so far.
-        x (Tensor): Features of all nodes, in the order they had at first,
-            :obj:`[n, d]`.
+        reference (Reference): The present reference.
+        x (Tensor): Features of all nodes, in their original order, :obj:`[n, d]`.
         aligner (optional): How :math:`T_G` is fitted, see
-            :func:`~pyg_basis.align.fit_affine`. Where directions are lost, the
-            default is used. (default: :class:`~pyg_basis.align.MomentPreserving`)
-        momentum (float, optional): Weight of the rows as they were among the new ones:
-            0 takes the newest, as published; else they are an exponential average.
+            :func:`~pyg_basis.align.fit_affine`. If directions are lost, the default is
+            used. (default: :class:`~pyg_basis.align.MomentPreserving`)
+        momentum (float, optional): Weight of the previous rows in an exponential
+            average with the new ones; 0 keeps the new ones, as published.
             (default: :obj:`0.0`)
 
     Returns:
         tuple: The new reference, and how far it moved.
 
     Raises:
-        ValueError: If there are more or fewer nodes, or features are not finite.
-            Nothing has changed then.
+        ValueError: If the number of nodes differs, or features are not finite. Nothing
+            has changed then.
 
     Warns:
         RuntimeWarning: If directions were lost, or the anchors had to be chosen
@@ -453,13 +449,13 @@ def update_reference(
     mapped, target = vectors[:, constant:], before[:, constant:]
     cosines = canonical_correlations(mapped, target)
     num_lost = int((cosines < LOST).sum())
-    # What is lost, least squares flattens, and in all references to come.
+    # Least squares would flatten lost directions, in this and all later references.
     aligner = MomentPreserving() if num_lost or aligner is None else aligner
     alignment = aligner.fit(mapped, target)
     moved_rows = alignment.apply(mapped)
     rows = torch.cat([vectors[:, :constant], moved_rows], dim=1)
     if momentum > 0:
-        # A mean of what differs is shorter, and the next map would hand that on.
+        # Averaging different rows shrinks them, and the next map would keep that.
         mean = momentum * before + (1 - momentum) * rows
         rows = MomentPreserving().fit(mean, rows).apply(mean)
     change = (rows - before).norm() / before.norm()

@@ -1,7 +1,7 @@
-r"""Embeddings of cells, from and into an :class:`anndata.AnnData`.
+r"""Embeddings of cells in an :class:`anndata.AnnData`.
 
-The package anndata is not needed: any object with its :obj:`X`, :obj:`obsm`,
-:obj:`obsp` and :obj:`uns` will do.
+The package anndata is not needed: any object with :obj:`X`, :obj:`obsm`, :obj:`obsp`
+and :obj:`uns` will do.
 """
 
 from typing import Any
@@ -22,29 +22,28 @@ def basis_map(
     key_added: str = "basis",
 ) -> BASiS:
     r"""Learns the spectral embedding of cells, as ``scanpy.tl.diffmap`` computes it,
-    and for cells that come later too (see :func:`map_query`).
+    which also embeds new cells (see :func:`map_query`).
 
     Args:
-        adata (anndata.AnnData): The cells. Their rows are written to
-            :obj:`adata.obsm["X_" + key_added]`, :obj:`[n, K]`, and to
-            :obj:`adata.uns[key_added]` the :obj:`"eigenvalues"`, the first K and up to
-            five beyond, and where they are from, as :obj:`"params"`.
+        adata (anndata.AnnData): The cells. Their embedding is written to
+            :obj:`adata.obsm["X_" + key_added]`, :obj:`[n, K]`;
+            :obj:`adata.uns[key_added]` gets the first K :obj:`"eigenvalues"` and up to
+            five more, and the sources of the data as :obj:`"params"`.
         basis (BASiS, optional): The embedding, of which a copy is fitted; by default
             :obj:`BASiS()`. (default: :obj:`None`)
-        use_rep (str, optional): The features, in :obj:`adata.obsm`; :obj:`"X"` for
-            :obj:`adata.X`. (default: :obj:`"X_pca"`)
-        adjacency (str, optional): A graph in :obj:`adata.obsp` to learn, such as
-            :obj:`"connectivities"` of ``scanpy.pp.neighbors``; by default that of the
-            nearest neighbors in the features. (default: :obj:`None`)
-        key_added (str, optional): What the results are called.
-            (default: :obj:`"basis"`)
+        use_rep (str, optional): Key of the features in :obj:`adata.obsm`, or
+            :obj:`"X"` for :obj:`adata.X`. (default: :obj:`"X_pca"`)
+        adjacency (str, optional): Key of a graph in :obj:`adata.obsp` to embed, such as
+            :obj:`"connectivities"` of ``scanpy.pp.neighbors``; by default the
+            nearest-neighbor graph of the features. (default: :obj:`None`)
+        key_added (str, optional): Key of the results. (default: :obj:`"basis"`)
 
     Returns:
         BASiS: The fitted embedding.
 
     Raises:
-        ValueError: If :obj:`adata` has no such features or graph, or they cannot be
-            used. It is as it was then.
+        ValueError: If :obj:`adata` has no such features or graph, or they are invalid.
+            It does not change then.
     """
     points = _features(adata, use_rep)
     graph = None
@@ -63,20 +62,21 @@ def basis_map(
 def map_query(
     adata: Any, basis: BASiS, *, use_rep: str = "X_pca", key_added: str = "basis"
 ) -> None:
-    r"""Embeds cells that came later, as ``scanpy.tl.ingest`` does, each by itself: they
-    need no neighbors, but the features that :obj:`basis` was fitted on (principal
-    components of the first cells, not of their own).
+    r"""Embeds new cells, as ``scanpy.tl.ingest`` does, independently of each other.
+    They need no neighbors, but the features that :obj:`basis` was fitted on (principal
+    components of the first cells, not their own).
 
     Args:
-        adata (anndata.AnnData): The cells. Their rows are written to
+        adata (anndata.AnnData): The cells. Their embedding is written to
             :obj:`adata.obsm["X_" + key_added]`, :obj:`[n, K]`.
-        basis (BASiS): What :func:`basis_map` returned.
-        use_rep (str, optional): The features, as there. (default: :obj:`"X_pca"`)
-        key_added (str, optional): What the rows are called. (default: :obj:`"basis"`)
+        basis (BASiS): The result of :func:`basis_map`.
+        use_rep (str, optional): Key of the features, as there.
+            (default: :obj:`"X_pca"`)
+        key_added (str, optional): Key of the embedding. (default: :obj:`"basis"`)
 
     Raises:
         NotFittedError: If :obj:`basis` is not fitted.
-        ValueError: If :obj:`adata` has no such features, or they cannot be used.
+        ValueError: If :obj:`adata` has no such features, or they are invalid.
     """
     adata.obsm[f"X_{key_added}"] = basis.transform(_features(adata, use_rep))
 

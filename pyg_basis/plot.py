@@ -1,7 +1,7 @@
-r"""Pictures of an embedding, its training and its eigenvalues.
+r"""Plots of an embedding, its training and its eigenvalues.
 
-Every function draws into the given Axes, or into those of a new figure, and returns
-them. Nothing is shown, and matplotlib's settings stay as they are.
+Every function draws into the given Axes, or those of a new figure, and returns them. No
+figure is shown, and matplotlib's settings do not change.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from pyg_basis._constraints import SEED, at_least, check_arguments
 from pyg_basis._to_numpy import ArrayLike, to_numpy
 
-# Ten hues that stay apart when they are drawn thin and half transparent.
+# Ten hues that remain distinct when thin and semitransparent.
 _TEN_COLORS = (
     *("#4269d0", "#efb118", "#ff725c", "#17a2a2", "#3ca951"),
     *("#e377c2", "#8e4fe0", "#7fb2f0", "#8c5a3c", "#8a8f98"),
 )
 _MAX_CLASSES = 20
-# Beyond it matplotlib's margins and ticks overflow.
+# Beyond this, matplotlib's margins and ticks overflow.
 _LARGEST = 1e300
 _CONSTRAINTS: dict[str, list[Any]] = {
     "ax": [Axes, None],
@@ -44,20 +44,25 @@ def plot_embedding(
     max_points: int = 10_000,
     seed: int = 0,
 ) -> Axes:
-    r"""Scatter two columns of an embedding, both axes in one scale.
+    r"""Scatter plot of two columns of an embedding, with equal scales.
 
     Args:
-        embedding: `[n, K]`, K at least 2.
-        labels: Labels `[n]`. Up to 20 different ones are classes, with a legend; more,
-            if they are numbers, are a quantity, with a color bar.
-        columns: The two columns to draw; negative ones count from the last.
-        ax: Axes to draw into; by default those of a new figure.
-        max_points: At most so many points, chosen at random, are drawn.
-        seed: Seed of that choice, and of the order in which points cover each other.
+        embedding (array-like): Embedding, :obj:`[n, K]`, K at least 2.
+        labels (array-like, optional): Labels, :obj:`[n]`. Up to 20 distinct ones are
+            classes, with a legend. More must be numbers: a quantity, with a color bar.
+            (default: :obj:`None`)
+        columns (sequence of int, optional): The two columns to draw; negative ones
+            count from the last. (default: :obj:`(0, 1)`)
+        ax (matplotlib.axes.Axes, optional): Axes to draw into; by default those of a
+            new figure. (default: :obj:`None`)
+        max_points (int, optional): Maximum number of points to draw, chosen at random.
+            (default: :obj:`10_000`)
+        seed (int, optional): Seed of this choice and of the drawing order.
+            (default: :obj:`0`)
 
     Raises:
-        ValueError: If a shape or parameter is wrong, labels of more than 20 classes
-            are no numbers, or a point lies beyond 1e300.
+        ValueError: If a shape or parameter is invalid, labels of more than 20 classes
+            are not numbers, or a point lies beyond 1e300.
     """
     check_arguments(
         _CONSTRAINTS, "plot_embedding", ax=ax, max_points=max_points, seed=seed
@@ -75,9 +80,9 @@ def plot_embedding(
             f"columns must be two of the {width} columns of embedding, got {columns}; "
             f"pass for example (0, 1)."
         )
-    # Colors come from all labels: they do not depend on which points are drawn.
+    # Colors come from all labels, so they do not depend on the points drawn.
     colors, key = _point_colors(labels, len(points))
-    # In random order no class is drawn on top of all others.
+    # In random order, no class covers all others.
     drawn = np.random.default_rng(seed).permutation(len(points))[:max_points]
     x, y = _floats(points[drawn][:, drawn_columns], "embedding").T
     ax = _new_axes((5.4, 4.6)) if ax is None else ax
@@ -88,15 +93,15 @@ def plot_embedding(
         c=colors[drawn],
         alpha=float(np.clip(25 / np.sqrt(len(drawn)), 0.35, 0.85)),
         linewidths=0,
-        # As pixels in a vector file too: 10,000 circles in one are slow to open.
+        # Rasterized even in vector files: 10,000 circles in one are slow to open.
         rasterized=True,
     )
     if isinstance(key, ScalarMappable):
-        # An inset keeps to the picture, whose box the equal scales change.
+        # An inset follows the Axes, whose box changes with the equal scales.
         bar = ax.figure.colorbar(key, cax=ax.inset_axes((1.04, 0.1, 0.03, 0.8)))
         bar.outline.set_visible(False)
     elif key:
-        # Markers of its own: the points are too small and pale to show their colors.
+        # Separate markers: the points are too small and pale to show their colors.
         markers = [
             Line2D([], [], color=color, label=text, ls="", marker="o")
             for text, color in key.items()
@@ -120,14 +125,15 @@ def plot_loss(
     r"""The training loss on a logarithmic scale, with its running median.
 
     Args:
-        history: The losses, one an iteration, or the `history_` of
-            :class:`~pyg_basis.BASiS`. Losses that are not positive and finite leave
-            gaps.
-        ax: Axes to draw into; by default those of a new figure.
+        history (array-like or dict): The loss of each iteration, or the
+            :obj:`history_` of :class:`~pyg_basis.BASiS`. Losses that are not positive
+            and finite leave gaps.
+        ax (matplotlib.axes.Axes, optional): Axes to draw into; by default those of a
+            new figure. (default: :obj:`None`)
 
     Raises:
         ValueError: If there is no positive loss, one is beyond 1e300, the losses are
-            not one row, or `ax` is no Axes.
+            not one-dimensional, or :obj:`ax` is not an Axes.
     """
     check_arguments(_CONSTRAINTS, "plot_loss", ax=ax)
     if isinstance(history, Mapping):
@@ -146,7 +152,8 @@ def plot_loss(
     x = np.arange(len(losses)) + 1
     ax.plot(x, losses, color=_GREY, linewidth=0.8, marker=marker, label="loss")
     if half := len(losses) // 50:
-        # Few enough centers for long histories; at the ends the window is cut off.
+        # A limited number of centers for long histories; at the ends, the window is
+        # truncated.
         centers = np.linspace(0, len(losses) - 1, min(len(losses), 500)).astype(int)
         windows = [losses[max(0, c - half) : c + half + 1] for c in centers]
         medians = [np.median(w[w > 0]) if (w > 0).any() else np.nan for w in windows]
@@ -162,19 +169,23 @@ def plot_eigenvalues(
     reference: ArrayLike | None = None,
     num_components: int | None = None,
 ) -> Axes:
-    r"""Eigenvalues in ascending order as points on stems, which shows their gaps.
+    r"""Eigenvalues in ascending order as a stem plot, which shows their gaps.
 
     Args:
-        values: Eigenvalues `[k]`.
-        ax: Axes to draw into; by default those of a new figure.
-        reference: Further eigenvalues, such as those of the exact graph, drawn beside
-            the first ones; their number may differ.
-        num_components: Eigenvalues of an embedding: the gap after the last of them is
-            drawn as a band, with its size.
+        values (array-like): Eigenvalues, :obj:`[k]`.
+        ax (matplotlib.axes.Axes, optional): Axes to draw into; by default those of a
+            new figure. (default: :obj:`None`)
+        reference (array-like, optional): Other eigenvalues, such as those of the exact
+            graph, drawn next to the first ones; their number may differ.
+            (default: :obj:`None`)
+        num_components (int, optional): Number of eigenvalues of an embedding: the gap
+            after the last of them is drawn as a band, with its size.
+            (default: :obj:`None`)
 
     Raises:
-        ValueError: If a series is empty, not one row, not finite or beyond 1e300, `ax`
-            is no Axes, or no eigenvalue follows the first `num_components`.
+        ValueError: If a series is empty, not one-dimensional, not finite or beyond
+            1e300, :obj:`ax` is not an Axes, or no eigenvalue follows the first
+            :obj:`num_components`.
     """
     check_arguments(_CONSTRAINTS, "plot_eigenvalues", ax=ax)
     shift = 0.0 if reference is None else 0.13
@@ -232,7 +243,7 @@ def _one_row(values: ArrayLike, name: str) -> NDArray[np.float64]:
 def _point_colors(
     labels: ArrayLike | None, num_points: int
 ) -> tuple[NDArray[np.float64], ScalarMappable | dict[str, Any]]:
-    r"""Colors `[n, 4]`, and their key: a color scale, or the classes' colors."""
+    r"""Returns colors :obj:`[n, 4]`, and their key: a color scale or class colors."""
     if labels is None:
         return np.tile(to_rgba_array(_BLUE), (num_points, 1)), {}
     names = to_numpy(labels, "labels")
@@ -247,7 +258,7 @@ def _point_colors(
     if len(classes) <= _MAX_CLASSES:
         hues = _TEN_COLORS if len(classes) <= 10 else colormaps["tab20"](range(20))
         palette = to_rgba_array(hues)
-        # Labels that came as floats still read 0, 1, 2 and not 0.0, 1.0, 2.0.
+        # Integer labels given as floats read 0, 1, 2 rather than 0.0, 1.0, 2.0.
         texts = [str(label).removesuffix(".0") for label in classes]
         return palette[codes], dict(zip(texts, palette, strict=False))
     if names.dtype.kind not in "fiu":

@@ -10,8 +10,8 @@ from pyg_basis._ranks import Ranks
 if TYPE_CHECKING:
     from pyg_basis.nn import BASiSLayer
 
-# What is recorded of every step. Where several ranks train, each with a batch of its
-# own, it is the mean, or of what may be amiss the worst.
+# Recorded values of every step, and how those of several ranks, each with its own
+# batch, are combined: the mean, or the worst of a diagnostic.
 RECORDED: dict[str, Callable[[list[float]], float]] = {
     "loss": mean,
     "learning_rate": mean,
@@ -29,25 +29,26 @@ History = dict[str, list[float]]
 
 @dataclass
 class TrainingState:
-    r"""All that changes during a training, see :func:`~pyg_basis.algorithm.train`. With
-    its :meth:`state_dict` a training of the same layer on the batches that follow goes
-    on bit by bit.
+    r"""The complete state of a training, see :func:`~pyg_basis.algorithm.train`. Its
+    :meth:`state_dict` resumes a training of the same layer on the subsequent batches,
+    bitwise equal to an uninterrupted one.
 
     Args:
         layer (BASiSLayer): The layer, with a reference.
-        learning_rate (float): Of Adam.
+        learning_rate (float): Learning rate of Adam.
         generator (torch.Generator, optional): Source of dropout, on the layer's device;
-            by default the global one, whose state is not kept. (default: :obj:`None`)
-        ranks (Ranks, optional): The processes that train, each with batches and dropout
-            of its own; all have the same state else. (default: this one alone)
+            by default the global one, whose state is not saved. (default: :obj:`None`)
+        ranks (Ranks, optional): The training processes. Each has its own batches and
+            dropout; the rest of their state is the same.
+            (default: this process only)
 
     Attributes:
-        records (list of dict): Of each batch so far the loss, the learning rate and
-            the diagnostics; of several ranks, the mean over their batches, or what is
-            worst in one.
-        excesses (list of float): Of each look what the read-out misses.
-        is_finished (bool): Whether the last batch is done, and the training was not
-            interrupted before.
+        records (list of dict): Loss, learning rate and diagnostics of each batch; for
+            several ranks, the mean over their batches, or the worst value.
+        excesses (list of float): The excess at each check, see
+            :obj:`history_` of :class:`~pyg_basis.BASiS`.
+        is_finished (bool): Whether the last batch was processed, without an earlier
+            interruption.
     """
 
     layer: "BASiSLayer"
@@ -64,7 +65,7 @@ class TrainingState:
         )
 
     def record(self, values: dict[str, float]) -> None:
-        r"""Keeps what is known of a batch."""
+        r"""Records the values of a batch."""
         given = self.ranks.gather(values)
         if len(given) > 1:
             values = {
@@ -75,18 +76,18 @@ class TrainingState:
 
     @property
     def num_batches(self) -> int:
-        r"""Batches that are done, in each rank."""
+        r"""Number of processed batches per rank."""
         return len(self.records)
 
     @property
     def history(self) -> History:
-        r"""Lists with one entry a batch of all that is recorded, and one a look of the
-        excess, where there is a read-out."""
+        r"""Lists of all recorded values, one entry per batch; with a read-out, also of
+        the excess, one entry per check."""
         columns = {name: [each[name] for each in self.records] for name in RECORDED}
         return columns | ({"excess": self.excesses} if self.excesses else {})
 
     def state_dict(self) -> dict[str, Any]:
-        r"""The state as tensors and plain values."""
+        r"""Returns the state as tensors and plain values."""
         own = None if self.generator is None else self.generator.get_state()
         return {
             "layer": self.layer.state_dict(),
@@ -97,7 +98,7 @@ class TrainingState:
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        r"""Goes back to a state of :meth:`state_dict`."""
+        r"""Restores a state of :meth:`state_dict`."""
         self.layer.load_state_dict(saved["layer"])
         self.optimizer.load_state_dict(saved["optimizer"])
         if self.generator is not None:
@@ -105,5 +106,5 @@ class TrainingState:
         self.records, self.excesses = list(saved["records"]), list(saved["excesses"])
 
 
-# Is called after each batch; ends the training by returning what is true.
+# Called after each batch; a true return value ends the training.
 Callback = Callable[[TrainingState], object]

@@ -12,7 +12,7 @@ METHOD: list[Any] = [StrOptions(set(get_args(AlignmentMethod))), *get_args(Align
 
 
 def get_aligner(method: AlignmentMethod | Aligner) -> Aligner:
-    r"""The aligner of a name, or the aligner itself.
+    r"""Returns the aligner of a name, or the given aligner.
 
     Raises:
         ValueError: If the name is unknown.
@@ -30,5 +30,5 @@ def get_aligner(method: AlignmentMethod | Aligner) -> Aligner:
 
 
 def keeps_width(aligner: Aligner) -> bool:
-    r"""Whether an aligner maps to as many columns as it maps from, and no others."""
+    r"""Whether an aligner requires equal widths of source and target."""
     return isinstance(aligner, Orthogonal | MomentPreserving)

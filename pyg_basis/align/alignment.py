@@ -6,7 +6,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, repr=False)
 class Alignment:
-    r"""An affine map between two embeddings and what is known about its fit.
+    r"""An affine map between two embeddings, with diagnostics of its fit.
 
     It is the map :math:`T` of Eq. 12-14 of `"BASiS: Batch Aligned Spectral
     Embedding Space" <https://arxiv.org/abs/2211.16960>`_, written for rows:
@@ -18,16 +18,15 @@ class Alignment:
         residual (Tensor): Root mean square distance of the mapped inliers to
             their targets, relative to the root mean square distance of the
             targets to their mean (0 is exact, 1 explains nothing), :obj:`[]`.
-        inliers (Tensor): On which anchors the map was fitted, :obj:`[l]`.
-        rank (Tensor): Rank of the centered source anchors; below
-            :obj:`K_source` they do not determine the map, and the part of
-            least norm was taken, :obj:`[]`.
+        inliers (Tensor): The anchors that the map was fitted to, :obj:`[l]`.
+        rank (Tensor): Rank of the centered source anchors. Below :obj:`K_source` they
+            do not determine the map, and the minimum-norm solution is used, :obj:`[]`.
         method (str): The method that gave the map.
-        consensus (bool, optional): Whether enough anchors agree on a map. Where they
-            do not, :class:`RANSAC` gives that of least squares over all of them.
+        consensus (bool, optional): Whether enough anchors agree on a map. If not,
+            :class:`RANSAC` returns the least-squares map of all anchors.
             (default: :obj:`True`)
 
-    The diagnostics are tensors: reading them is what costs a copy from a GPU.
+    The diagnostics are tensors, so only reading them copies from a GPU.
     """
 
     linear: Tensor
@@ -48,9 +47,9 @@ class Alignment:
         rank: Tensor,
         method: str,
     ) -> "Alignment":
-        r"""A map that was fitted in float64 on all rows :obj:`source [l, K_source]`
-        and :obj:`target [l, K_target]`; it takes the dtype of the target, but for
-        half precision, in which maps overflow."""
+        r"""Builds a map that was fitted in float64 to all rows
+        :obj:`source [l, K_source]` and :obj:`target [l, K_target]`. It has the dtype of
+        the target, except for half precision, in which maps overflow."""
         dtype = full_dtype(target)
         source, target = source.double(), target.double()
         return cls(
@@ -64,25 +63,25 @@ class Alignment:
 
     @property
     def inlier_share(self) -> Tensor:
-        r"""Share of the anchors that the map was fitted on, in :math:`(0, 1]`,
+        r"""Share of anchors that the map was fitted to, in :math:`(0, 1]`,
         :obj:`[]`."""
         return self.inliers.to(self.linear.dtype).mean()
 
     @property
     def condition_number(self) -> Tensor:
-        r"""Ratio of the largest to the smallest singular value of the linear
-        part (infinite when it is singular), :obj:`[]`."""
+        r"""Ratio of the largest to the smallest singular value of the linear part
+        (infinite if singular), :obj:`[]`."""
         singular_values = torch.linalg.svdvals(self.linear)
         smallest = singular_values[-1]
-        # The zero map, which constant anchors give, is 0 / 0.
+        # For the zero map, of constant anchors, the ratio is 0 / 0.
         return torch.where(smallest > 0, singular_values[0] / smallest, torch.inf)
 
     def apply(self, phi: Tensor) -> Tensor:
         r"""Maps rows :obj:`[m, K_source]` to :obj:`[m, K_target]` (Eq. 14).
 
         Raises:
-            ValueError: If the rows have another width than the map's source,
-                or are no floating-point tensor.
+            ValueError: If the width of the rows is not :obj:`K_source`, or they are not
+                a floating-point tensor.
         """
         dtype = getattr(phi, "dtype", type(phi))
         if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
@@ -107,14 +106,14 @@ class Alignment:
 
 
 def full_dtype(rows: Tensor) -> torch.dtype:
-    r"""The dtype that maps of rows are kept and applied in: theirs, but for those of
-    half precision and less."""
+    r"""Returns the dtype to store and apply maps in: that of the rows, but at least
+    single precision."""
     return torch.float64 if rows.dtype == torch.float64 else torch.float32
 
 
 def relative_residual(mapped: Tensor, target: Tensor) -> Tensor:
-    r"""Root mean square error relative to the spread of the target; without
-    spread, 0 for the exact answer and 1 for any other."""
+    r"""Root mean square error relative to the spread of the target. Without spread, 0
+    if exact, else 1."""
     error, scale = (mapped - target).norm(), spread(target)
     # A constant target differs from its mean by rounding.
     rounding = target.size(0) * torch.finfo(target.dtype).eps * target.norm()

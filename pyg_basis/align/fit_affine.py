@@ -16,8 +16,8 @@ from pyg_basis.align.alignment import Alignment, full_dtype
 def fit_affine(
     source: Tensor, target: Tensor, method: AlignmentMethod | Aligner = "lstsq"
 ) -> Alignment:
-    r"""Fits the affine map that carries one embedding of the anchors to
-    another, :math:`\min_T \sum_i \| \phi^{ref}_i - T [\phi_i, 1] \|^2`
+    r"""Fits the affine map from one embedding of the anchors to another,
+    :math:`\min_T \sum_i \| \phi^{ref}_i - T [\phi_i, 1] \|^2`
     (Eq. 12-13 of `BASiS <https://arxiv.org/abs/2211.16960>`_).
 
     Args:
@@ -25,7 +25,7 @@ def fit_affine(
         target (Tensor): The anchors' reference rows, :obj:`[l, K_target]`.
         method (str or aligner, optional): :obj:`"lstsq"`, :obj:`"ransac"`
             (robust to outlying anchors), :obj:`"orthogonal"` (rotation,
-            reflection and shift only), :obj:`"moments"` (linear, with the
+            reflection and shift only), :obj:`"moments"` (linear, preserves the
             target's second moments), or an instance of :class:`LeastSquares`,
             :class:`RANSAC`, :class:`Orthogonal` or :class:`MomentPreserving`.
             (default: :obj:`"lstsq"`)
@@ -34,14 +34,14 @@ def fit_affine(
         Alignment: The map with its residual, inlier share and rank.
 
     Raises:
-        ValueError: For other shapes, rows that are no floating-point tensors on one
-            device, non-finite or huge values (over 5e102, or over 6e12 where either is
-            of single precision), fewer than :obj:`K_source + 1` anchors, an unknown
+        ValueError: For other shapes, rows that are not floating-point tensors on one
+            device, non-finite or huge values (over 5e102, or over 6e12 if either is of
+            single precision), fewer than :obj:`K_source + 1` anchors, an unknown
             method, or sizes so different that the map or its residual overflows.
 
     Warns:
-        RuntimeWarning: When the anchors do not determine the map, or RANSAC finds
-            none that enough of them agree on.
+        RuntimeWarning: If the anchors do not determine the map, or too few of them
+            agree on one for RANSAC.
     """
     aligner = get_aligner(method)
     _check(source, target, aligner)
@@ -85,7 +85,7 @@ def _check(source: Any, target: Any, aligner: Aligner) -> None:
                 f"{rows.dtype} of shape {tuple(rows.shape)}, {rows.layout} on "
                 f"{rows.device}: pass one row of eigenvectors an anchor"
             )
-    # Of larger values products of three overflow in the lower of the two precisions.
+    # Products of three larger values overflow in the lower of the two precisions.
     huge = min(torch.finfo(full_dtype(rows)).max for rows in both.values()) ** (1 / 3)
     for name, rows in both.items():
         if not (rows.double().abs() < huge).all():

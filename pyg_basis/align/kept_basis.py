@@ -4,30 +4,30 @@ from torch import Tensor
 from pyg_basis.align.alignment import Alignment
 from pyg_basis.align.moment_preserving import second_moment_roots
 
-# Eigenvalues that differ by less than this share of the K-th are alike: their
-# eigenvectors are others in another sample.
+# Eigenvalues with a smaller difference, relative to the K-th, count as alike: their
+# eigenvectors vary between samples.
 ALIKE = 0.3
-# Variance at the old nodes, of columns with mean square 1 at all: a direction with less
-# is about new nodes, and would be blown up if it were given the variance of an old one.
+# Minimum variance at the old nodes, of columns with mean square 1 at all nodes: a
+# direction below it belongs to new nodes. Scaling it to unit variance would blow it up.
 UNSEEN = 0.5
 
 
 def kept_basis(source: Tensor, target: Tensor, lost: float) -> tuple[Alignment, Tensor]:
-    r"""The affine map from new eigenvectors to an old basis, at the nodes that both
-    have: what the two spaces share goes where it was, and keeps its mean and its second
-    moments; what the new one has beside it takes the place of what it lacks.
+    r"""Returns the affine map from new eigenvectors to an old basis, fitted at the
+    nodes of both. Shared directions stay in place, with their means and second moments.
+    Additional new directions replace missing ones.
 
-    It is :class:`~pyg_basis.align.MomentPreserving` on the shared directions, the
+    The map is :class:`~pyg_basis.align.MomentPreserving` on the shared directions, the
     canonical ones (`Hotelling 1936 <https://doi.org/10.1093/biomet/28.3-4.321>`_).
-    New directions, such as of a cluster that came later, are nearly constant at the old
-    nodes, so that to give them second moments there would blow them up: they keep
-    those that they have.
+    New directions, such as those of a later cluster, are nearly constant at the old
+    nodes. Giving them prescribed second moments there would blow them up, so they keep
+    their own.
 
     Args:
         source (Tensor): Rows of the new eigenvectors at the old nodes, mean square 1 at
             all nodes, :obj:`[l, K]`.
-        target (Tensor): The rows there as they were, :obj:`[l, K]`.
-        lost (float): A direction of a smaller cosine is not in the new space.
+        target (Tensor): The previous rows there, :obj:`[l, K]`.
+        lost (float): Directions with a smaller cosine are not in the new space.
 
     Returns:
         tuple: The map, and the cosines of the directions, descending, :obj:`[K]`.
@@ -44,7 +44,7 @@ def kept_basis(source: Tensor, target: Tensor, lost: float) -> tuple[Alignment, 
     cosines = found.new_zeros(len(mean))
     cosines[: len(found)] = found.clamp(max=1)
     shared = whitening @ left[:, : int((cosines > lost).sum())]
-    # All that is orthogonal to them at all nodes.
+    # The orthogonal complement at all nodes.
     others = torch.linalg.qr(shared, mode="complete").Q[:, shared.size(1) :]
     linear = torch.cat([shared, others], dim=1) @ right @ coloring
     shift = kept_mean - mean @ linear
@@ -56,25 +56,25 @@ def kept_basis(source: Tensor, target: Tensor, lost: float) -> tuple[Alignment, 
 def nearest_combinations(
     source: Tensor, eigenvalues: Tensor, target: Tensor, k: int
 ) -> Tensor:
-    r"""An orthogonal matrix :obj:`[p, p]` that turns more eigenvectors than :obj:`k` so
-    that the first ones are close to a target.
+    r"""Returns an orthogonal matrix :obj:`[p, p]` that rotates more than :obj:`k`
+    eigenvectors so that the first :obj:`k` are close to a target.
 
-    Eigenvectors whose eigenvalues are well below the k-th stay as they are. Of those
-    that are alike, on both sides of the k-th, no sample says which come first, so
-    those combinations come first that hold the target best.
+    Eigenvectors with eigenvalues well below the k-th do not change. The order of those
+    with eigenvalues close to the k-th, on both sides, depends on the sample, so their
+    combinations that best span the target come first.
 
     Args:
         source (Tensor): Rows of eigenvectors, :obj:`[l, p]`.
-        eigenvalues (Tensor): Theirs, ascending, :obj:`[p]`.
-        target (Tensor): Rows of what they are to be close to, :obj:`[l, k]`.
-        k (int): How many there are to be.
+        eigenvalues (Tensor): Their eigenvalues, ascending, :obj:`[p]`.
+        target (Tensor): The target rows, :obj:`[l, k]`.
+        k (int): Number of columns of the target.
     """
     last = float(eigenvalues[k - 1])
     first = int((eigenvalues[:k] < (1 - ALIKE) * last).sum())
     alike = slice(first, int((eigenvalues <= (1 + ALIKE) * last).sum()))
     rows = source.double() - source.double().mean(dim=0)
     wanted = torch.linalg.qr(target.double() - target.double().mean(dim=0)).Q
-    # What those that stay do not hold.
+    # The part of the target outside the span of the unchanged columns.
     known = torch.linalg.qr(rows[:, :first]).Q
     left, values, _ = torch.linalg.svd(
         wanted - known @ (known.T @ wanted), full_matrices=False

@@ -12,20 +12,19 @@ NEGLIGIBLE = 1e-10
 
 @dataclass(frozen=True)
 class LeastSquares:
-    r"""The affine map of least squared error (Eq. 12-13 of `BASiS
+    r"""The least-squares affine map (Eq. 12-13 of `BASiS
     <https://arxiv.org/abs/2211.16960>`_).
 
-    Both sides are centered first, which removes the shift from the problem;
-    the linear part comes from the singular value decomposition of the centered
-    source. Directions in which the anchors do not spread get no weight (the
-    solution of least norm), so rank-deficient anchors give a finite answer.
+    Both sides are centered, which eliminates the shift. The linear part is computed by
+    a singular value decomposition of the centered source. Directions in which the
+    anchors do not vary get weight zero (minimum-norm solution), so rank-deficient
+    anchors give a finite map.
     """
 
     def fit(self, source: Tensor, target: Tensor) -> Alignment:
-        r"""Fits on :obj:`source [l, K_source]`, :obj:`target [l, K_target]`."""
-        # Four times the norm of what rounding did to the source in its own
-        # dtype: keeps the rounding of constant anchors, and of single precision
-        # ones that lie in a subspace, from counting as spread.
+        r"""Fits to :obj:`source [l, K_source]`, :obj:`target [l, K_target]`."""
+        # Four times the norm of the source's rounding errors in its dtype: rounding of
+        # constant anchors, or of single precision anchors in a subspace, is no spread.
         rows, epsilon = source.double(), torch.finfo(source.dtype).eps
         floor = 4 * epsilon * rows.abs().max() * rows.numel() ** 0.5
         wanted = target.double()

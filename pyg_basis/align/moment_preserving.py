@@ -5,14 +5,14 @@ from torch import Tensor
 
 from pyg_basis.align.alignment import Alignment
 
-# Directions below this share of the largest are rounding, and no direction.
+# Directions below this share of the largest are rounding.
 NEGLIGIBLE = 1e-12
 
 
 @dataclass(frozen=True)
 class MomentPreserving:
-    r"""The linear map that turns one basis onto another and gives it the same
-    second moments: the orthogonal Procrustes problem (`Schönemann 1966
+    r"""The linear map that aligns one basis to another and gives it the same second
+    moments: the orthogonal Procrustes problem (`Schönemann 1966
     <https://doi.org/10.1007/BF02289451>`_) in whitened coordinates.
 
     .. math::
@@ -21,15 +21,15 @@ class MomentPreserving:
             S_\psi^{-1/2} \, \psi^\top \phi \, S_\phi^{-1/2} \right)
 
     for a source :math:`\psi` and a target :math:`\phi` with second moments
-    :math:`S_\psi = \psi^\top \psi / l` and :math:`S_\phi`. Two bases of one space
-    are carried onto each other exactly, as by least squares. Where the spaces
-    differ, least squares shrinks what they do not share, a little more with every
-    map of a chain; this one turns it. There is no shift: eigenvectors are orthogonal
-    to the trivial one, and a shift would end that. Widths are equal.
+    :math:`S_\psi = \psi^\top \psi / l` and :math:`S_\phi`. Two bases of one space are
+    mapped exactly, as by least squares. If the spaces differ, least squares shrinks the
+    directions they do not share, a little more with every map of a chain; this map
+    rotates them. There is no shift: it would make eigenvectors no longer orthogonal to
+    the trivial one. Source and target have equal widths.
     """
 
     def fit(self, source: Tensor, target: Tensor) -> Alignment:
-        r"""Fits on :obj:`source [l, K]` and :obj:`target [l, K]`."""
+        r"""Fits to :obj:`source [l, K]` and :obj:`target [l, K]`."""
         rows, wanted = source.double(), target.double()
         whitening, _, rank = second_moment_roots(rows)
         target_whitening, coloring, _ = second_moment_roots(wanted)
@@ -41,10 +41,10 @@ class MomentPreserving:
 
 
 def canonical_correlations(source: Tensor, target: Tensor) -> Tensor:
-    r"""Cosines of the angles between the column spaces of :obj:`source [l, K]` and
-    :obj:`target [l, K]`, descending, :obj:`[K]` (`Hotelling 1936
-    <https://doi.org/10.1093/biomet/28.3-4.321>`_): 1 for what they share, 0 for a
-    direction that only one of them has."""
+    r"""Returns the cosines of the principal angles between the column spaces of
+    :obj:`source [l, K]` and :obj:`target [l, K]`, descending, :obj:`[K]` (`Hotelling
+    1936 <https://doi.org/10.1093/biomet/28.3-4.321>`_): 1 for shared directions, 0 for
+    a direction in only one of them."""
     dtype = target.dtype
     source, target = source.double(), target.double()
     covariance = (source @ second_moment_roots(source)[0]).T @ (
@@ -55,8 +55,8 @@ def canonical_correlations(source: Tensor, target: Tensor) -> Tensor:
 
 
 def second_moment_roots(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    r"""The inverse root and the root of the second moments of :obj:`rows [l, K]`, and
-    their rank. Directions without any moment are left out of the inverse."""
+    r"""Returns the inverse square root and the square root of the second moments of
+    :obj:`rows [l, K]`, and their rank. The inverse is a pseudoinverse."""
     values, vectors = torch.linalg.eigh(rows.T @ rows / rows.size(0))
     kept = values > NEGLIGIBLE * values[-1]
     values = torch.where(kept, values, 0)

@@ -7,10 +7,10 @@ from pyg_basis._constraints import POSITIVE, SEED, between, check_arguments
 from pyg_basis.align.alignment import Alignment, full_dtype, spread
 from pyg_basis.align.least_squares import LeastSquares
 
-# Each refit moves the border of what is an inlier; the last one changes little.
+# Each refit changes the set of inliers; the last one hardly.
 NUM_REFITS = 3
-# Inliers beyond this many times their median distance are dropped: 2.7 standard
-# deviations of normal errors in one column, and out of reach in several.
+# Inliers beyond this multiple of their median distance are dropped: 2.7 standard
+# deviations of normal errors in one column, and hardly ever reached in several.
 OUTLYING = 4
 # All hypotheses are in memory at once.
 CONSTRAINTS = {
@@ -22,30 +22,29 @@ CONSTRAINTS = {
 
 @dataclass(frozen=True)
 class RANSAC:
-    r"""The affine map most anchors agree on: `"Random sample consensus"
+    r"""The affine map that most anchors agree on: `"Random sample consensus"
     <https://doi.org/10.1145/358669.358692>`_, Fischler and Bolles 1981.
 
-    Every hypothesis is the exact affine map through :math:`K + 1` random
-    anchors, and all of them are solved in one batch; one more is the least
-    squares map of all anchors, which noise disturbs less where no anchor is
-    wrong. The one with most inliers is fitted again by least squares on its
-    inliers, a few times, as each refit moves the border of what is an inlier,
-    also inwards: those four times as far from their targets as the median
-    inlier are dropped.
+    Each hypothesis is the exact affine map through :math:`K + 1` random anchors; all
+    are solved in one batch. The least-squares map of all anchors is added, which is
+    less sensitive to noise if there are no outliers. The hypothesis with most inliers
+    is refitted by least squares to its inliers a few times. Each refit changes the set
+    of inliers, and drops those more than four times as far from their targets as the
+    median inlier.
 
     Args:
-        num_trials (int, optional): Number of hypotheses, at most a million. With
-            a share :math:`p` of good anchors, one of them is free of outliers with
+        num_trials (int, optional): Number of hypotheses, at most a million. With a
+            share :math:`p` of good anchors, at least one is free of outliers with
             probability :math:`1 - (1 - p^{K+1})^{num\_trials}`.
             (default: :obj:`512`)
-        tolerance (float, optional): An anchor is an inlier when its distance
-            to the target is at most this share of the root mean square
-            distance of the targets to their mean. (default: :obj:`0.25`)
-        seed (int, optional): Seed of the draws. (default: :obj:`0`)
+        tolerance (float, optional): Maximum distance of an inlier to its target,
+            relative to the root mean square distance of the targets to their mean.
+            (default: :obj:`0.25`)
+        seed (int, optional): Seed of the sampling. (default: :obj:`0`)
 
     Raises:
-        ValueError: If :obj:`num_trials` is no integer from 1 to a million,
-            :obj:`tolerance` no positive number or :obj:`seed` no integer in
+        ValueError: If :obj:`num_trials` is not an integer from 1 to a million,
+            :obj:`tolerance` not a positive number, or :obj:`seed` not an integer in
             [0, 2**63).
     """
 
@@ -57,12 +56,12 @@ class RANSAC:
         check_arguments(CONSTRAINTS, "RANSAC", **vars(self))
 
     def fit(self, source: Tensor, target: Tensor) -> Alignment:
-        r"""Fits on :obj:`source [l, K_source]`, :obj:`target [l, K_target]`;
-        falls back to least squares, without :obj:`consensus`, when no hypothesis is
-        shared by an anchor that it was not fitted on."""
+        r"""Fits to :obj:`source [l, K_source]`, :obj:`target [l, K_target]`. If no
+        anchor agrees with a hypothesis that it was not fitted to, falls back to least
+        squares, with :obj:`consensus=False`."""
         num_anchors, num_sampled = source.size(0), source.size(1) + 1
         radius = float(self.tolerance) * spread(target.double()) / num_anchors**0.5
-        # Below are distances of single precision, which are rounding.
+        # Smaller distances are rounding in single precision.
         rounding = 1e-5 * radius
         rows = source.to(full_dtype(source))
         inliers = self._consensus(source.double(), target.double(), radius)
@@ -72,8 +71,8 @@ class RANSAC:
             fitted = LeastSquares().fit(source[inliers], target[inliers])
             fitted = replace(fitted, method="ransac", inliers=inliers)
             distance = (fitted.apply(rows).double() - target.double()).norm(dim=1)
-            # Gross outliers widen the spread and so the radius, within which
-            # some of them may lie by chance: the typical inlier narrows it.
+            # Gross outliers increase the spread, and thus the radius, within which some
+            # may lie by chance. The median inlier decreases it.
             typical = distance[inliers].median().clamp(min=rounding)
             radius = torch.minimum(radius, OUTLYING * typical)
             inliers = distance <= radius
@@ -81,12 +80,12 @@ class RANSAC:
 
     def _consensus(self, source: Tensor, target: Tensor, radius: Tensor) -> Tensor:
         """Inlier mask ``[l]`` of the hypothesis with most inliers."""
-        # Drawn on the CPU, so that one seed means the same draws everywhere.
+        # Drawn on the CPU, so that a seed gives the same draws on every device.
         generator = torch.Generator().manual_seed(int(self.seed))
         draws = torch.rand(int(self.num_trials), source.size(0), generator=generator)
         index = draws.topk(source.size(1) + 1, dim=1).indices.to(source.device)
         homogeneous = torch.cat([source, torch.ones_like(source[:, :1])], dim=1)
-        # A singular draw gives a meaningless or non-finite map; it has no inliers.
+        # A singular draw gives a non-finite or arbitrary map, which has no inliers.
         maps, _ = torch.linalg.solve_ex(homogeneous[index], target[index])
         of_all = LeastSquares().fit(source, target).apply(source)
         mapped = torch.cat([of_all[None], homogeneous @ maps])

@@ -3,15 +3,15 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-# Neighboring eigenvalues that differ by less than this share of the larger one count
-# as equal: on one sample they come in another order and mixture than on the next.
+# Neighboring eigenvalues with a smaller difference, relative to the larger one, count
+# as equal: their order and their eigenvectors vary between samples.
 NEAR = 0.05
-# Eigenvalues below count as zero.
+# Smaller eigenvalues count as zero.
 ZERO = 1e-6
 
 
 def within_eigenspaces(rows: Tensor, reference: Tensor, values: Tensor) -> Tensor:
-    r"""The orthogonal matrix that turns eigenvectors towards reference rows without
+    r"""Returns the orthogonal matrix that aligns eigenvectors to reference rows without
     mixing different eigenvalues: a sign for a single eigenvector, the Procrustes
     rotation (`Schönemann 1966 <https://doi.org/10.1007/BF02289451>`_) for those of
     nearly equal eigenvalues.
@@ -22,7 +22,7 @@ def within_eigenspaces(rows: Tensor, reference: Tensor, values: Tensor) -> Tenso
         values (Tensor): The eigenvalues, ascending, :obj:`[K]`.
 
     Returns:
-        Tensor: The block-diagonal rotation :obj:`[K, K]`, float64; the turned rows are
+        Tensor: The block-diagonal rotation :obj:`[K, K]`, float64; the aligned rows are
         :obj:`rows @ rotation`.
     """
     rows, reference = rows.double(), reference.double().to(rows.device)

@@ -10,7 +10,7 @@ from pyg_basis.cli._parser import new_parser, parse
 from pyg_basis.cli._sigterm import sigterm_as_exit
 from pyg_basis.cli._torchrun import COMMANDS, is_first, num_processes
 
-# What shells give a command that Ctrl-C ended.
+# Exit status of a command that Ctrl-C ended, as in shells.
 INTERRUPTED = 130
 
 
@@ -45,14 +45,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _set_up_reports(quiet: bool) -> None:
-    """Reports warnings in a line each, and what the package chooses by itself."""
+    """Reports warnings, and choices of the package, in one line each."""
     logging.basicConfig(format="pyg-basis: %(message)s", force=True)
     logging.getLogger("pyg_basis").setLevel("WARNING" if quiet else "INFO")
     warnings.showwarning = lambda message, *_, **__: _report(f"warning: {message}")
     if not is_first():  # rank 0 reports the same
         logging.getLogger("pyg_basis").setLevel("ERROR")
         warnings.simplefilter("ignore")
-    # torch reports it once a process, of the format that the package works in.
+    # torch warns once per process about CSR, the format that the package uses.
     warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
     # Columns of files are matched by name before their rows are used.
     warnings.filterwarnings("ignore", "X does not have valid feature names")
@@ -65,7 +65,7 @@ def _report(message: str) -> None:
 
 
 def _message(error: Exception) -> str:
-    # Later lines of scikit-learn's messages are advice on its own estimators.
+    # Later lines of scikit-learn's messages are advice for its own estimators.
     text = " ".join([line.strip() for line in str(error).splitlines() if line][:2])
     if isinstance(error, (ImportError, OSError, ValueError)):
         return text

@@ -1,4 +1,4 @@
-"""What the commands do, each a function of its name."""
+"""The commands, each a function of the same name."""
 
 import json
 import logging
@@ -87,8 +87,8 @@ def transform(arguments: Namespace) -> None:
 
 
 def _missing_parts(arguments: Namespace, basis: BASiS, parts: list[Part]) -> list[Part]:
-    """Those that were not written yet. All take the columns of the first of all parts,
-    where a basis knows no names."""
+    """Returns the parts that are not written yet. If the basis has no feature names,
+    all use the columns of the first of all parts."""
     first = min(arguments.parts, key=attrgetter("name"))
     if not hasattr(basis, "feature_names_in_") and first.suffix.lower() in TABLES:
         arguments.points = first
@@ -102,7 +102,7 @@ def _missing_parts(arguments: Namespace, basis: BASiS, parts: list[Part]) -> lis
 
 
 def _embedding(basis: BASiS, block: NDArray[Any], path: Path) -> Any:
-    """The rows of a block of a file, which may have none."""
+    """Embeds a block of a file, possibly without rows."""
     if len(block) == 0:
         dtype = np.float32 if block.dtype == np.float32 else np.float64
         return np.empty((0, basis.n_components_), dtype)
@@ -113,7 +113,7 @@ def _embedding(basis: BASiS, block: NDArray[Any], path: Path) -> Any:
 
 
 def update(arguments: Namespace) -> None:
-    """Learns new points as well."""
+    """Updates a model with new points."""
     basis, clustering = read_model(arguments.model)
     settings: dict[str, Any] = {"forget_factor": arguments.forget_factor}
     if arguments.n_clusters is not None:
@@ -137,7 +137,7 @@ def cluster(arguments: Namespace) -> None:
     """Clusters points, and writes both files or none."""
     settings = given(arguments, BASiSClustering)
     parameters = given(arguments, BASiS)
-    parameters.pop("random_state", None)  # that of the clustering seeds both
+    parameters.pop("random_state", None)  # the clustering's seed is used for both
     basis = clustering = None
     if arguments.model is not None:
         basis, clustering = read_model(arguments.model)
@@ -181,7 +181,7 @@ def cluster(arguments: Namespace) -> None:
 
 
 def info(arguments: Namespace) -> None:
-    """Reports what is in a file."""
+    """Reports the content of a file."""
     if is_model(arguments.points):
         facts = _facts_of_model(*read_model(arguments.points))
     else:
@@ -191,7 +191,7 @@ def info(arguments: Namespace) -> None:
 
 def _facts_of_model(basis: BASiS, clustering: BASiSClustering | None) -> dict[str, Any]:
     parameters = basis.get_params(deep=False)
-    del parameters["network"]  # which is in no file
+    del parameters["network"]  # not stored in files
     return {
         "kind": "embedding" if clustering is None else "clustering",
         "n_features_in": basis.n_features_in_,
@@ -202,7 +202,7 @@ def _facts_of_model(basis: BASiS, clustering: BASiSClustering | None) -> dict[st
         "last_loss": basis.history_["loss"][-1],
         "eigenvalues": basis.eigenvalues_.tolist(),
         "quality": basis.quality_,
-        # As they were lowered, where there were fewer points.
+        # Sizes as lowered for few points.
         "used": basis._sizes._asdict(),
         "parameters": parameters,
     }
@@ -244,8 +244,8 @@ def _as_text(facts: dict[str, Any], indent: str = "") -> str:
 
 
 def plot(arguments: Namespace) -> None:
-    """Draws an embedding, or how the training of a model went."""
-    # Slow to import, and of no use to the other commands.
+    """Plots an embedding, or the training of a model."""
+    # Slow to import, and not needed by other commands.
     from matplotlib.figure import Figure
 
     from pyg_basis.plot import plot_eigenvalues, plot_embedding, plot_loss

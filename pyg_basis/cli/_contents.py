@@ -10,8 +10,8 @@ from pyg_basis.data._open_features import open_mapped
 
 
 def read_contents(path: Path, key: str | None = None, empty: bool = False) -> Any:
-    """A data frame, an array of an archive, or what is in a mapped file. Of a Parquet
-    file, an ``empty`` frame has the columns and their types, without a row."""
+    """Returns a data frame, an array of an archive, or the content of a mapped file.
+    For a Parquet file, an ``empty`` frame has the columns and types, but no rows."""
     suffix = path.suffix.lower()
     if suffix not in (".npz", *TABLES):
         return open_mapped(path)
@@ -47,13 +47,13 @@ def _read_table(path: Path, empty: bool) -> Any:
         names = [str(name) for name in table.columns]
     else:
         names, separator = _read_header(path)
-        # Without a header line the first point would be lost. pandas itself writes
+        # Without a header line, the first point would be lost. pandas itself writes
         # the names 0, 1, ...
         are_numbers = pd.to_numeric(pd.Series(names), errors="coerce").notna().all()
         if are_numbers and names != [str(i) for i in range(len(names))]:
             raise ValueError("it has no names of columns, add a header line")
         table = pd.read_csv(path, sep=separator)
-        # pandas takes cells that no name is left for as an index.
+        # pandas takes cells beyond the names as an index.
         if not table.index.equals(pd.RangeIndex(len(table))):
             raise ValueError("lines have more cells than the header line")
     for name, count in Counter(names).items():
@@ -63,8 +63,8 @@ def _read_table(path: Path, empty: bool) -> Any:
 
 
 def _read_header(path: Path) -> tuple[list[str], str]:
-    """The names in the first line that is not blank, and what separates them: what
-    makes the most names."""
+    """Returns the names in the first nonblank line, and their separator: the one that
+    gives the most names."""
     with open(path, encoding="utf-8-sig") as file:
         line = next((line for line in file if line.strip()), "")
     splits = [(next(csv.reader([line], delimiter=mark)), mark) for mark in ",;\t|"]

@@ -6,19 +6,19 @@ from pathlib import Path
 
 from pyg_basis.cli._shards import parts_of
 
-# And the packages that they need.
+# File types, and the packages that they need.
 TABLES = {".csv": ["pandas"], ".tsv": ["pandas"], ".parquet": ["pandas", "pyarrow"]}
 ROWS = (".npy", ".npz", *TABLES)
 POINTS = (".pt", *ROWS)
 MODELS = (".pt",)
-# Options that name a column of the table, which is then no feature, or a file.
+# Options that name a column of the table, which then is not a feature, or a file.
 BESIDE = ("labels", "weights")
 PICTURES = (".png", ".pdf", ".svg")
 OUTPUTS = {"fit": MODELS, "update": MODELS, "plot": PICTURES}  # others write rows
 
 
 def check_files(arguments: Namespace) -> None:
-    """Raises an error if a file cannot be written, or one to be read is not there."""
+    """Raises an error if a file cannot be written, or an input file does not exist."""
     outputs = {"output": OUTPUTS.get(arguments.command, ROWS), "save_model": MODELS}
     for name, kinds in outputs.items():
         if path := getattr(arguments, name, None):
@@ -47,12 +47,12 @@ def check_files(arguments: Namespace) -> None:
 
 
 def given_points(arguments: Namespace) -> list[Path]:
-    """The file of points, or all of them."""
+    """Returns the file of points, or all of them."""
     return getattr(arguments, "parts", None) or [arguments.points]
 
 
 def check_input(path: Path, kinds: Sequence[str], name: str = "") -> None:
-    """Raises an error if no file of a known kind is there."""
+    """Raises an error unless a file of a known type exists."""
     name = name or repr(str(path))
     if not path.is_file():
         raise FileNotFoundError(f"{name} is no file: check the path")

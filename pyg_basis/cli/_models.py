@@ -6,17 +6,17 @@ from pyg_basis.estimators._checkpoint import is_checkpoint, read_clusters
 
 
 def is_model(path: Path) -> bool:
-    """Whether a file holds a model and not points."""
+    """Whether a file contains a model rather than points."""
     return path.suffix.lower() == ".pt" and is_checkpoint(path)
 
 
 def checksum(path: Path) -> str:
-    """The SHA-256 of a file."""
+    """Returns the SHA-256 of a file."""
     return sha256(path.read_bytes()).hexdigest()
 
 
 def read_model(path: Path) -> tuple[BASiS, BASiSClustering | None]:
-    """The embedding in a file, and the clusters in it, where some were saved."""
+    """Returns the embedding in a file, and its clusters, if any."""
     try:
         if read_clusters(path) is None:
             return BASiS.load(path), None

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 def as_numbers(
     table: Any, names: list[str], path: Path, dtype: type[np.floating[Any]] = np.float64
 ) -> NDArray[Any]:
-    """Columns of a data frame as a matrix.
+    """Converts columns of a data frame to a matrix.
 
     Raises:
-        ValueError: If one holds something else. It names the column of the file.
+        ValueError: If a column is not numeric. The error names it and the file.
     """
     try:
         return table[names].astype(dtype).to_numpy()

@@ -1,4 +1,4 @@
-"""Options that are made from the signature of an estimator."""
+"""Options generated from the signature of an estimator."""
 
 import argparse
 import re
@@ -10,15 +10,15 @@ from typing import Any, get_args, get_type_hints
 from pyg_basis import BASiS, BASiSClustering
 from pyg_basis.estimators.basis_clustering import default_basis
 
-# Text cannot give the first two, and --quiet stands for the last.
+# Text cannot express the first two, and --quiet replaces the last.
 LEFT_OUT = {"basis", "network", "verbose"}
 ALIASES = {"random_state": ["--seed"]}
 SHOWN = {int: ["INT"], float: ["FLOAT"], str: ["TEXT"], NoneType: ["none"]}
 
 
 def add_parameters(parser: argparse.ArgumentParser, command: str) -> None:
-    """Adds the parameters of BASiS, as ``fit`` or ``cluster`` uses it, and for the
-    latter those of BASiSClustering."""
+    """Adds the parameters of BASiS, with the defaults of ``fit`` or ``cluster``, and
+    for the latter those of BASiSClustering."""
     if command == "fit":
         _add(parser.add_argument_group("parameters of BASiS"), BASiS(), LEFT_OUT)
         return
@@ -28,7 +28,7 @@ def add_parameters(parser: argparse.ArgumentParser, command: str) -> None:
 
 
 def given(arguments: argparse.Namespace, estimator: type) -> dict[str, Any]:
-    """The parameters of an estimator that were given as options."""
+    """Returns the parameters of an estimator that were given as options."""
     names = [name for name in signature(estimator).parameters if name in arguments]
     return {name: getattr(arguments, name) for name in names}
 
@@ -45,19 +45,19 @@ def _add(group: Any, estimator: Any, left_out: set[str]) -> None:
             settings = {"type": _value, "metavar": "|".join(_values(hints[name]))}
             if hints[name] is bool:
                 settings = {"action": argparse.BooleanOptionalAction}
-            # Without a default what is there was given.
+            # Without a default, an attribute means that the option was given.
             group.add_argument(*flags, help=text, default=argparse.SUPPRESS, **settings)
 
 
 def _values(hint: Any) -> list[str]:
-    """What can be given for a type, in words."""
+    """Describes the values of a type."""
     if parts := get_args(hint):
         return [word for part in parts for word in _values(part)]
     return [hint] if isinstance(hint, str) else SHOWN.get(hint, [])
 
 
 def _value(text: str) -> int | float | str | None:
-    """What a text stands for. What a parameter allows is checked with all others."""
+    """Converts a text. Parameter constraints are checked later, all at once."""
     for number in (int, float):
         with suppress(ValueError):
             return number(text)
@@ -65,7 +65,7 @@ def _value(text: str) -> int | float | str | None:
 
 
 def _texts(estimator: type) -> dict[str, str]:
-    """The beginning of what the docstring says on each parameter, as plain text."""
+    """Returns the first sentence of each parameter in the docstring, as plain text."""
     section = cleandoc(estimator.__doc__ or "").partition("\nArgs:\n")[2]
     # Roles: :obj:`None` is None, :func:`~package.module.name` is name.
     section = re.sub(r":\w+:`(?:~[\w.]*\.)?([^`]*)`", r"\1", section)

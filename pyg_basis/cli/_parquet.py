@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 
 from pyg_basis.cli._numbers import as_numbers
 
-# Rows that are read at a time, a multiple of what BASiS.transform takes at a time.
+# Rows read at a time, a multiple of the block size of BASiS.transform.
 BLOCK_ROWS = 8192
-# Rows of a row group that is written: less than ten megabytes of ten columns, and
-# enough for readers to be quick.
+# Rows per row group written: less than ten megabytes for ten columns, and enough for
+# fast reading.
 GROUP_ROWS = 16 * BLOCK_ROWS
-# Bytes of each column that are read at a time: else whole row groups are.
+# Bytes of each column read at a time: otherwise whole row groups are read.
 BUFFER_SIZE = 2**16
 
 
 class ParquetRows(NamedTuple):
-    """Some columns of a Parquet file as numbers. However many rows there are, some
-    thousand are in memory."""
+    """Some columns of a Parquet file as numbers. Only some thousand rows are in memory
+    at a time."""
 
     path: Path
     names: list[str]
@@ -30,14 +30,14 @@ class ParquetRows(NamedTuple):
         return self.shape[0]
 
     def blocks(self) -> Iterator[NDArray[Any]]:
-        """The rows in order, some thousands at a time."""
+        """Yields the rows in order, in blocks of some thousand."""
         for batch in read_batches(self.path, self.names):
             yield as_numbers(batch.to_pandas(), self.names, self.path, self.dtype)
 
 
 def parquet_rows(path: Path, names: list[str], table: Any) -> ParquetRows:
-    """The columns of these names, by a table of no rows with their types. Where all
-    are of single precision, so are the rows."""
+    """Returns the columns of these names, with the types of an empty table. Rows are in
+    single precision if all columns are."""
     import pyarrow.parquet as pq
 
     is_single = all(table[name].dtype in (np.float16, np.float32) for name in names)
@@ -46,13 +46,13 @@ def parquet_rows(path: Path, names: list[str], table: Any) -> ParquetRows:
 
 
 def read_batches(path: Path, names: list[str]) -> Iterator[Any]:
-    """Record batches of these columns, in order: one of no rows, where there are none.
-    Some pages of each column are in memory at a time."""
+    """Yields record batches of these columns, in order; an empty one if there are no
+    rows. Only some pages of each column are in memory at a time."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        # By default the whole file would be fetched ahead, and kept.
+        # By default, the whole file would be prefetched and kept.
         file = pq.ParquetFile(path, buffer_size=BUFFER_SIZE, pre_buffer=False)
         with file:
             if file.metadata.num_rows == 0:
@@ -70,8 +70,8 @@ def write_parquet(
     columns: Sequence[str],
     kept: Iterable[Any] | None = None,
 ) -> None:
-    """Writes blocks of rows a row group at a time. Record batches of as many rows each
-    become columns before them."""
+    """Writes blocks of rows, one row group at a time. Record batches with the same
+    numbers of rows become columns to their left."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -31,7 +31,7 @@ point.
 Exit status: 0 done, 1 the data or a file cannot be used, 2 wrong usage,
 130 interrupted, 143 terminated.
 """
-# The arguments of each command, and what it does.
+# The arguments of each command, and its description.
 COMMANDS = {
     "fit": (
         "points -o/--output --labels --weights --preset --checkpoint --force",
@@ -117,7 +117,7 @@ AXES: dict[str, Any] = {"type": int, "nargs": 2, "metavar": ("I", "J")}
 
 
 def clusters(text: str) -> int | str:
-    """A number of clusters, or what chooses it."""
+    """A number of clusters, or the method that chooses it."""
     return text if text == "eigengap" else int(text)
 
 
@@ -157,12 +157,12 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 def parse(given: Sequence[str]) -> Namespace:
-    """The arguments of a command line, of which the files are checked first: options
-    that are made from the signatures of estimators are slow to import."""
+    """Parses a command line. Files are checked first, as options generated from
+    signatures of estimators are slow to import."""
     if {"-h", "--help"}.isdisjoint(given):
         arguments, unknown = new_parser().parse_known_args(given)
         known = given[: given.index(unknown[0])] if unknown else given
-        # Behind an unknown option its value may have been taken for the points.
+        # The value of an unknown option may have been taken for the points.
         if set(given_points(arguments)) <= set(map(Path, known)):
             check_files(arguments)
         if not unknown:
@@ -173,8 +173,8 @@ def parse(given: Sequence[str]) -> Namespace:
 
 
 def new_parser(command: str = "") -> ArgumentParser:
-    """The parser. Of the options that are made from signatures it has those of one
-    command."""
+    """Returns the parser. It has the options generated from signatures of one command
+    only."""
     style: Any = {"formatter_class": RawDescriptionHelpFormatter, "allow_abbrev": False}
     text = "Spectral embeddings, learned once and applied to any new point."
     epilog, version = f"{EXAMPLES}\n{NOTES}", f"pyg-basis {__version__}"

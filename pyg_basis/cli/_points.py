@@ -19,17 +19,17 @@ from pyg_basis.cli._parquet import BLOCK_ROWS as PARQUET_ROWS
 from pyg_basis.cli._parquet import ParquetRows, parquet_rows
 from pyg_basis.data._open_features import feature_matrix
 
-# Blocks that BASiS.transform makes itself: rows come out as in one call, to the bit.
+# The block size of BASiS.transform: rows are bitwise equal to those of one call.
 from pyg_basis.readout.rayleigh_ritz import BLOCK_ROWS
 
 logger = logging.getLogger("pyg_basis")
 
 
 class Points(NamedTuple):
-    """The file; its rows, an array or ParquetRows; what an estimator is fitted to: the
-    path of a mapped file, whose edges are learned too, a data frame, whose names it
-    keeps, or the rows; of a table the names of the columns that are taken, and all of
-    it; and the labels and the weights."""
+    """The file; its rows, an array or ParquetRows; the source for a fit, which is the
+    path of a mapped file (its edges are used, too), a data frame (its names are kept),
+    or the rows; for a table, the names of the columns used, and all of it; and the
+    labels and the weights."""
 
     path: Path
     rows: Any
@@ -40,7 +40,7 @@ class Points(NamedTuple):
     weights: NDArray[Any] | None
 
     def blocks(self, what: str = "", quiet: bool = True) -> Iterator[NDArray[Any]]:
-        """The rows in order, some thousands at a time; one block of none, where there
+        """Yields the rows in order, in blocks of some thousand; an empty block if there
         are none."""
         rows, step = self.rows, BLOCK_ROWS
         starts = range(0, max(len(rows), 1), step)
@@ -53,7 +53,7 @@ class Points(NamedTuple):
     def finite_blocks(
         self, what: str = "", quiet: bool = True
     ) -> Iterator[NDArray[Any]]:
-        """The same. Raises a ValueError at the first number that is not finite."""
+        """Yields the same blocks. Raises a ValueError at the first nonfinite number."""
         start = 0
         for block in self.blocks(what, quiet):
             is_finite = np.isfinite(block)
@@ -70,10 +70,11 @@ class Points(NamedTuple):
 
 
 def read_points(arguments: Namespace, basis: Any = None) -> Points:
-    """The points in a file, with what the options choose; of a table without
-    ``--columns``, what the basis was fitted on. Raises a ValueError if there are none,
-    but for a part of many, or one is not finite, but for ``info``, which reports it,
-    and for ``transform``, which sees it when it comes to it."""
+    """Returns the points in a file, as the options choose them; of a table without
+    ``--columns``, the features that the basis was fitted on. Raises a ValueError if
+    there are none, except in one of many parts, or if one is not finite, except for
+    ``info``, which reports it, and ``transform``, which checks blocks as it reads
+    them."""
     path, suffix = arguments.points, arguments.points.suffix.lower()
     is_stream = arguments.command == "transform" and suffix == ".parquet"
     contents, names, table = read_contents(path, arguments.key, is_stream), [], None
@@ -103,13 +104,13 @@ def read_points(arguments: Namespace, basis: Any = None) -> Points:
 
 
 def _features(table: Any, arguments: Namespace, basis: Any) -> list[str]:
-    """The names of the columns that are taken."""
+    """Returns the names of the columns to use."""
     path, drop, is_info = arguments.points, arguments.drop, arguments.command == "info"
     keep = getattr(arguments, "keep", [])
     chosen = arguments.columns or getattr(basis, "feature_names_in_", None)
     names: Any = table if chosen is None else chosen
     if chosen is None:
-        # Text in a .csv file may be mistyped numbers, which are not left out unseen.
+        # Text in a .csv file may be mistyped numbers: do not omit it silently.
         if is_info or path.suffix.lower() == ".parquet":
             names = table.select_dtypes(["number", "bool"], exclude="timedelta")
         # pandas calls a column without a name, such as an index, Unnamed.
@@ -132,7 +133,8 @@ def _features(table: Any, arguments: Namespace, basis: Any) -> list[str]:
 def _beside(
     option: str, arguments: Namespace, table: Any, num_rows: int
 ) -> NDArray[Any] | None:
-    """What an option gives for each point: a column of its table, or a file."""
+    """Returns the values of an option for each point: a column of its table, or a
+    file."""
     name = getattr(arguments, option, None)
     if name is None:
         return None
@@ -145,7 +147,7 @@ def _beside(
         place = f"a column of {str(arguments.points)!r} nor a file"
         message = f"--{option}={name!r} is neither {place}: check the name"
         raise FileNotFoundError(message)
-    # Where some are missing there are too few.
+    # If values are missing, there are too few.
     values = np.asarray(values.dropna() if hasattr(values, "dropna") else values)
     if values.shape[1:] == (1,):
         values = values[:, 0]

@@ -15,9 +15,9 @@ def write_rows(
     columns: Sequence[str],
     kept: Iterable[Any] | None = None,
 ) -> None:
-    """Writes blocks of rows, ``[m, K]`` or ``[m]``. Files of .npy and .parquet grow as
-    blocks come, the other kinds are written from memory. The columns that are kept, as
-    record batches, are for .parquet."""
+    """Writes blocks of rows, ``[m, K]`` or ``[m]``. Files of .npy and .parquet are
+    written block by block, other types from memory. The columns to keep, as record
+    batches, are for .parquet."""
     suffix = path.suffix.lower()
     with open(path, "wb") as file:
         if suffix == ".npy":

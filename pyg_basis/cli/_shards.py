@@ -1,4 +1,4 @@
-"""The parts of a set that one process embeds, and where their rows go."""
+"""The parts of a set that one process embeds, and their output files."""
 
 import json
 from argparse import ArgumentError, ArgumentTypeError, Namespace
@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from pyg_basis._atomic_file import atomic_file
 
-# What the parts of a folder were made with. Readers of a folder of tables pass over
-# names that begin so.
+# The settings of the parts in a folder. Readers of a folder of tables ignore names with
+# this prefix.
 SETTINGS = "_transform.json"
 
 
@@ -20,7 +20,7 @@ class Part(NamedTuple):
 
 
 def shard(text: str) -> tuple[int, int]:
-    """The number of a shard, from 1 on, and how many there are."""
+    """Parses the number of a shard, from 1, and the number of shards."""
     number, _, count = text.partition("/")
     are_numbers = number.isdecimal() and count.isdecimal()
     if not are_numbers or not 1 <= int(number) <= int(count):
@@ -29,8 +29,8 @@ def shard(text: str) -> tuple[int, int]:
 
 
 def parts_of(arguments: Namespace) -> list[Part]:
-    """The parts of a shard, in the order of their names: every n-th of all. So the
-    shards differ by one part at most, whatever order a shell lists files in."""
+    """Returns the parts of a shard: every n-th in the order of names. So shard sizes
+    differ by at most one part, in whatever order a shell lists files."""
     if arguments.output_dir is None:
         if len(arguments.parts) > 1 or arguments.shard is not None:
             message = "--output is for one file of points: give --output-dir instead"
@@ -58,10 +58,10 @@ def parts_of(arguments: Namespace) -> list[Part]:
 
 
 def keep_settings(folder: Path, settings: dict[str, Any], parts: list[Part]) -> None:
-    """Makes the folder, and notes in it what its parts are made with.
+    """Creates the folder, and stores the settings of its parts there.
 
     Raises:
-        ValueError: If there are parts that were made with something else.
+        ValueError: If it contains parts with other settings.
     """
     folder.mkdir(exist_ok=True)
     path = folder / SETTINGS

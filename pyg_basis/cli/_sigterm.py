@@ -5,20 +5,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# What shells give a command that it ended.
+# Exit status of a command that SIGTERM ended, as in shells.
 TERMINATED = 143
-# Seconds that a batch has to end: clusters kill after 30.
+# Seconds for a batch to end: clusters kill after 30.
 PATIENCE = 10.0
 
 
 @contextmanager
 def sigterm_as_exit() -> Iterator[None]:
-    """Lets SIGTERM unwind the stack, so that temporary files are removed."""
+    """Makes SIGTERM unwind the stack, so that temporary files are removed."""
     if not _is_main_thread():
         yield
         return
-    # Python swallows and reports what is raised while an object is finalized. So it is
-    # raised again each second, until the stack unwinds.
+    # Python swallows and reports errors during finalization of an object. So the error
+    # is raised again every second, until the stack unwinds.
     report, numbers = sys.unraisablehook, [signal.SIGTERM]
     if hasattr(signal, "setitimer"):
         numbers.append(signal.SIGALRM)
@@ -47,9 +47,9 @@ def sigterm_as_exit() -> Iterator[None]:
 
 @contextmanager
 def sigterm_after_batch() -> Iterator[Callable[..., None]]:
-    """Lets SIGTERM wait for the batch of a training, where the state is whole. Yields
-    the callback for that: what it raises there lets a checkpoint be written first. A
-    step that takes longer is ended. For use within :func:`sigterm_as_exit`."""
+    """Defers SIGTERM to the end of a training batch, when the state is consistent.
+    Yields the callback that raises the exit, after which a checkpoint is written. A
+    batch that takes too long is interrupted. For use in :func:`sigterm_as_exit`."""
     received: list[int] = []
 
     def end(*_: Any) -> None:
@@ -72,5 +72,5 @@ def sigterm_after_batch() -> Iterator[Callable[..., None]]:
 
 
 def _is_main_thread() -> bool:
-    """Only the main thread may set what a signal does."""
+    """Only the main thread may set signal handlers."""
     return threading.current_thread() is threading.main_thread()

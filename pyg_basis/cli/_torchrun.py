@@ -1,29 +1,29 @@
-"""The processes that ``torchrun`` starts, by what it leaves in the environment: torch
-itself is slow to import."""
+"""The processes of ``torchrun``, from its environment variables: torch itself is slow
+to import."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# The commands whose processes work together.
+# Commands whose processes cooperate.
 COMMANDS = {"fit"}
 
 
 def num_processes() -> int:
-    """How many processes run this command."""
+    """Number of processes that run this command."""
     is_started = "TORCHELASTIC_RUN_ID" in os.environ
     return int(os.environ.get("WORLD_SIZE", "1")) if is_started else 1
 
 
 def is_first() -> bool:
-    """Whether this process writes files and reports, as rank 0 and one alone do."""
+    """Whether this process writes files and reports: rank 0, or a single process."""
     return num_processes() == 1 or os.environ["RANK"] == "0"
 
 
 @contextmanager
 def process_group(device: str) -> Iterator[None]:
-    """Joins the process group, if there is to be one. Of several GPUs each process of
-    a machine takes its own as ``"cuda"``."""
+    """Joins the process group, if there is one. With several GPUs, each process of a
+    machine uses its own as ``"cuda"``."""
     if num_processes() == 1:
         yield
         return

@@ -19,24 +19,23 @@ from pyg_basis._torch_file import load_torch_file
 
 
 def open_features(path: str | Path) -> NDArray[Any] | Tensor:
-    r"""The features :obj:`[n, d]` in a file, mapped into memory: what is read
-    of them is the rows that are asked for.
+    r"""Memory-maps the features :obj:`[n, d]` in a file: only requested rows are read.
 
     Args:
-        path (str or pathlib.Path): A :obj:`.npy` file that
-            :func:`numpy.save` wrote, or a :obj:`.pt` file with a tensor or a
-            :class:`~torch_geometric.data.Data` (of which :obj:`x` is taken)
-            that :func:`torch.save` wrote. No code from the file is run.
+        path (str or pathlib.Path): A :obj:`.npy` file of :func:`numpy.save`, or a
+            :obj:`.pt` file of :func:`torch.save` with a tensor or a
+            :class:`~torch_geometric.data.Data` (of which :obj:`x` is used). No code
+            from the file is run.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is of another kind or does not hold a matrix.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file has another type or does not contain a matrix.
     """
     return feature_matrix(open_mapped(path), f"data={str(path)!r}")
 
 
 def open_mapped(path: str | Path) -> Any:
-    r"""What is in a file that :func:`open_features` takes, mapped into memory."""
+    r"""Memory-maps the content of a file that :func:`open_features` accepts."""
     suffix = Path(path).suffix.lower()
     if suffix not in (".npy", ".pt"):
         raise ValueError(
@@ -58,19 +57,19 @@ def open_mapped(path: str | Path) -> Any:
 
 
 def _load_mapped(path: str | Path) -> Any:
-    # A private map that could be written to is counted against the memory, whole;
-    # torch can share one only if the file may be written to, though nobody does.
+    # A private writable map is fully charged to memory. torch can share a map only if
+    # the file is writable, although nothing writes to it.
     is_shared = os.name == "posix" and os.access(path, os.W_OK)
     sharing = set_default_mmap_options(mmap.MAP_SHARED) if is_shared else nullcontext()
-    # torch_geometric lists Data as safe to load, but not what Data is made of.
+    # torch_geometric registers Data as safe to load, but not its parts.
     parts: list[Any] = [DataEdgeAttr, DataTensorAttr, GlobalStorage]
     with safe_globals(parts), sharing:
         return load_torch_file(path, mmap=True)
 
 
 def feature_matrix(data: Any, name: str) -> NDArray[Any] | Tensor:
-    r"""The features :obj:`[n, d]` of a :class:`~torch_geometric.data.Data`, a
-    tensor or an array, as constants; :obj:`name` is what messages call it.
+    r"""Returns the features :obj:`[n, d]` of a :class:`~torch_geometric.data.Data`, a
+    tensor or an array, without gradients; error messages call them :obj:`name`.
 
     Raises:
         ValueError: If there are none, or they are not a dense matrix of real
@@ -101,12 +100,12 @@ def feature_matrix(data: Any, name: str) -> NDArray[Any] | Tensor:
 
 
 def reopening(rows: NDArray[Any]) -> Callable[[], NDArray[Any]] | None:
-    r"""What maps the same rows again in another process, and is itself small;
-    :obj:`None` for rows that no file holds."""
+    r"""Returns a small function that maps the same rows in another process, or
+    :obj:`None` if they are not in a file."""
     root: Any = rows
     while isinstance(root.base, np.ndarray):
         root = root.base
-    # What was written to a copy-on-write map is in no file.
+    # Changes of a copy-on-write map are not in the file.
     if not isinstance(root, np.memmap) or root.filename is None or root.mode == "c":
         return None
     offset = root.offset + rows.ctypes.data - root.ctypes.data

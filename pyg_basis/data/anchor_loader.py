@@ -19,8 +19,8 @@ from pyg_basis.data.feature_source import FeatureSource
 from pyg_basis.reference import Reference
 from pyg_basis.reference.graph_targets import GraphTargets
 
-# Gives the batch of the nodes that were drawn, from their features [m, d], their
-# numbers [m] and a seed.
+# Returns the batch of the drawn nodes, given their features [m, d], their indices [m]
+# and a seed.
 Targets = Callable[[Tensor, NDArray[np.int64], int], Data]
 
 CONSTRAINTS = {
@@ -32,9 +32,9 @@ CONSTRAINTS = {
 
 
 class _DrawnLoader(DataLoader[Data]):
-    r"""Batches of random nodes. Each has a number and a generator of its own, so the
-    batches are the same for any number of workers; every pass goes on after the last
-    batch that was yielded."""
+    r"""Batches of random nodes. Each has a number and its own generator, so the batches
+    do not depend on the number of workers. Every pass continues after the last batch
+    yielded."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class _DrawnLoader(DataLoader[Data]):
         )
 
     def skip(self, num_batches: int) -> None:
-        r"""Leaves out the next batches, as if they had been yielded."""
+        r"""Skips the next batches, as if they had been yielded."""
         self._numbers.num_yielded += num_batches
 
     def __iter__(self) -> Iterator[Data]:  # type: ignore[override]
@@ -95,7 +95,7 @@ class _DrawnLoader(DataLoader[Data]):
                 self._numbers.num_yielded += 1
                 yield batch
         finally:
-            # The traceback of an error would keep the iterator and its workers.
+            # The traceback of an error would keep the iterator and its workers alive.
             if not self.persistent_workers and hasattr(batches, "_shutdown_workers"):
                 batches._shutdown_workers()
 
@@ -105,35 +105,35 @@ class AnchorLoader(_DrawnLoader):
     <https://arxiv.org/abs/2211.16960>`_: the anchors and random other nodes,
     with their aligned Laplacian eigenvectors as targets.
 
-    Each batch is the :class:`~torch_geometric.data.Data` that
-    :func:`~pyg_basis.algorithm.batch_targets` describes. With :obj:`num_workers` above
-    0 the targets are computed ahead of the training, by worker processes of one
-    thread each. The batches are the same for any number of workers.
+    Each batch is a :class:`~torch_geometric.data.Data` as of
+    :func:`~pyg_basis.algorithm.batch_targets`. With :obj:`num_workers` above 0, targets
+    are computed ahead of the training by single-threaded worker processes. The batches
+    do not depend on the number of workers.
 
     Args:
         source (FeatureSource, Tensor, numpy.ndarray or Dataset): The features,
             see :class:`FeatureSource`.
         reference (Reference): The reference space.
-        batch_size (int, optional): Nodes of a batch :math:`m`, anchors
-            included; at most the number of nodes there are.
-            (default: :obj:`2048`)
-        num_batches (int, optional): Batches of one pass. (default: :obj:`300`)
-        excluded (Tensor, optional): Rows of :obj:`source` that are never drawn, such
-            as the anchors, which all batches have already: of a
+        batch_size (int, optional): Nodes per batch :math:`m`, including anchors; at
+            most the number of nodes. (default: :obj:`2048`)
+        num_batches (int, optional): Batches per pass. (default: :obj:`300`)
+        excluded (Tensor, optional): Rows of :obj:`source` that are never drawn, such as
+            the anchors, which are in all batches already: for a
             :class:`~pyg_basis.BASiSLayer` the first of its :obj:`nodes`.
             (default: :obj:`None`)
-        seed (int, optional): Seed of the draws; every pass continues the
-            sequence after the last batch that was yielded. (default: :obj:`0`)
-        rank (int, optional), num_replicas (int, optional): Which of how many processes
-            this one is, each of which takes other batches of the sequence, as of
-            :class:`torch.utils.data.DistributedSampler`. (default: :obj:`0`, :obj:`1`)
+        seed (int, optional): Seed of the sampling. Every pass continues the sequence
+            after the last batch yielded. (default: :obj:`0`)
+        rank (int, optional), num_replicas (int, optional): Index of this process and
+            number of processes, each of which uses other batches of the sequence, as
+            for :class:`torch.utils.data.DistributedSampler`.
+            (default: :obj:`0`, :obj:`1`)
         **kwargs (optional): Arguments of :class:`torch.utils.data.DataLoader`,
             such as :obj:`num_workers` and :obj:`prefetch_factor`.
 
     Raises:
-        ValueError: If the batch has no room for more than the anchors, the source's
-            width is not the anchors', :obj:`excluded` is out of range, or
-            no batch is asked for.
+        ValueError: If the batch has no room besides the anchors, the source's width is
+            not the anchors', :obj:`excluded` is out of range, or :obj:`num_batches` is
+            below 1.
     """
 
     def __init__(
@@ -180,17 +180,17 @@ class GraphLoader(_DrawnLoader):
         targets (WholeGraph or CoarsenedGraph): The targets of the graph's nodes.
         nodes (numpy.ndarray): The graph's nodes as rows of :obj:`source`, ascending,
             :obj:`[n]`.
-        num_drawn (int): Nodes drawn for a batch.
-        num_batches (int): Batches of one pass.
+        num_drawn (int): Nodes drawn per batch.
+        num_batches (int): Batches per pass.
         excluded (numpy.ndarray, optional): Nodes of the graph that are not drawn.
             (default: :obj:`None`)
-        seed (int, optional): Seed of the draws. (default: :obj:`0`)
+        seed (int, optional): Seed of the sampling. (default: :obj:`0`)
         **kwargs (optional): Arguments of :class:`torch.utils.data.DataLoader`, such
             as :obj:`num_workers`.
 
     Raises:
-        IndexError: If :obj:`nodes` or :obj:`excluded` are not there.
-        ValueError: If no node is left to be drawn, or no batch is asked for.
+        IndexError: If :obj:`nodes` or :obj:`excluded` are out of range.
+        ValueError: If there are no nodes to draw, or :obj:`num_batches` is below 1.
     """
 
     def __init__(
@@ -240,7 +240,7 @@ def _of_nodes(
 
 
 class _Numbers(Sampler[int]):
-    """The numbers of the batches of a pass."""
+    """The batch numbers of a pass."""
 
     def __init__(self, num_batches: int, rank: int, num_replicas: int) -> None:
         self.num_batches = num_batches
@@ -256,7 +256,7 @@ class _Numbers(Sampler[int]):
 
 
 class _Batches(Dataset[Data]):
-    """Batches by number, in memory that does not grow with the number of nodes."""
+    """Batches by number. Memory does not grow with the number of nodes."""
 
     def __init__(
         self,
@@ -269,7 +269,7 @@ class _Batches(Dataset[Data]):
         self.source, self.targets = source, targets
         self.num_free = len(source) - len(excluded)
         self.num_drawn = min(num_drawn, self.num_free)
-        # The r-th node that is not excluded is r + (excluded nodes below it).
+        # The r-th node that is not excluded is r + (number of excluded nodes below it).
         self.steps = excluded - np.arange(len(excluded))
         self.seed = seed
 
@@ -282,12 +282,12 @@ class _Batches(Dataset[Data]):
 
 
 def _begin_worker(worker: int, then: Callable[[int], object] | None) -> None:
-    # torch limits its own threads in a worker, not those of NumPy and SciPy.
+    # torch limits its own threads in a worker, but not those of NumPy and SciPy.
     threadpool_limits(1)
     if then is not None:
         then(worker)
-    # torch has its workers end when their parent does, but takes whoever is the parent
-    # from here on: where it was killed before, they would run on.
+    # torch ends its workers when their parent ends, but determines the parent only
+    # later: if it was killed before, they would keep running.
     parent, process = parent_process(), current_process()
     method = getattr(process, "_start_method", None) or get_start_method()
     if parent and method != "forkserver" and os.getppid() != parent.pid:

@@ -15,29 +15,27 @@ from pyg_basis.data._open_features import feature_matrix, open_features, reopeni
 
 
 class FeatureSource(Dataset[Tensor]):
-    r"""One face for the places features come from: rows by index.
+    r"""Common interface of all sources of features: rows by index.
 
-    Files and memory-mapped arrays are read row by row and never whole, and
-    worker processes open them by themselves. Rows of a sparse matrix become dense
-    when they are asked for, never the whole.
+    Files and memory-mapped arrays are never read whole, and worker processes open them
+    themselves. Sparse rows are densified on access.
 
     Args:
         data (Tensor, numpy.ndarray, scipy.sparse, str, pathlib.Path, Data or Dataset):
             Features :obj:`[n, d]` as a tensor, an array, a matrix or array of
-            :mod:`scipy.sparse` (kept as CSR), the path of a
-            :obj:`.npy` or :obj:`.pt` file (which is mapped into memory; the
-            latter holds a tensor or a :class:`~torch_geometric.data.Data`) or
-            the :obj:`x` of a :class:`~torch_geometric.data.Data`; or a
-            map-style dataset whose items are feature vectors :obj:`[d]`,
-            tuples that begin with one, or
+            :mod:`scipy.sparse` (stored as CSR), the path of a :obj:`.npy` or
+            :obj:`.pt` file (memory-mapped; the latter contains a tensor or a
+            :class:`~torch_geometric.data.Data`) or the :obj:`x` of a
+            :class:`~torch_geometric.data.Data`; or a map-style dataset whose items are
+            feature vectors :obj:`[d]`, tuples that begin with one, or
             :class:`~torch_geometric.data.Data` with one as :obj:`x`, of shape
             :obj:`[1, d]` or :obj:`[d]`. Many items are fetched in one call if
             the dataset has :meth:`__getitems__`.
 
     Raises:
-        FileNotFoundError: If there is no file of that path.
-        ValueError: If there is no matrix of features, the file is of another
-            kind, or the dataset has no length.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If there is no matrix of features, the file has another type, or the
+            dataset has no length.
     """
 
     def __init__(self, data: Any) -> None:
@@ -73,7 +71,7 @@ class FeatureSource(Dataset[Tensor]):
         return self.__getitems__([index])[0]
 
     def __getitems__(self, indices: Sequence[int] | np.ndarray) -> Tensor:
-        r"""The rows of these points as float32 or float64, :obj:`[len, d]`."""
+        r"""Returns the rows of these points as float32 or float64, :obj:`[len, d]`."""
         if isinstance(self.data, Tensor):
             index = torch.as_tensor(indices, device=self.data.device)
             return _as_float(self.data[index])
@@ -109,7 +107,7 @@ class FeatureSource(Dataset[Tensor]):
 
 def _fetch(dataset: Any, indices: list[int]) -> Sequence[Any]:
     if isinstance(dataset, OnDiskDataset):
-        # Its __getitems__ counts the rows of the database, also in a subset.
+        # Its __getitems__ uses row numbers of the database, even for a subset.
         rows = dataset.indices()
         items = dataset.multi_get([rows[i] for i in indices])
     elif hasattr(dataset, "__getitems__"):
@@ -130,7 +128,7 @@ def _features(item: Any) -> Tensor:
     x = getattr(item, "x", None) if is_node else item
     try:
         row = _to_tensor(x)
-    except (RuntimeError, TypeError, ValueError):  # of no numbers
+    except (RuntimeError, TypeError, ValueError):  # not numbers
         row = torch.empty(())
     row = row[0] if is_node and row.shape[:-1] == (1,) else row
     if row.dim() != 1 or row.is_complex() or row.layout != torch.strided:
@@ -146,13 +144,13 @@ def _features(item: Any) -> Tensor:
 
 def _to_tensor(rows: Any) -> Tensor:
     if isinstance(rows, np.ndarray):
-        # Copied: rows of a memory map are read-only, and files may have the byte order
-        # of another machine; tensors have neither.
+        # Copied, as rows of a memory map are read-only, and files may have a foreign
+        # byte order; tensors support neither.
         return torch.from_numpy(rows.astype(rows.dtype.newbyteorder("=")))
     return torch.as_tensor(rows)
 
 
 def _as_float(rows: Tensor) -> Tensor:
-    # Half precision and integers have too few digits for distances.
+    # Half precision and integers are too coarse for distances.
     rows = rows.detach()
     return rows if rows.dtype in (torch.float32, torch.float64) else rows.float()

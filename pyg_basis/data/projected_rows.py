@@ -10,21 +10,21 @@ from torch.utils.data import Dataset
 
 from pyg_basis.data.feature_source import FeatureSource
 
-# Wider features are projected: the sample, the anchors and the network's first layer
-# would take gigabytes.
+# Wider features are projected: otherwise the sample, the anchors and the network's
+# first layer would take gigabytes.
 WIDEST = 4096
-# Distances of rows with m equal numbers that are not zero are kept to about
-# sqrt((2 + (sqrt(d) - 3) / m) / 2048) / 2: 2 % of dense rows, more of short texts.
+# Distances of rows with m equal nonzeros have a relative error of about
+# sqrt((2 + (sqrt(d) - 3) / m) / 2048) / 2: 2 % for dense rows, more for short texts.
 NUM_COLUMNS = 2048
-# Numbers of wide rows that are read at a time.
+# Maximum number of values of wide rows read at a time.
 BLOCK_NUMBERS = 1024 * WIDEST
-# Sets of so many rows at most are projected once: batches take the same rows again.
+# Sets of at most this many rows are projected once, as batches reuse their rows.
 MOST_KEPT = 20_000
 
 
 def random_projection(num_features: int, seed: int) -> csr_array | None:
-    r"""A sparse random matrix `[2048, num_features]` that features of more than 4,096
-    columns are projected by; nothing for narrower ones. `"Very sparse random
+    r"""Returns a sparse random matrix :obj:`[2048, num_features]` to project features
+    of more than 4,096 columns, otherwise :obj:`None`. `"Very sparse random
     projections" <https://doi.org/10.1145/1150402.1150436>`_ (Li et al. 2006)."""
     if num_features <= WIDEST:
         return None
@@ -34,23 +34,22 @@ def random_projection(num_features: int, seed: int) -> csr_array | None:
 
 
 def block_rows(num_features: int) -> int:
-    r"""Rows to read at a time: fewer of wide features."""
+    r"""Number of rows to read at a time, fewer for wide features."""
     return max(1, BLOCK_NUMBERS // max(num_features, WIDEST))
 
 
 class ProjectedRows(Dataset[Tensor]):
-    r"""The rows of a source times a matrix, some at a time as they are asked for. A
-    row does not depend on those beside it.
+    r"""The rows of a source times a matrix, computed on access. A row does not depend
+    on the rows accessed with it.
 
     Args:
         source (FeatureSource): Rows of width :math:`d`.
         projection (scipy.sparse.csr_array): The matrix :obj:`[k, d]`.
-        keep (bool): Keep the projected rows of a set of 20,000 at most, so that each
+        keep (bool): Store the projected rows of a set of at most 20,000, so that each
             is read once. (default: :obj:`False`)
 
     Raises:
-        ValueError: If the rows are of another width; when rows are read, if they are
-            not finite.
+        ValueError: If the rows have another width; on access, if they are not finite.
     """
 
     def __init__(
@@ -75,7 +74,7 @@ class ProjectedRows(Dataset[Tensor]):
         return self.__getitems__([index])[0]
 
     def __getitems__(self, indices: Sequence[int] | NDArray[np.int64]) -> Tensor:
-        r"""The projected rows of these points, :obj:`[len, k]`."""
+        r"""Returns the projected rows of these points, :obj:`[len, k]`."""
         index = np.asarray(indices)
         if self.is_kept is None:
             return self._projected(index)
@@ -98,7 +97,7 @@ class ProjectedRows(Dataset[Tensor]):
                 f"X holds NaN or infinite values among points {index.min()} to "
                 f"{index.max()}: drop those points or replace the values"
             )
-        # In double precision, as a column sums hundreds of features. Huge ones stay
+        # In double precision, as each column sums hundreds of features. Huge sums stay
         # finite.
         with np.errstate(over="ignore", invalid="ignore"):
             columns = rows.cpu().double().numpy() @ self.projection.T
@@ -109,7 +108,7 @@ class ProjectedRows(Dataset[Tensor]):
 def projected(
     source: FeatureSource, projection: csr_array | None, keep: bool = False
 ) -> FeatureSource:
-    r"""The source of the projected rows; the source itself, if there is no
+    r"""Returns the source of the projected rows, or the source itself if there is no
     projection."""
     if projection is None:
         return source

@@ -7,30 +7,30 @@ from torch import Tensor
 
 from pyg_basis.data.feature_source import FeatureSource
 
-# Whole numbers up to here are exact in double precision.
+# Integers up to this are exact in double precision.
 MOST_COPIES = 2**53
 
 
 class RepeatedRows(FeatureSource):
-    r"""The rows of a source, each as often as a weight says, without a copy of any.
+    r"""The rows of a source, repeated by weight, without copying them.
 
-    Weights that are whole numbers are counts. Others are brought to the mean 1, and
-    rounded up or down at random so that each is right in the mean and their sum stays
-    (systematic resampling, Kitagawa, `"Monte Carlo Filter and Smoother"
+    Integer weights are counts. Others are scaled to mean 1 and rounded up or down at
+    random, so that each is unbiased and their sum is preserved (systematic resampling,
+    Kitagawa, `"Monte Carlo Filter and Smoother"
     <https://doi.org/10.1080/10618600.1996.10474692>`_, 1996).
 
     Args:
         source (FeatureSource): Rows :obj:`[n, d]`.
-        weight (array-like): Not negative and finite, :obj:`[n]`.
+        weight (array-like): Nonnegative and finite weights, :obj:`[n]`.
         seed (int): Seed of the rounding.
 
     Raises:
-        ValueError: If there is not one weight a row, one is negative or not finite, or
-            fewer than two rows have some.
+        ValueError: If there is not one weight per row, one is negative or not finite,
+            or fewer than two rows have positive weight.
     """
 
     def __init__(self, source: FeatureSource, weight: Any, seed: int) -> None:
-        # Memory that does not grow with the weights.
+        # Memory does not grow with the weights.
         self.ends = _ends(weight, len(source), seed)
         super().__init__(source)
 
@@ -44,12 +44,12 @@ class RepeatedRows(FeatureSource):
     def numbers(
         self, indices: Sequence[int] | NDArray[np.int64]
     ) -> NDArray[np.signedinteger[Any]]:
-        r"""The row numbers in the source."""
+        r"""Returns the row numbers in the source."""
         return np.searchsorted(self.ends, np.asarray(indices), side="right")
 
 
 def _ends(weight: Any, num_rows: int, seed: int) -> NDArray[np.int64]:
-    """The number of copies up to each row, [n]."""
+    """Cumulative number of copies, [n]."""
     given = weight.detach().cpu() if isinstance(weight, Tensor) else weight
     try:
         values = np.asarray(given, dtype=np.float64)
@@ -77,6 +77,6 @@ def _ends(weight: Any, num_rows: int, seed: int) -> NDArray[np.int64]:
         )
     if np.all(values == np.floor(values)) and values.sum() <= MOST_COPIES:
         return np.cumsum(values.astype(np.int64))
-    values /= values.max()  # the sum of huge ones is infinite
+    values /= values.max()  # the sum of huge weights overflows
     reached = np.cumsum(values / values.mean()) + np.random.default_rng(seed).random()
     return np.floor(reached).astype(np.int64)

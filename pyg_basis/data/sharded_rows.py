@@ -10,16 +10,16 @@ from pyg_basis.data.feature_source import FeatureSource
 
 
 class ShardedRows(FeatureSource):
-    r"""The rows of a source in each rank, in one numbering in the order of the ranks.
-    All ranks ask for rows at the same time.
+    r"""The rows of all ranks' sources, numbered in the order of the ranks. All ranks
+    must access rows at the same time.
 
     Args:
-        own (FeatureSource): The rows of this rank, of one width in all.
+        own (FeatureSource): The rows of this rank, of the same width in all ranks.
         ranks (Ranks): The processes.
     """
 
     def __init__(self, own: FeatureSource, ranks: Ranks) -> None:
-        # Not that of FeatureSource, which reads a row.
+        # Without FeatureSource.__init__, which reads a row.
         self.own, self.ranks = own, ranks
         self.num_features = own.num_features
         lengths = ranks.gather(len(own))
@@ -41,6 +41,6 @@ class ShardedRows(FeatureSource):
         return self.ranks.sum(rows)
 
     def own_numbers(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        r"""The numbers, among its own, of those rows that are of this rank."""
+        r"""Returns the local numbers of those rows that belong to this rank."""
         index = indices - self.offset
         return index[(index >= 0) & (index < len(self.own))]

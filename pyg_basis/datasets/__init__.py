@@ -1,4 +1,4 @@
-r"""Toy sets, manifolds with known eigenfunctions, digits, and a toy on a turntable."""
+r"""Toy sets, manifolds with known eigenfunctions, digits, and a rotating toy."""
 
 from pyg_basis.datasets.digits import ImageSplit, digits
 from pyg_basis.datasets.manifolds import (

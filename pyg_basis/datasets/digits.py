@@ -1,4 +1,4 @@
-r"""scikit-learn's handwritten digits, split once and for all."""
+r"""scikit-learn's handwritten digits, with a fixed split."""
 
 from numbers import Real
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pyg_basis._constraints import SEED, check_arguments
 
-# Both splits hold every digit.
+# Range for which both splits contain every digit.
 CONSTRAINTS = {
     "test_share": [Interval(Real, 0.02, 0.98, closed="both")],
     "seed": [SEED],
@@ -20,14 +20,14 @@ CONSTRAINTS = {
 
 
 class ImageSplit(NamedTuple):
-    r"""Images or features with their labels, split for training and testing.
+    r"""Images or features with labels, split into training and test set.
 
     Attributes:
-        x_train: Training images: `[n, h, w]` grey or `[n, h, w, 3]` RGB in uint8, or
-            flat float32 features `[n, d]`.
-        y_train: Training labels `[n]`, int64, from 0.
-        x_test: Test images or features, shaped like `x_train`.
-        y_test: Test labels, int64, from 0.
+        x_train (Tensor): Training images, :obj:`[n, h, w]` (gray) or
+            :obj:`[n, h, w, 3]` (RGB) in uint8, or flat float32 features :obj:`[n, d]`.
+        y_train (Tensor): Training labels, :obj:`[n]` int64, from 0.
+        x_test (Tensor): Test images or features, in the shape of :obj:`x_train`.
+        y_test (Tensor): Test labels, int64, from 0.
     """
 
     x_train: Tensor
@@ -37,17 +37,19 @@ class ImageSplit(NamedTuple):
 
 
 def digits(test_share: float = 0.3, seed: int = 0) -> ImageSplit:
-    r"""The 1797 handwritten 8 x 8 digits that come with scikit-learn.
+    r"""The 1797 handwritten 8 x 8 digits of scikit-learn.
 
     Args:
-        test_share: Share of the images in the test split, in (0, 1).
-        seed: Seed of the stratified split.
+        test_share (float, optional): Share of test images, in (0, 1).
+            (default: :obj:`0.3`)
+        seed (int, optional): Seed of the stratified split. (default: :obj:`0`)
 
     Returns:
-        Flat pixels `[n, 64]` (float32 in [0, 1]) and labels 0 to 9 (int64).
+        ImageSplit: Flat pixels :obj:`[n, 64]` (float32 in [0, 1]) and labels 0 to 9
+        (int64).
 
     Raises:
-        ValueError: If `test_share` or `seed` is out of range.
+        ValueError: If :obj:`test_share` or :obj:`seed` is out of range.
     """
     check_arguments(CONSTRAINTS, "digits", test_share=test_share, seed=seed)
     pixels, labels = load_digits(return_X_y=True)

@@ -1,4 +1,4 @@
-r"""Manifolds whose Laplacian eigenfunctions are known in closed form."""
+r"""Manifolds with closed-form Laplacian eigenfunctions."""
 
 import math
 
@@ -21,14 +21,14 @@ def circle(num_points: int, seed: int = 0) -> Tensor:
     r"""Uniform random points on the unit circle.
 
     Args:
-        num_points: Number of points n, at least 1.
-        seed: Seed of the points.
+        num_points (int): Number of points n, at least 1.
+        seed (int, optional): Seed of the points. (default: :obj:`0`)
 
     Returns:
-        Points `[n, 2]` (float32) of norm 1.
+        Tensor: Points of norm 1, :obj:`[n, 2]` float32.
 
     Raises:
-        ValueError: If `num_points` or `seed` is out of range.
+        ValueError: If :obj:`num_points` or :obj:`seed` is out of range.
     """
     return _uniform_sphere(num_points, 2, seed)
 
@@ -37,14 +37,14 @@ def sphere(num_points: int, seed: int = 0) -> Tensor:
     r"""Uniform random points on the unit sphere.
 
     Args:
-        num_points: Number of points n, at least 1.
-        seed: Seed of the points.
+        num_points (int): Number of points n, at least 1.
+        seed (int, optional): Seed of the points. (default: :obj:`0`)
 
     Returns:
-        Points `[n, 3]` (float32) of norm 1.
+        Tensor: Points of norm 1, :obj:`[n, 3]` float32.
 
     Raises:
-        ValueError: If `num_points` or `seed` is out of range.
+        ValueError: If :obj:`num_points` or :obj:`seed` is out of range.
     """
     return _uniform_sphere(num_points, 3, seed)
 
@@ -52,22 +52,22 @@ def sphere(num_points: int, seed: int = 0) -> Tensor:
 def circle_eigenfunctions(x: Tensor, num_functions: int) -> Tensor:
     r"""The first Laplacian eigenfunctions of the circle at given points.
 
-    In this order :math:`1, \sqrt2\cos t, \sqrt2\sin t, \sqrt2\cos 2t,
-    \sqrt2\sin 2t, \dots`, with eigenvalues 0, 1, 1, 4, 4, ... An even
-    `num_functions` cuts a pair of equal eigenvalues in two, so only odd numbers
-    span a space that a graph can reproduce.
+    In order, :math:`1, \sqrt2\cos t, \sqrt2\sin t, \sqrt2\cos 2t,
+    \sqrt2\sin 2t, \dots`, with eigenvalues 0, 1, 1, 4, 4, ... Only odd
+    :obj:`num_functions` span a space that a graph can reproduce: even ones split a pair
+    of equal eigenvalues.
 
     Args:
-        x: Points `[n, 2]`, not zero; only their angle t counts.
-        num_functions: Number of functions K, at least 1.
+        x (Tensor): Nonzero points, :obj:`[n, 2]`; only their angle t counts.
+        num_functions (int): Number of functions K, at least 1.
 
     Returns:
-        Values `[n, K]` in the dtype and on the device of `x`, with mean square 1 per
-        column under the uniform measure.
+        Tensor: Values :obj:`[n, K]` in the dtype and on the device of :obj:`x`, with
+        mean square 1 per column under the uniform measure.
 
     Raises:
-        ValueError: If `x` is no finite float tensor of nonzero points `[n, 2]`, or
-            `num_functions` is below 1.
+        ValueError: If :obj:`x` is not a finite float tensor of nonzero points
+            :obj:`[n, 2]`, or :obj:`num_functions` is below 1.
     """
     unit = _unit_points(x, 2)
     check_arguments(CONSTRAINTS, "circle_eigenfunctions", num_functions=num_functions)
@@ -82,27 +82,28 @@ def circle_eigenfunctions(x: Tensor, num_functions: int) -> Tensor:
 def sphere_eigenfunctions(x: Tensor, degree: int = 2) -> Tensor:
     r"""The real spherical harmonics up to a degree at given points.
 
-    Sorted by degree :math:`\ell = 0, 1, \dots` and within a degree by the order
-    :math:`m = -\ell, \dots, \ell`; degree :math:`\ell` has :math:`2\ell + 1` functions
+    They are sorted by degree :math:`\ell = 0, 1, \dots` and then by order
+    :math:`m = -\ell, \dots, \ell`. Degree :math:`\ell` has :math:`2\ell + 1` functions
     of eigenvalue :math:`\ell(\ell + 1)`. They are the polynomials
 
     .. math::
         N_\ell^m \, \frac{d^m P_\ell}{dz^m}(z) \cdot
         \begin{cases} \mathrm{Re} \\ \mathrm{Im} \end{cases} (x + iy)^m,
 
-    for degree 1 :math:`\sqrt3\,(y, z, x)`, with no division near the poles.
+    for degree 1 :math:`\sqrt3\,(y, z, x)`, without division near the poles.
 
     Args:
-        x: Points `[n, 3]`, not zero; only their direction counts.
-        degree: Highest degree, at least 0; 2 gives 9 columns.
+        x (Tensor): Nonzero points, :obj:`[n, 3]`; only their direction counts.
+        degree (int, optional): Highest degree, at least 0; 2 gives 9 columns.
+            (default: :obj:`2`)
 
     Returns:
-        Values `[n, (degree + 1)^2]` in the dtype and on the device of `x`, with mean
-        square 1 per column under the uniform measure.
+        Tensor: Values :obj:`[n, (degree + 1)^2]` in the dtype and on the device of
+        :obj:`x`, with mean square 1 per column under the uniform measure.
 
     Raises:
-        ValueError: If `x` is no finite float tensor of nonzero points `[n, 3]`, or
-            `degree` is negative.
+        ValueError: If :obj:`x` is not a finite float tensor of nonzero points
+            :obj:`[n, 3]`, or :obj:`degree` is negative.
     """
     unit = _unit_points(x, 3)
     check_arguments(CONSTRAINTS, "sphere_eigenfunctions", degree=degree)
@@ -111,10 +112,10 @@ def sphere_eigenfunctions(x: Tensor, degree: int = 2) -> Tensor:
     for ell in range(degree + 1):
         for m in range(-ell, ell + 1):
             order = abs(m)
-            # The derivatives of Legendre's polynomials are Gegenbauer's.
+            # The derivatives of Legendre polynomials are Gegenbauer polynomials.
             legendre = eval_gegenbauer(ell - order, order + 0.5, z)
             plane = (x_unit + 1j * y_unit) ** order
-            # Mean square 1 under the uniform measure (times 4 pi of the usual one).
+            # Mean square 1 under the uniform measure (4 pi times the usual square).
             square = (2 * ell + 1) * (2 if order else 1)
             ratio = math.factorial(ell - order) / math.factorial(ell + order)
             scale = math.sqrt(square * ratio) * math.prod(range(1, 2 * order, 2))
@@ -123,7 +124,7 @@ def sphere_eigenfunctions(x: Tensor, degree: int = 2) -> Tensor:
 
 
 def _uniform_sphere(num_points: int, dim: int, seed: int) -> Tensor:
-    r"""Uniform points `[num_points, dim]` on a sphere: normalized Gaussians."""
+    r"""Uniform points :obj:`[num_points, dim]` on a sphere: normalized Gaussians."""
     check_arguments(
         CONSTRAINTS, ("circle", "sphere")[dim - 2], num_points=num_points, seed=seed
     )
@@ -133,7 +134,7 @@ def _uniform_sphere(num_points: int, dim: int, seed: int) -> Tensor:
 
 
 def _unit_points(x: Tensor, dim: int) -> Tensor:
-    r"""Check points `[n, dim]` and return their float64 directions."""
+    r"""Checks points :obj:`[n, dim]` and returns their directions in float64."""
     if x.dim() != 2 or x.size(1) != dim or not x.is_floating_point():
         raise ValueError(
             f"x must be a float tensor of points [n, {dim}], got shape "

@@ -1,15 +1,16 @@
 r"""The toy sets of Fig. 1: planar components that no straight line separates.
 
-All share one signature, `name(num_points=9000, noise=..., seed=0)`: the number of
-points, at least one a component; the standard deviation of Gaussian noise; the seed of
-every random choice. All return points `[n, 2]` (float32) and component numbers `[n]`
-(int64), shuffled, and raise a ValueError if an argument is out of range.
+All have the signature ``name(num_points=9000, noise=..., seed=0)``: the number of
+points, at least one per component; the standard deviation of Gaussian noise; the seed
+of all random choices. All return shuffled points :obj:`[n, 2]` (float32) and component
+numbers :obj:`[n]` (int64), and raise a :class:`ValueError` if an argument is out of
+range.
 
-Their geometry is made for kNN graphs of random batches of 256 points. Random points on
-a thin curve leave gaps wider than their neighborhoods surprisingly often, so the bands
-are as thick as the gaps between them allow. Of 200 such batches, with k = 10, at most
-1.5 % join two components and at most 2.5 % split one; with k = 8 it is 0.5 % and up to
-13 %, with k = 12 up to 7.5 % and 0.5 %.
+They are designed for kNN graphs of random batches of 256 points. Random points on a
+thin curve often leave gaps wider than their neighborhoods, so the bands are as thick as
+the gaps between them allow. Of 200 such batches, with k = 10, at most 1.5 % join two
+components and at most 2.5 % split one; with k = 8 it is 0.5 % and up to 13 %, with
+k = 12 up to 7.5 % and 0.5 %.
 """
 
 import math
@@ -28,12 +29,11 @@ ToySet = Callable[..., tuple[Tensor, Tensor]]
 def three_moons(
     num_points: int = 9000, noise: float = 0.07, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
-    r"""Three half circles, each reaching into the opening of the next,
-    of radius 1."""
+    r"""Three half circles of radius 1, each reaching into the opening of the next."""
 
     def moon(index: int, t: Tensor) -> Tensor:
-        # A pinwheel: centers on a circle of radius 0.8, every moon turned by 120
-        # degrees. Three moons in a row cannot interlock and keep such wide gaps.
+        # A pinwheel: centers on a circle of radius 0.8, each moon rotated by 120
+        # degrees. Three moons in a row cannot interlock with gaps that wide.
         turn = 2.0 * math.pi * index / 3.0
         center = 0.8 * _on_circle(torch.tensor(turn, dtype=t.dtype))
         return center + _on_circle(math.pi * t + turn - 0.6)
@@ -44,8 +44,7 @@ def three_moons(
 def two_moons(
     num_points: int = 9000, noise: float = 0.07, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
-    r"""Two half circles, each reaching into the opening of the other,
-    of radius 1."""
+    r"""Two half circles of radius 1, each reaching into the opening of the other."""
 
     def moon(index: int, t: Tensor) -> Tensor:
         sign = 1 - 2 * index
@@ -58,7 +57,7 @@ def two_moons(
 def circles(
     num_points: int = 9000, noise: float = 0.04, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
-    r"""Two circles with one center, of radius 0.3 and 1."""
+    r"""Two concentric circles of radius 0.3 and 1."""
 
     def ring(index: int, t: Tensor) -> Tensor:
         return (0.3, 1.0)[index] * _on_circle(2.0 * math.pi * t)
@@ -69,9 +68,9 @@ def circles(
 def spirals(
     num_points: int = 9000, noise: float = 0.05, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
-    r"""Two interleaved Archimedean spirals of 0.6 of a turn, of outer radius 1."""
-    # Points by arc length, denser near both ends: there all neighbors lie on one
-    # side, so a neighborhood reaches twice as far and could jump to the other arm.
+    r"""Two interleaved Archimedean spirals of 0.6 turns and outer radius 1."""
+    # Points by arc length, denser near both ends: there, all neighbors are on one side,
+    # so a neighborhood reaches twice as far and could include the other arm.
     grid = torch.linspace(0.0, 1.0, 4001, dtype=torch.float64)
     radius = 0.25 + 0.75 * grid
     speed = torch.sqrt(0.75**2 + (2.0 * math.pi * _TURNS * radius) ** 2)
@@ -96,8 +95,8 @@ def spirals(
 def blobs(
     num_points: int = 9000, noise: float = 0.12, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
-    r"""Five Gaussian blobs: four on the corners of a square and one in its middle;
-    half a side is 1."""
+    r"""Five Gaussian blobs: four at the corners of a square of side 2, one in its
+    center."""
 
     def center(index: int, t: Tensor) -> Tensor:
         corners = ((0.0, 0.0), (1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0))
@@ -113,13 +112,13 @@ TOYS: dict[str, ToySet] = {
     "spirals": spirals,
     "blobs": blobs,
 }
-r"""Every toy set by its name."""
+r"""All toy sets by name."""
 
 _TURNS = 0.6
 
 
 def _on_circle(angle: Tensor) -> Tensor:
-    r"""Points `[..., 2]` of the unit circle at the given angles `[...]`."""
+    r"""Points :obj:`[..., 2]` of the unit circle at given angles :obj:`[...]`."""
     return torch.stack([torch.cos(angle), torch.sin(angle)], dim=-1)
 
 
@@ -130,10 +129,10 @@ def _sample(
     noise: float,
     seed: int,
 ) -> tuple[Tensor, Tensor]:
-    r"""Draw noisy, shuffled points from `curve(component, t)` with t uniform in [0, 1).
+    r"""Draws noisy, shuffled points of :obj:`curve(component, t)`, t uniform in [0, 1).
 
-    The components get equal numbers of points; where `num_points` does not divide,
-    the first ones get one more.
+    Components have equal numbers of points. If :obj:`num_points` is not divisible, the
+    first ones have one more.
     """
     constraints = {
         "num_points": [at_least(num_components)],

@@ -1,5 +1,5 @@
-r"""Snapshots of a toy bunny on a rotating plate, after Fig. 5 of `BASiS
-<https://arxiv.org/abs/2211.16960>`_: a circle in the space of pictures."""
+r"""Images of a toy bunny on a rotating plate, after Fig. 5 of `BASiS
+<https://arxiv.org/abs/2211.16960>`_: a circle in image space."""
 
 import math
 from pathlib import Path
@@ -27,10 +27,10 @@ class Ellipsoid(NamedTuple):
     r"""A part of the scene at angle 0: x to the right, y away, z up from the plate.
 
     Attributes:
-        center: Of the ellipsoid.
-        radii: Its half axes, before it is turned.
-        color: Red, green and blue in [0, 1].
-        turn: Rotation vector in degrees: axis times angle.
+        center (tuple): Center of the ellipsoid.
+        radii (tuple): Semi-axes before the rotation.
+        color (tuple): Red, green and blue in [0, 1].
+        turn (tuple): Rotation vector in degrees: axis times angle.
     """
 
     center: tuple[float, float, float]
@@ -44,8 +44,8 @@ BLACK, WHITE, BLUE = (0.06, 0.05, 0.06), (0.97, 0.96, 0.94), (0.18, 0.35, 0.75)
 RED, ORANGE, GREEN = (0.85, 0.13, 0.16), (0.95, 0.47, 0.10), (0.25, 0.62, 0.22)
 PLATE = (0.72, 0.80, 0.84)
 
-# The bunny looks toward -y. The carrot and the napkins make every side of the plate
-# another one.
+# The bunny looks toward -y. The carrot and the napkins make all sides of the plate
+# different.
 SCENE = (
     Ellipsoid((0.0, 0.0, -0.14), (1.95, 1.95, 0.14), BLUE),
     Ellipsoid((0.0, 0.0, -0.10), (1.86, 1.86, 0.14), PLATE),
@@ -81,41 +81,38 @@ SCENE = (
 
 ELEVATION = math.radians(24.0)  # of the camera, above the plate
 SINE, COSINE = math.sin(ELEVATION), math.cos(ELEVATION)
-# From right, away and up to right, up and out of the picture.
+# Rows: right; away and up in the image; up and out of the image.
 CAMERA = np.array([[1, 0, 0], [0, SINE, COSINE], [0, -COSINE, SINE]])
-VIEW = (5.8, 3.48)  # width and height that the picture shows, at least
-MIDDLE = 0.88  # height above the plate of what is in the middle of the picture
-# Toward the light, of length 1, and halfway from there to the camera.
+VIEW = (5.8, 3.48)  # minimum width and height of the visible area
+MIDDLE = 0.88  # height of the image center above the plate
+# Unit vectors toward the light, and halfway between it and the camera.
 LIGHT = np.array([-0.45, 0.65, 0.61]) / np.linalg.norm([-0.45, 0.65, 0.61])
 HALFWAY = np.add(LIGHT, [0, 0, 1]) / np.linalg.norm(np.add(LIGHT, [0, 0, 1]))
 AMBIENT, DIFFUSE, SPECULAR, SHININESS = 0.38, 0.66, 0.22, 24
 TOP, BOTTOM = (0.80, 0.84, 0.88), (0.55, 0.50, 0.46)  # of the background
-# Rays of a pixel, in each direction: else edges would jump from pixel to pixel.
+# Rays per pixel in each direction: with one, edges would jump between pixels.
 OVERSAMPLING = 2
 
 
 class Turntable(Dataset[Tensor]):
-    r"""Snapshots of a toy bunny on a rotating plate, each rendered when it is asked
-    for.
+    r"""Images of a toy bunny on a rotating plate, rendered on access.
 
-    The scene is made of ellipsoids, seen by an orthographic camera under one light.
-    Only the angle of the plate differs from frame to frame; no other angle gives the
-    same picture.
+    The scene consists of ellipsoids, seen by an orthographic camera under one light.
+    Frames differ only by the angle of the plate, and different angles give different
+    images. Items are flat vectors :obj:`[height * width * 3]` (float32 in [0, 1]);
+    :obj:`frame.view(height, width, 3)` is the image.
 
     Args:
-        angles: Angle of the plate in each frame, in radians, `[n]`.
-        height: Of a picture, in pixels.
-        width: Of a picture, in pixels. By default the pictures have 288,000 values, as
-            in the paper.
+        angles (array-like): Angle of the plate in each frame, in radians, :obj:`[n]`.
+        height (int, optional): Height of an image, in pixels. (default: :obj:`240`)
+        width (int, optional): Width of an image, in pixels. By default, images have
+            288,000 values, as in the paper. (default: :obj:`400`)
 
     Attributes:
-        angles: The angles `[n]` (float64).
-
-    Items are flat vectors `[height * width * 3]` (float32 in [0, 1]);
-    `frame.view(height, width, 3)` is the picture.
+        angles (Tensor): The angles, :obj:`[n]` float64.
 
     Raises:
-        ValueError: If the angles are not finite or no vector, or a size is below 8.
+        ValueError: If the angles are not a finite vector, or a size is below 8.
     """
 
     def __init__(self, angles: Any, height: int = 240, width: int = 400) -> None:
@@ -130,7 +127,7 @@ class Turntable(Dataset[Tensor]):
 
     @property
     def num_features(self) -> int:
-        r"""Values of a frame."""
+        r"""Number of values per frame."""
         return 3 * self.height * self.width
 
     def __len__(self) -> int:
@@ -141,9 +138,9 @@ class Turntable(Dataset[Tensor]):
         return torch.from_numpy(image.reshape(-1))
 
     def save(self, path: str | Path) -> None:
-        r"""Writes all frames, one after the other, as a `.npy` file `[n, height *
-        width * 3]` (float32), which can be mapped into memory. An earlier file is
-        replaced when the new one is whole.
+        r"""Writes all frames, in order, to a :obj:`.npy` file
+        :obj:`[n, height * width * 3]` (float32), which can be memory-mapped. An earlier
+        file is replaced once the new one is complete.
 
         Raises:
             OSError: If the file cannot be written.
@@ -163,17 +160,18 @@ class Turntable(Dataset[Tensor]):
 def turntable(
     num_frames: int = 2000, height: int = 240, width: int = 400, seed: int = 0
 ) -> Turntable:
-    r"""Snapshots of a plate that turns steadily, in random order: one angle, drawn
-    uniformly, from each of n equal arcs.
+    r"""Images of a steadily rotating plate, in random order: one uniformly drawn angle
+    in each of n equal arcs.
 
     Args:
-        num_frames: Number of frames n, at least 1.
-        height: Of a picture, in pixels.
-        width: Of a picture, in pixels.
-        seed: Seed of the angles.
+        num_frames (int, optional): Number of frames n, at least 1.
+            (default: :obj:`2000`)
+        height (int, optional): Height of an image, in pixels. (default: :obj:`240`)
+        width (int, optional): Width of an image, in pixels. (default: :obj:`400`)
+        seed (int, optional): Seed of the angles. (default: :obj:`0`)
 
     Returns:
-        The frames, a map-style dataset, see :class:`Turntable`.
+        Turntable: The frames, a map-style dataset.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -186,7 +184,7 @@ def turntable(
 
 
 def render(angle: float, height: int, width: int) -> NDArray[np.float32]:
-    r"""The picture `[height, width, 3]` at an angle of the plate."""
+    r"""Renders the image :obj:`[height, width, 3]` at an angle of the plate."""
     rows, columns = OVERSAMPLING * height, OVERSAMPLING * width
     rays_per_unit = min(columns / VIEW[0], rows / VIEW[1])
     u = (np.arange(columns) + 0.5 - columns / 2) / rays_per_unit
@@ -199,13 +197,13 @@ def render(angle: float, height: int, width: int) -> NDArray[np.float32]:
         center = turned @ part.center - (0, MIDDLE * COSINE, 0)
         axes = turned @ Rotation.from_rotvec(part.turn, degrees=True).as_matrix()
         shape = (axes * np.square(part.radii)) @ axes.T
-        # Only the rays that may meet it.
+        # Only the rays that may hit it.
         reach = np.sqrt(np.diag(shape))[:, None] * [-1, 1]
         across = slice(*np.searchsorted(u, center[0] + reach[0]))
         down = slice(*np.searchsorted(v, -center[1] + reach[1]))
         offset = _surface(u[across] - center[0], -v[down] - center[1], shape)
         depth = offset[..., 2] + np.float32(center[2])
-        is_seen = depth > nearest[down, across]  # never where it is NaN
+        is_seen = depth > nearest[down, across]  # false for NaN
         nearest[down, across][is_seen] = depth[is_seen]
         normals = offset[is_seen] @ np.linalg.inv(shape).astype(np.float32)
         image[down, across][is_seen] = _colors(normals, part.color)
@@ -217,8 +215,9 @@ def render(angle: float, height: int, width: int) -> NDArray[np.float32]:
 def _surface(
     u: NDArray[np.float64], v: NDArray[np.float64], shape: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    r"""Where rays first meet an ellipsoid :math:`p^T S^{-1} p \le 1`, `[v, u, 3]`; NaN
-    where they do not. With :math:`r = (u, v)` and :math:`P = S^{-1}`
+    r"""Points where rays first hit an ellipsoid :math:`p^T S^{-1} p \le 1`,
+    :obj:`[v, u, 3]`; NaN for rays that miss it. With :math:`r = (u, v)` and
+    :math:`P = S^{-1}`,
 
     .. math::
         z = S_{zr} S_{rr}^{-1} r + \sqrt{(1 - r^T S_{rr}^{-1} r) / P_{zz}}.
@@ -235,7 +234,7 @@ def _surface(
 def _colors(
     normals: NDArray[np.float32], color: tuple[float, float, float]
 ) -> NDArray[np.float32]:
-    r"""The colors `[m, 3]` of points of a surface (Blinn and Phong)."""
+    r"""Colors :obj:`[m, 3]` of surface points (Blinn and Phong)."""
     normals = normals / np.linalg.norm(normals, axis=1, keepdims=True)
     toward = np.maximum(normals @ LIGHT.astype(np.float32), 0)
     gloss = np.maximum(normals @ HALFWAY.astype(np.float32), 0) ** SHININESS

@@ -1,5 +1,5 @@
-r"""Eigenpairs of symmetric operators: one entry point, one solver a file; and how
-many of them to take."""
+r"""Eigenpairs of symmetric operators: one entry point, several solvers, and the choice
+of their number."""
 
 from pyg_basis.eigen.chebyshev import ChebyshevSubspace
 from pyg_basis.eigen.component_eigenpairs import (

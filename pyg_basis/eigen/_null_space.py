@@ -9,10 +9,10 @@ from pyg_basis.graph import Laplacian
 
 @dataclass(frozen=True)
 class NullSpace:
-    r"""The null space of a Laplacian, read off the components of its graph.
+    r"""The null space of a Laplacian, constructed from the components of its graph.
 
-    It is spanned by the trivial vector restricted to each component, vectors of
-    disjoint support, so that projecting takes :math:`O(n)` however many they are.
+    It is spanned by the restrictions of the trivial vector to each component. Their
+    supports are disjoint, so a projection takes :math:`O(n)` for any number of them.
 
     Args:
         labels (np.ndarray): The component of each node, the heaviest (by the squared
@@ -21,10 +21,10 @@ class NullSpace:
             component, shape :obj:`[n]`.
         trivial (np.ndarray): The trivial vector, of unit norm, shape :obj:`[n]`. It is
             zero at isolated nodes, if there are others.
-        dimension (int): The number of components, 0 if nothing is known.
+        dimension (int): The number of components, 0 if unknown.
         residual (float): The largest norm of the products of the matrix and the
-            vectors. The matrix of a single precision Laplacian is rounded, and its
-            null vectors then are those of the exact one to about :obj:`1e-7` only.
+            vectors. The matrix of a single precision Laplacian is rounded, so its null
+            vectors are accurate to about :obj:`1e-7` only.
     """
 
     labels: np.ndarray
@@ -35,7 +35,7 @@ class NullSpace:
 
     @classmethod
     def unknown(cls, n: int) -> "NullSpace":
-        r"""No null vectors of a matrix of :obj:`n` rows."""
+        r"""The unknown null space of a matrix of :obj:`n` rows: no vectors."""
         return cls(np.zeros(n, dtype=np.int64), *np.zeros((2, n)))
 
     @classmethod
@@ -43,14 +43,14 @@ class NullSpace:
         r"""The null space of the symmetric form of a Laplacian, in host memory."""
         vector = laplacian.trivial().detach().double()
         trivial = (vector / vector.norm()).cpu().numpy()
-        # The square root of the degree vanishes at isolated nodes, each of which is
-        # a component with a constant null vector.
+        # The square root of the degree is zero at isolated nodes. Each is a component
+        # with a constant null vector.
         vector = np.where(trivial == 0, np.finfo(np.float64).eps, trivial)
         labels = laplacian.components
         dimension = int(labels.max()) + 1
         norms = np.sqrt(np.bincount(labels, vector**2, dimension))
         weights = vector / norms[labels]
-        # Supports are disjoint: one product holds the residuals of all vectors.
+        # Supports are disjoint: one product gives the residuals of all vectors.
         squares = np.bincount(labels, (matrix @ weights) ** 2, dimension)
         rank = np.empty(dimension, dtype=np.int64)
         rank[np.argsort(-norms, kind="stable")] = np.arange(dimension)
@@ -58,12 +58,12 @@ class NullSpace:
         return cls(rank[labels], weights, trivial, dimension, residual)
 
     def basis(self, k: int) -> np.ndarray:
-        r"""The vectors of the heaviest components, :obj:`k` of them at most."""
+        r"""Returns the vectors of the heaviest components, at most :obj:`k`."""
         chosen = self.labels[:, None] == np.arange(min(k, self.dimension))
         return np.where(chosen, self.weights[:, None], 0.0)
 
     def project_out(self, x: np.ndarray) -> np.ndarray:
-        r"""The part of a vector :obj:`[n]` orthogonal to the null space."""
+        r"""Returns the part of a vector :obj:`[n]` orthogonal to the null space."""
         if self.dimension == 0:
             return x
         sums = np.bincount(self.labels, self.weights * x, self.dimension)
@@ -71,8 +71,8 @@ class NullSpace:
         return projected
 
     def project_out_(self, block: Tensor) -> Tensor:
-        r"""The same for the columns of a block :obj:`[n, p]`, in place and in the
-        precision of the block."""
+        r"""Projects the columns of a block :obj:`[n, p]` in the same way, in place and
+        in the block's precision."""
         if self.dimension == 0:
             return block
         weights = torch.from_numpy(self.weights).to(block).unsqueeze(1)

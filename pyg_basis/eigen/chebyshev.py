@@ -10,20 +10,20 @@ from pyg_basis.eigen.iterative_solver import IterativeSolver
 from pyg_basis.eigen.rayleigh_ritz import ritz_pairs
 from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 
-# Blocks of a multiple of this many columns take the least time a column.
+# Blocks of a multiple of this many columns take the least time per column.
 COLUMNS = 8
-# Columns beyond the wanted, at least, and as a share of these: the filter's rate
-# follows from the gap to the last.
+# Number of guard columns, at least, and relative to the wanted ones: the convergence
+# rate depends on the gap to the last column.
 LEAST_GUARDS, GUARDS = 5, 0.25
-# Where the first filter damps from, as a share of the norm's bound, and its degree; by
-# how much the degree may grow from one filter to the next, as the cut gets known; and
-# the least and the largest degree of a filter: shorter ones are not worth a
-# Rayleigh-Ritz step, and longer ones leave columns that are nearly dependent.
+# The first filter: lower end of its damped interval, relative to the norm bound, and
+# its degree; and by how much the degree may grow between filters, as the cut improves.
+# Filters below the least degree are not worth a Rayleigh-Ritz step; those above the
+# largest make columns nearly dependent.
 FIRST_CUT, FIRST_DEGREE, GROWTH = 0.15, 16, 2
 LEAST_DEGREE, MOST_DEGREE = 8, 200
-# Beyond what the residual shows to be missing, as the block's last value still falls.
+# Added to the required log reduction, as the block's last value still decreases.
 MARGIN = 1.25
-# Relative residuals below these are roundoff of a long filter.
+# Smaller relative residuals are rounding errors of a long filter.
 ROUNDOFF = {torch.float32: 4e-6, torch.float64: 1e-13}
 
 
@@ -31,20 +31,20 @@ ROUNDOFF = {torch.float32: 4e-6, torch.float64: 1e-13}
 class ChebyshevSubspace(IterativeSolver):
     r"""Subspace iteration with Chebyshev filters, from Zhou, Saad, Tiago and
     Chelikowsky, "Self-consistent-field calculations using Chebyshev-filtered subspace
-    iteration", J. Comput. Phys. 219 (2006), in single precision as far as it carries.
+    iteration", J. Comput. Phys. 219 (2006), in single precision while that suffices.
 
-    For a sparse graph and some dozen eigenpairs, a product with a block of columns
-    takes a tenth of the time, a column, of one with a single vector, and in single
-    precision half of that again. That outweighs the more products that a block needs
-    than Lanczos does. Each filter is followed by a Rayleigh-Ritz step, which shows
-    where the next one may cut and how long it must be. Residuals below
-    :obj:`4e-6` need double precision, which goes on where single precision ends.
+    For a sparse graph and some dozen eigenpairs, a product with a block takes a tenth
+    of the time per column of one with a single vector, and half of that in single
+    precision. This outweighs that a block needs more products than Lanczos. A
+    Rayleigh-Ritz step after each filter determines the cut and the degree of the next.
+    Residuals below :obj:`4e-6` are reached in double precision, which continues from
+    the single precision result.
 
-    Copies of an eigenvalue are found together, as many as the block has room for.
+    Copies of an eigenvalue are found together, up to the size of the block.
 
     Args:
-        max_products (int): Products of the operator and the block at most. Where
-            the gaps are so small that more would be needed, the search ends at once.
+        max_products (int): Maximum number of products of the operator and the block. If
+            the gaps are so small that more are needed, the search stops at once.
             (default: :obj:`2000`)
     """
 
@@ -76,7 +76,7 @@ class ChebyshevSubspace(IterativeSolver):
                     matrix, block, first, cut, bound, degree, spare
                 )
                 products += degree + 1
-                # The filter favors the null space over all that is looked for.
+                # The filter favors the null space over the wanted eigenvectors.
                 ritz = ritz_pairs(matrix, null_space.project_out_(filtered), spare)
                 block, spare, values = ritz
                 residual = float(ritz.residuals()[:k].max()) / bound
@@ -94,7 +94,7 @@ class ChebyshevSubspace(IterativeSolver):
 
 
 def _is_coarse(matrix: Tensor) -> bool:
-    """Whether products in single precision have fewer digits, as those of TF32."""
+    """Whether single precision products have reduced precision, such as TF32."""
     return matrix.is_cuda and torch.get_float32_matmul_precision() != "highest"
 
 
@@ -107,8 +107,7 @@ def chebyshev_filter(
     degree: int,
     spare: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    r"""Damps what a block holds of the eigenvalues between :obj:`cut` and
-    :obj:`upper`.
+    r"""Damps the eigencomponents of a block between :obj:`cut` and :obj:`upper`.
 
     Applies the Chebyshev polynomial that is small on that interval, scaled to be 1
     at :obj:`wanted`, by the three-term recurrence of Zhou, Saad, Tiago and
@@ -120,7 +119,7 @@ def chebyshev_filter(
             overwritten, as new memory takes about as long as a product.
         wanted (float): A point below :obj:`cut`, near the wanted eigenvalues.
         cut (float): The lower end of the damped interval.
-        upper (float): A bound of the whole spectrum.
+        upper (float): An upper bound of the spectrum.
         degree (int): The degree, which is the number of products.
         spare (Tensor): Memory of the shape of the block, which is overwritten.
 
@@ -136,7 +135,7 @@ def chebyshev_filter(
     )
     for _ in range(degree - 1):
         following = 1 / (2 / first - scale)
-        # One pass over the matrix and no temporary: the product is added in place.
+        # One pass over the matrix, no temporary: the product is added in place.
         factor = 2 * following / radius
         torch.addmm(
             previous,
@@ -153,7 +152,7 @@ def chebyshev_filter(
 
 
 def log_growth(value: float, cut: float, upper: float) -> float:
-    r"""The logarithm of the factor by which each degree of the filter favors an
-    eigenvalue: :math:`\operatorname{arcosh} |t|`, with :math:`t` the eigenvalue on the
-    scale on which the damped interval is :math:`[-1, 1]`; 0 within the interval."""
+    r"""Logarithm of the factor by which each degree of the filter amplifies an
+    eigenvalue: :math:`\operatorname{arcosh} |t|`, with :math:`t` the eigenvalue in
+    units in which the damped interval is :math:`[-1, 1]`; 0 within the interval."""
     return acosh(max((upper + cut - 2 * value) / (upper - cut), 1.0))

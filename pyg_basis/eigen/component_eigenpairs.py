@@ -21,31 +21,31 @@ from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 from pyg_basis.graph import Laplacian
 from pyg_basis.graph._sparse import csr_tensor, to_scipy_csr
 
-# More eigenpairs than are found in any time.
+# More eigenpairs cannot be computed in reasonable time.
 MOST_PAIRS = 2**16
-# Components up to this size are decomposed as dense matrices, all those of one size in
-# one call: a graph, or a batch of graphs, may have hundreds of them.
+# Components up to this size are decomposed as dense matrices, those of equal size in
+# one call: a graph or a batch may have hundreds of them.
 DENSE_UP_TO = 128
-# Entries of the dense matrices of one call: at most some hundred megabytes.
+# Maximum number of entries of the dense matrices of one call: some hundred megabytes.
 MOST_ENTRIES = 2**23
-# Eigenvalues that differ by less, relative to the norm, count as equal.
+# Eigenvalues with a smaller difference, relative to the norm, count as equal.
 EQUAL = 1e-10
-# In larger components so many pairs more are computed, until the last wanted eigenvalue
-# has no more copies.
+# Numbers of additional pairs for larger components, tried until all copies of the last
+# wanted eigenvalue are found.
 BEYOND = (1, 8, 64)
-# The tangent of the angle by which vectors of different eigenvalues may be mixed.
+# Maximum tangent of the mixing angle of vectors of different eigenvalues.
 LARGEST_MIXTURE = 0.01
 
 
 @dataclass(frozen=True)
 class ComponentEigenpairs:
-    r"""The smallest eigenvalues of every connected component, and their vectors.
+    r"""The smallest eigenpairs of every connected component.
 
     Args:
-        values (Tensor): The eigenvalues of each node's component, ascending, and 0
-            where it has fewer, shape :obj:`[n, k]`.
-        vectors (Tensor): The vectors, of unit norm within each component, and 0 where
-            it has fewer, shape :obj:`[n, k]`.
+        values (Tensor): The eigenvalues of each node's component, ascending, padded
+            with 0, shape :obj:`[n, k]`.
+        vectors (Tensor): The vectors, of unit norm within each component, padded with
+            0, shape :obj:`[n, k]`.
         size (Tensor): The number of nodes of each node's component, shape :obj:`[n]`.
     """
 
@@ -58,30 +58,30 @@ class ComponentEigenpairs:
 def component_eigenpairs(
     laplacian: Laplacian, k: int, tol: float = 1e-6, seed: int = 0
 ) -> ComponentEigenpairs:
-    r"""The :obj:`k` smallest eigenpairs of every connected component by itself.
+    r"""The :obj:`k` smallest eigenpairs of every connected component separately.
 
-    The first eigenvectors of a graph of many components separate them and nothing
-    else. Here each is taken as a graph of its own, so that what a node gets does not
-    depend on the other components, nor on the graphs beside its own in a batch.
+    The first eigenvectors of a graph of many components only separate them. Here each
+    component is a graph of its own, so that the result at a node does not depend on
+    other components, nor on other graphs of a batch.
 
     The basis of a multiple eigenvalue, whose copies differ by less than :obj:`1e-10` of
-    the norm, follows from the space and the order of the nodes. In components of more
-    than 128 nodes that holds for up to 64 copies beyond the last wanted one. The
-    trivial vector comes first in any case.
+    the norm, is determined by the eigenspace and the order of the nodes. In components
+    of more than 128 nodes this holds for up to 64 copies beyond the last wanted one.
+    The trivial vector always comes first.
 
     Args:
         laplacian (Laplacian): The Laplacian of the whole graph, :obj:`[n, n]`.
-        k (int): The number of eigenpairs of each component, the trivial one included.
-        tol (float): See :func:`eigenpairs`. Where it leaves vectors of different
-            eigenvalues mixed, the solver goes on. (default: :obj:`1e-6`)
+        k (int): The number of eigenpairs per component, including the trivial one.
+        tol (float): See :func:`eigenpairs`. If it leaves vectors of different
+            eigenvalues mixed, the solver continues. (default: :obj:`1e-6`)
         seed (int): See :func:`eigenpairs`. (default: :obj:`0`)
 
     Returns:
-        ComponentEigenpairs: Values and vectors, a row for each node.
+        ComponentEigenpairs: Values and vectors, one row per node.
 
     Raises:
-        ValueError: If :obj:`laplacian` is none, :obj:`k` is not in 1 to 65,536,
-            :obj:`tol` is not positive, or :obj:`seed` is negative.
+        ValueError: If :obj:`laplacian` is not a Laplacian, :obj:`k` is not in 1 to
+            65,536, :obj:`tol` is not positive, or :obj:`seed` is negative.
 
     Warns:
         RuntimeWarning: If no solver reached :obj:`tol`, or eigenvalues are so close
@@ -113,8 +113,8 @@ def component_eigenpairs(
 
 
 class _Components:
-    r"""The connected components of a graph, cut out of its Laplacian, which is in
-    double precision and decomposed in its symmetric form."""
+    r"""The connected components of a graph, as blocks of the symmetric form of its
+    Laplacian in double precision."""
 
     def __init__(self, laplacian: Laplacian) -> None:
         self.laplacian = laplacian
@@ -123,13 +123,13 @@ class _Components:
         self.trivial = torch.ones_like(root) if laplacian.kind == "comb" else root
         self.component = laplacian.components
         self.sizes = np.bincount(self.component)
-        # Nodes of one component after the other, each in the order of the graph.
+        # Nodes grouped by component, each group in the order of the graph.
         self.order = np.argsort(self.component, kind="stable")
         self.starts = np.cumsum(self.sizes) - self.sizes
 
     def nodes_by_size(self) -> Iterator[Tensor]:
-        r"""The nodes of components of one size, :obj:`[components, size]`: of as many
-        of them as one call decomposes."""
+        r"""Yields the nodes of components of equal size, :obj:`[components, size]`, in
+        portions for one decomposition call each."""
         for size in np.unique(self.sizes):
             starts = self.starts[self.sizes == size]
             is_dense = size <= DENSE_UP_TO
@@ -139,10 +139,10 @@ class _Components:
                 yield torch.from_numpy(self.order[some + np.arange(size)])
 
     def dense_eigenpairs(self, nodes: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        r"""The eigenvalues :obj:`[components, k]` of components of one size, and their
-        vectors :obj:`[components, size, k]`."""
+        r"""Returns the eigenvalues :obj:`[components, k]` of components of equal size,
+        and their vectors :obj:`[components, size, k]`."""
         count, size = nodes.shape
-        # The place of each node of these: which component, and which row of it.
+        # Component and row of each of these nodes.
         place = np.full(len(self.component), -1)
         place[nodes.numpy().ravel()] = np.arange(count * size)
         entries = self.matrix[nodes.numpy().ravel()].tocoo()
@@ -155,7 +155,7 @@ class _Components:
     def sparse_eigenpairs(
         self, nodes: Tensor, k: int, tol: float, seed: int
     ) -> tuple[Tensor, Tensor]:
-        r"""The same of one component, :obj:`[1, size]`, by :func:`eigenpairs`."""
+        r"""Returns those of one component, :obj:`[1, size]`, by :func:`eigenpairs`."""
         whole, index = self.laplacian, nodes[0].numpy()
         part = self.matrix[index][:, index]
         part.sort_indices()
@@ -195,12 +195,12 @@ class _Components:
 def _unmixed_eigenpairs(
     operator: SymmetricOperator, k: int, tol: float, seed: int
 ) -> Eigenpairs:
-    r"""Eigenpairs whose residuals are so small that vectors of different
-    eigenvalues are separated, if their solver can reach that.
+    r"""Returns eigenpairs with residuals small enough to separate vectors of different
+    eigenvalues, if the solver can reach that.
 
-    A Rayleigh-Ritz step sees the eigenvalues of a block with an error of the squared
-    residual over the gap to those outside. Vectors whose eigenvalues differ by less are
-    mixtures of each other, and of those outside if the residual is above that gap.
+    The error of the eigenvalues in a Rayleigh-Ritz step is the squared residual over
+    the gap to those outside the block. Vectors whose eigenvalues differ by less are
+    mixed with each other, and with those outside if the residual exceeds that gap.
     """
     pairs = first_converged(operator, k, solver_chain("auto", operator, k), tol, seed)
     warn_unless_converged(pairs, tol)

@@ -31,11 +31,11 @@ SOLVERS: dict[str, Solver] = {
     "lobpcg": LOBPCG(),
 }
 
-# Dense is quicker than Lanczos up to so many nodes. Filters are quicker from so many
-# on, if there are so many for each eigenpair (benchmarks/experiments/step_cost.py).
+# Up to this many nodes, dense is faster than Lanczos. From this many nodes on, and this
+# many per eigenpair, filters are faster (benchmarks/experiments/step_cost.py).
 DENSE_FIRST_UP_TO = 256
 FILTERS_FROM, FILTERS_FROM_EACH = 1024, 60
-# Dense is no fallback beyond: it would take minutes and gigabytes.
+# For more nodes, dense is no fallback: it would take minutes and gigabytes.
 DENSE_UP_TO = 8192
 
 SOLVER = [StrOptions({"auto", *SOLVERS}), HasMethods("solve")]
@@ -50,30 +50,31 @@ def eigenpairs(
     tol: float = 1e-6,
     seed: int = 0,
 ) -> Eigenpairs:
-    r"""The :obj:`k` smallest eigenvalues of a symmetric operator and their vectors.
+    r"""The :obj:`k` smallest eigenpairs of a symmetric operator.
 
     .. math::
         L v_j = \lambda_j v_j, \quad 0 \le \lambda_1 \le \dots \le \lambda_k
 
-    What is returned is refined and measured in double precision; it has the operator's
-    dtype and device. A solver that does not reach :obj:`tol` is followed by Lanczos,
-    and up to 8,192 nodes by the dense one; :obj:`Eigenpairs.solver` names the one that
-    gave the result. Of each vector the entry of largest magnitude is positive. If the
-    null space of a Laplacian is multiple, the trivial vector comes first.
+    The result is refined and its residuals are measured in double precision; it has
+    the operator's dtype and device. If a solver does not reach :obj:`tol`, Lanczos is
+    tried next, and, up to 8,192 nodes, the dense solver. :obj:`Eigenpairs.solver`
+    names the one that gave the result. The entry of largest magnitude of each vector is
+    positive. If the null space of a Laplacian is multiple, the trivial vector comes
+    first.
 
     Args:
         operator (Laplacian or Tensor): A Laplacian, or any symmetric matrix, dense
-            or sparse, shape :obj:`[n, n]`. For the random walk Laplacian the
-            eigenvectors :math:`u` of its symmetric form are found and
-            :math:`D^{-1/2} u` returned, columns of unit norm.
+            or sparse, shape :obj:`[n, n]`. For the random walk Laplacian, the
+            eigenvectors :math:`u` of its symmetric form are computed and
+            :math:`D^{-1/2} u` returned, with columns of unit norm.
         k (int): The number of eigenpairs, from 1 to :math:`n`.
         solver (str or Solver): :obj:`"chebyshev"`, :obj:`"dense"`, :obj:`"lanczos"`,
-            :obj:`"lobpcg"`, a solver object with settings of its own, or
-            :obj:`"auto"`, which chooses by size and device. (default: :obj:`"auto"`)
-        tol (float): Bound of the residuals relative to the operator's norm. The
-            subspace is off by about the residual over the relative gap between the
-            last eigenvalue and the next. Within it, vectors are mixed whose eigenvalues
-            differ by less than the squared residual over that gap; only
+            :obj:`"lobpcg"`, a solver object with its own settings, or :obj:`"auto"`,
+            which chooses by size and device. (default: :obj:`"auto"`)
+        tol (float): Bound of the residuals relative to the operator's norm. The error
+            of the subspace is about the residual over the relative gap between the
+            last eigenvalue and the next. Within it, vectors whose eigenvalues differ by
+            less than the squared residual over that gap are mixed; only
             :func:`component_eigenpairs` separates them. (default: :obj:`1e-6`)
         seed (int): Seed of the random start vectors. (default: :obj:`0`)
 
@@ -103,7 +104,7 @@ def eigenpairs(
     warn_unless_converged(best, tol)
     values, vectors = symmetric.unscaled(best.values), best.vectors
     if isinstance(operator, Laplacian):
-        values = values.clamp(min=0)  # Roundoff may leave -1e-16.
+        values = values.clamp(min=0)  # Rounding may leave -1e-16.
         if operator.kind == "rw":
             vectors = vectors / operator.root_degree.double().unsqueeze(1)
             vectors = vectors / vectors.norm(dim=0)
@@ -116,7 +117,7 @@ def eigenpairs(
 
 
 def warn_unless_converged(pairs: Eigenpairs, tol: float) -> None:
-    r"""Warns of residuals above :obj:`tol`."""
+    r"""Warns if residuals are above :obj:`tol`."""
     if not pairs.converged:
         warn(
             f"eigenpairs: residual {float(pairs.residuals.max()):.2e} of solver "
@@ -130,7 +131,7 @@ def warn_unless_converged(pairs: Eigenpairs, tol: float) -> None:
 def first_converged(
     operator: SymmetricOperator, k: int, solvers: list[Solver], tol: float, seed: int
 ) -> Eigenpairs:
-    r"""The first converged result of a chain of solvers, or else the best one."""
+    r"""Returns the first converged result of a chain of solvers, or the best one."""
     results = []
     for solver in solvers:
         found = solver.solve(operator, k, tol, seed)
@@ -142,7 +143,7 @@ def first_converged(
         results.append(found)
         if found.converged:
             return replace(found, fell_back=len(results) > 1)
-    # A residual of NaN never counts as the best.
+    # NaN residuals never count as the best.
     best = min(results, key=lambda pairs: float(pairs.residuals.max().nan_to_num(inf)))
     return replace(best, fell_back=len(results) > 1)
 
@@ -150,7 +151,7 @@ def first_converged(
 def solver_chain(
     solver: str | Solver, operator: SymmetricOperator, k: int
 ) -> list[Solver]:
-    r"""The solver asked for, and those to be tried after it if it does not converge."""
+    r"""Returns the requested solver and its fallbacks."""
     n = operator.num_nodes
     has_solve = callable(getattr(solver, "solve", None))
     if isinstance(solver, str) and solver in SOLVERS:
@@ -180,31 +181,30 @@ def solver_chain(
 def _trivial_first(
     pairs: Eigenpairs, operator: SymmetricOperator, precision: float, tol: float
 ) -> Eigenpairs:
-    r"""Turns the basis of a multiple null space so that the trivial vector leads it.
+    r"""Rotates the basis of a multiple null space so that the trivial vector is first.
 
-    In a graph of several components any basis of the null space will do, and
-    solvers return a random one. With the known vector in the first column, dropping
-    that column drops the trivial vector and nothing else.
+    For several components, solvers return a random basis of the null space. With the
+    trivial vector in the first column, dropping this column drops nothing else.
 
-    Eigenvalues within :obj:`precision`, relative to the norm bound, are zero as far as
-    the operator's own rounding allows to say.
+    Eigenvalues up to :obj:`precision`, relative to the norm bound, are zero within the
+    rounding of the operator.
     """
     null = pairs.values.abs() <= min(precision, tol / 10) * operator.norm_bound
     size = int(null.sum())
-    # A single null vector is the trivial one, unless others were not asked for.
+    # A single null vector is the trivial one, unless k truncates the null space.
     is_alone = size < 2 and size < pairs.vectors.size(1)
     if operator.null_space.dimension == 0 or size == 0 or is_alone:
         return pairs
     trivial = torch.from_numpy(operator.null_space.trivial).to(pairs.vectors)
     trivial = trivial.unsqueeze(1)
-    # The part of the span that is orthogonal to it.
+    # The orthogonal complement of the trivial vector within the span.
     turn = torch.linalg.qr(pairs.vectors.t() @ trivial, mode="complete").Q[:, 1:]
     rest, k = pairs.vectors @ turn, pairs.vectors.size(1)
     if k > 1:
         rest = operator.rayleigh_ritz(rest, k - 1, tol, 0, "").vectors
     vectors = torch.cat([trivial, rest], dim=1)
     image = operator.matrix @ vectors
-    # Quotients of one eigenspace differ by roundoff, in any order.
+    # Rayleigh quotients of one eigenspace differ by rounding, in any order.
     values = (vectors * image).sum(dim=0).sort().values
     turned = operator.measured(
         Ritz(vectors, image, values), tol, pairs.iterations, pairs.solver

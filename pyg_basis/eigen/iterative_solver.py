@@ -12,17 +12,17 @@ from pyg_basis.eigen.dense import Dense
 from pyg_basis.eigen.result import Eigenpairs
 from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 
-# The bases of the solvers hold up to five times the wanted vectors and some more.
-# Where that is the whole space, the dense solver is quicker.
+# The solvers' bases have up to five times the wanted vectors, and some more. If that is
+# the whole space, the dense solver is faster.
 BASES, GUARDS = 5, 10
 
 
 class IterativeSolver(ABC):
-    r"""What the iterative solvers have in common.
+    r"""Base class of the iterative solvers.
 
-    The null space of a Laplacian is written down from the components of its graph,
-    and the other eigenvectors are searched off it. :class:`Dense` takes the operators
-    that are too small for a search.
+    The null space of a Laplacian is constructed from the components of its graph, and
+    the other eigenvectors are searched in its complement. :class:`Dense` solves
+    operators that are too small for a search.
     """
 
     name: ClassVar[str]
@@ -51,8 +51,8 @@ class IterativeSolver(ABC):
     def _search(
         self, operator: SymmetricOperator, k: int, tol: float, seed: int
     ) -> Iterator[tuple[Tensor, int]]:
-        r"""Bases of the first :obj:`k` eigenvectors without those of the null space,
-        each better than the one before, and the iterations up to there."""
+        r"""Yields increasingly accurate bases of the first :obj:`k` eigenvectors,
+        without those of the null space, and the number of iterations so far."""
 
     def _check_at_least_one(self, *names: str) -> None:
         given = {name: getattr(self, name) for name in names}

@@ -18,12 +18,12 @@ from pyg_basis.eigen._null_space import NullSpace
 from pyg_basis.eigen.iterative_solver import IterativeSolver
 from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 
-# ARPACK restarts from a vector of its own after a breakdown; only newer versions of
-# scipy (1.17) let the caller seed it.
+# ARPACK restarts from its own vector after a breakdown; only newer versions of SciPy
+# (1.17) let the caller seed it.
 SEEDABLE = "rng" in inspect.signature(eigsh).parameters
 
-# Krylov spaces do not change with the shift c. Twice the norm keeps the wanted
-# eigenvalues well off the zeros that deflation makes.
+# Krylov spaces do not depend on the shift c. Twice the norm separates the wanted
+# eigenvalues from the zeros of deflation.
 SHIFT = 2.0
 
 
@@ -32,16 +32,16 @@ class Lanczos(IterativeSolver):
     r"""Implicitly restarted Lanczos (ARPACK) on the flipped operator
     :math:`c I - L`, whose largest eigenvalues are the wanted ones.
 
-    For the normalized Laplacian :math:`c = 2`, the operator is
-    :math:`I + D^{-1/2} W D^{-1/2}`: no system is solved, only products are taken.
+    For the normalized Laplacian, :math:`c = 2`, the operator is
+    :math:`I + D^{-1/2} W D^{-1/2}`: only products are needed, no linear solves.
 
-    A single vector's Krylov space holds one copy of every multiple eigenvalue, so
-    what a plain call returns can lack copies. So the found vectors are deflated and
-    the iteration runs again: as long as it finds anything below the largest value
-    found, that is merged and the search repeated.
+    The Krylov space of a single vector contains one copy of every multiple eigenvalue,
+    so a plain call can miss copies. Therefore the vectors found are deflated, and the
+    iteration runs again. If it finds an eigenvalue below the largest one found, the
+    result is merged, and the search is repeated.
 
     Args:
-        max_iter (int): Restarts at most, for each run of ARPACK.
+        max_iter (int): Maximum number of restarts of each ARPACK run.
             (default: :obj:`1000`)
     """
 
@@ -64,7 +64,7 @@ class Lanczos(IterativeSolver):
 
 @dataclass
 class _Search:
-    r"""Searches the leading eigenvectors of the flipped operator off a null space."""
+    r"""Searches leading eigenvectors of the flipped operator outside a null space."""
 
     matrix: np.ndarray | csr_matrix
     null_space: NullSpace
@@ -74,16 +74,15 @@ class _Search:
 
     def leading(self, k: int, tol: float) -> np.ndarray:
         n = self.matrix.shape[0]
-        # A factor of 100 below the residuals asked for costs a quarter more
-        # products, and the subspace, whose error is the residual over the gap,
-        # gains all of it.
+        # A residual 100 times smaller than requested costs a quarter more products, and
+        # reduces the error of the subspace (residual over gap) by the same factor.
         sharp = max(tol / 100, 4 * np.finfo(np.float64).eps)
         values, vectors = self._arpack(np.zeros(0), np.zeros((n, 0)), k, sharp)
         for _ in range(k):
             if len(values) < k:
                 break
-            # Any Ritz value is a lower bound of the leading eigenvalue, so the
-            # search for a missed one may stop early.
+            # Any Ritz value is a lower bound of the leading eigenvalue, so a coarse
+            # tolerance suffices to detect a missed one.
             missed, _ = self._arpack(values, vectors, 1, max(tol, 1e-4))
             if not len(missed) or missed[0] <= values[0] + tol:
                 break
@@ -118,8 +117,8 @@ class _Search:
         options: dict[str, Any] = {"rng": self.generator} if SEEDABLE else {}
         flipped = LinearOperator((n, n), matvec=product, dtype=np.float64)
         try:
-            # Twice ARPACK's default number of Krylov vectors costs nothing where few
-            # are needed and halves the products where the gap is small.
+            # Twice ARPACK's default number of Krylov vectors costs nothing if few
+            # are needed, and halves the products if the gap is small.
             found: tuple[np.ndarray, np.ndarray] = eigsh(
                 flipped,
                 k,

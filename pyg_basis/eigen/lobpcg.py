@@ -12,7 +12,7 @@ from pyg_basis.eigen._null_space import NullSpace
 from pyg_basis.eigen.iterative_solver import BASES, IterativeSolver
 from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 
-# Columns of a start block with less of themselves off the null space say nothing.
+# Start columns with a smaller share outside the null space carry no information.
 LEAST_SHARE = 0.01
 
 
@@ -22,18 +22,18 @@ class LOBPCG(IterativeSolver):
     "Toward the Optimal Preconditioned Eigensolver", SIAM J. Sci. Comput. 23 (2001), by
     :func:`scipy.sparse.linalg.lobpcg`, in host memory.
 
-    Each iteration takes the best block within the span of the current block, its
-    residuals and the last search directions. It gains from a start block close to the
-    answer.
+    Each iteration computes the best block in the span of the current block, its
+    residuals and the last search directions. A start block close to the solution
+    speeds it up.
 
     Args:
-        num_guards (int): Columns beyond those asked for. The error shrinks with the
-            gap to the first eigenvalue outside the block, which they push away.
+        num_guards (int): Additional columns. The error decreases with the gap to the
+            first eigenvalue outside the block, which they enlarge.
             (default: :obj:`6`)
-        max_iter (int): Iterations at most. (default: :obj:`200`)
-        start (Tensor, optional): A guess of the eigenvectors of the operator, which
-            for the random walk Laplacian is its symmetric form, shape :obj:`[n, p]`.
-            Unusable columns (not finite, dependent) are replaced by random ones.
+        max_iter (int): Maximum number of iterations. (default: :obj:`200`)
+        start (Tensor, optional): A guess of the eigenvectors of the operator, for the
+            random walk Laplacian of its symmetric form, shape :obj:`[n, p]`. Unusable
+            columns (not finite, dependent) are replaced by random ones.
             (default: :obj:`None`)
     """
 
@@ -54,13 +54,13 @@ class LOBPCG(IterativeSolver):
         known = null_space.basis(k)
         block = self._start_block(null_space, size - known.shape[1], seed)
         with warnings.catch_warnings():
-            # What is reached is measured afterwards.
+            # Convergence is checked afterwards, from measured residuals.
             warnings.simplefilter("ignore")
             found, history = scipy.sparse.linalg.lobpcg(
                 operator.to_scipy(),
                 torch.linalg.qr(block).Q.numpy(),
                 Y=known if known.shape[1] else None,
-                # The guards need not converge, and SciPy waits for all columns.
+                # Guards need not converge, but SciPy waits for all columns.
                 tol=tol / 2,
                 maxiter=self.max_iter,
                 largest=False,
@@ -69,21 +69,21 @@ class LOBPCG(IterativeSolver):
         yield torch.from_numpy(found), len(history)
 
     def _start_block(self, null_space: NullSpace, size: int, seed: int) -> Tensor:
-        r"""Random columns off the null space, the first of which are close to those of
-        the start that are finite and have a part off it."""
+        r"""Returns random columns outside the null space. The first are close to the
+        start columns that are finite and not in the null space."""
         n = len(null_space.labels)
         noise = np.random.default_rng(seed).standard_normal((n, size)) / n**0.5
         block = torch.from_numpy(noise)
         if self.start is not None:
             self._check_start(n)
             given = self.start.detach().cpu().double()
-            # First by the largest entries, whose squares might overflow. Columns that
-            # are not finite, or zero, turn to NaN.
+            # Scale by the largest entries first: squares might overflow. Columns that
+            # are not finite, or zero, become NaN.
             given = given / given.abs().amax(dim=0)
             length = given.norm(dim=0)
             given = null_space.project_out_(given)
             given = given[:, given.norm(dim=0) > LEAST_SHARE * length][:, :size]
-            # Some noise in each keeps columns that depend on each other apart.
+            # Noise makes dependent columns independent.
             block[:, : given.size(1)] *= 1e-3
             block[:, : given.size(1)] += given / given.norm(dim=0)
         return null_space.project_out_(block)

@@ -3,26 +3,26 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# Of a column of length one, what must be left off those before it, for one pass of
-# Cholesky QR to be exact and for a second to make it so.
+# Minimum remainder of a unit column after orthogonalization against the previous ones,
+# for Cholesky QR to be accurate in one pass, or in two.
 LEFT_FOR_ONE, LEFT_FOR_TWO = 0.5, 0.01
 
 
 class Ritz(NamedTuple):
-    r"""Ritz vectors, their images and their values, which ascend."""
+    r"""Ritz vectors, their images and their values, ascending."""
 
     x: Tensor
     image: Tensor
     values: Tensor
 
     def residuals(self) -> Tensor:
-        r"""The norms of the residuals. The image is overwritten: new memory takes
-        about as long as a product."""
+        r"""Returns the norms of the residuals. The image is overwritten: new memory
+        takes about as long as a product."""
         return self.image.addcmul_(self.x, self.values, value=-1).norm(dim=0)
 
 
 def ritz_pairs(matrix: Tensor, block: Tensor, spare: Tensor | None = None) -> Ritz:
-    r"""The Ritz vectors of the span of a block's independent columns.
+    r"""Returns the Ritz vectors in the span of a block of independent columns.
 
     Args:
         matrix (Tensor): A symmetric matrix, sparse or dense, :obj:`[n, n]`.
@@ -33,8 +33,8 @@ def ritz_pairs(matrix: Tensor, block: Tensor, spare: Tensor | None = None) -> Ri
     basis = _orthonormal_basis(block, spare)
     free = spare if basis is block else block
     image = matrix @ basis
-    # In host memory: there the decomposition of a few dozen rows is quicker than
-    # its launches on an accelerator.
+    # In host memory, where the decomposition of a few dozen rows is faster than the
+    # kernel launches on an accelerator.
     gram = (basis.t() @ image).cpu()
     values, rotation = torch.linalg.eigh((gram + gram.t()) / 2)
     values, rotation = values.to(image.device), rotation.to(image.device)
@@ -45,18 +45,18 @@ def ritz_pairs(matrix: Tensor, block: Tensor, spare: Tensor | None = None) -> Ri
 def ritz_of_moments(
     stiffness: Tensor, mass: Tensor, negligible: float
 ) -> tuple[Tensor, Tensor]:
-    r"""The pairs of the generalized eigenproblem
-    :math:`(H^\top L H) \, c = \lambda \, (H^\top D H) \, c`, whose columns of
-    :math:`H` may be dependent.
+    r"""Solves the generalized eigenproblem
+    :math:`(H^\top L H) \, c = \lambda \, (H^\top D H) \, c`. The columns of :math:`H`
+    may be dependent.
 
     Args:
         stiffness (Tensor): :math:`H^\top L H`, symmetric, float64, :obj:`[p, p]`.
         mass (Tensor): :math:`H^\top D H`, float64, :obj:`[p, p]`.
-        negligible (float): Directions of a smaller share of the largest moment are
-            rounding, and left out.
+        negligible (float): Directions with a smaller share of the largest moment are
+            rounding, and are omitted.
 
     Returns:
-        tuple: The values ascending, :obj:`[r]`, and the vectors as columns
+        tuple: The values, ascending, :obj:`[r]`, and the vectors as columns
         :obj:`[p, r]`, orthonormal with respect to the mass; :obj:`r` is the rank.
     """
     moments, directions = torch.linalg.eigh((mass + mass.T) / 2)
@@ -68,14 +68,14 @@ def ritz_of_moments(
 
 
 def _orthonormal_basis(block: Tensor, spare: Tensor | None) -> Tensor:
-    r"""An orthonormal basis of the span of a block's columns, which are independent;
-    its rows are contiguous in memory.
+    r"""Returns an orthonormal basis of the span of independent columns, with rows
+    contiguous in memory.
 
-    Cholesky QR takes a third of the time of Householder's. Its error grows with the
-    square of the condition, so columns far from orthogonal get it twice, and nearly
-    dependent ones Householder's; their lengths do not matter (Yamamoto, Nakatsukasa,
-    Yanagisawa and Fukaya, "Roundoff error analysis of the CholeskyQR2 algorithm",
-    ETNA 44, 2015).
+    Cholesky QR takes a third of the time of Householder QR. Its error grows with the
+    square of the condition number. So columns far from orthogonal get two passes, and
+    nearly dependent ones Householder QR. Their lengths are irrelevant (Yamamoto,
+    Nakatsukasa, Yanagisawa and Fukaya, "Roundoff error analysis of the CholeskyQR2
+    algorithm", ETNA 44, 2015).
     """
     for _ in range(2):
         gram = block.t() @ block
@@ -83,7 +83,7 @@ def _orthonormal_basis(block: Tensor, spare: Tensor | None) -> Tensor:
         scaled = inverse_length.unsqueeze(1) * gram * inverse_length
         factor, failed = torch.linalg.cholesky_ex(scaled)
         left = factor.diagonal().amin()
-        # Written so that NaN, of columns of zeros, counts as too little.
+        # NaN, from zero columns, must count as too small.
         if bool(failed) or not bool(left >= LEFT_FOR_TWO):
             break
         transform = inverse_length.unsqueeze(1) * torch.linalg.inv(factor).t()

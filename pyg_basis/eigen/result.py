@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Eigenpairs:
-    r"""The smallest eigenvalues of an operator, their vectors, and how good they are.
+    r"""The smallest eigenpairs of an operator, and their accuracy.
 
     Args:
         values (Tensor): Eigenvalues in ascending order, shape :obj:`[k]`.
@@ -17,11 +17,11 @@ class Eigenpairs:
         residuals (Tensor): Relative residuals
             :math:`\|L v_j - \lambda_j v_j\| / \|L\|`, shape :obj:`[k]`, where
             :math:`\|L\|` is a bound of the operator's norm. For the random walk
-            Laplacian the norms are weighted by the degrees, which makes them the
+            Laplacian, the norms are weighted by the degrees, which gives the
             residuals of its symmetric form.
-        iterations (int): The work done: block iterations of LOBPCG, products with
-            the operator of Lanczos and of the filters, one for the dense solver.
-        converged (bool): Whether all residuals are within the tolerance asked for.
+        iterations (int): Block iterations of LOBPCG, products with the operator of
+            Lanczos and of the filters, or 1 for the dense solver.
+        converged (bool): Whether all residuals are within the tolerance.
         solver (str): The solver that gave the result.
         fell_back (bool): Whether the first solver did not converge, and others were
             tried. (default: :obj:`False`)
@@ -44,10 +44,10 @@ class Eigenpairs:
 
 
 class Solver(Protocol):
-    r"""What :meth:`~pyg_basis.eigen.eigenpairs` asks of a solver object.
+    r"""Interface of a solver object for :meth:`~pyg_basis.eigen.eigenpairs`.
 
-    A solver holds its own settings and has no state: the same call gives the same
-    result. It reports that it failed in :obj:`Eigenpairs.converged`.
+    A solver holds its settings and has no state: the same call gives the same result.
+    It reports failure in :obj:`Eigenpairs.converged`.
     """
 
     def solve(

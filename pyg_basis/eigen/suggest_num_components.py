@@ -3,11 +3,11 @@ import numpy as np
 from pyg_basis._constraints import at_least, check_arguments
 from pyg_basis._to_numpy import ArrayLike, to_numpy
 
-# Eigenvalues below this share of the largest one count as zero: clusters that hardly
-# touch. With ten times as much, clusters that are curves are cut in two; with none,
-# clusters that few edges join are not distinguished from parts that none join.
+# Smaller eigenvalues, relative to the largest, count as zero: clusters that hardly
+# touch. With ten times as much, curved clusters are cut in two; with none, clusters
+# joined by few edges are not distinguished from disconnected parts.
 NEGLIGIBLE_SHARE = 2e-3
-# Of the largest eigenvalue, in single precision.
+# Rounding in single precision, relative to the largest eigenvalue.
 ROUNDING = 1e-6
 CONSTRAINTS = {"drop_first": ["boolean"], "num_suggestions": [at_least(1)]}
 
@@ -15,32 +15,31 @@ CONSTRAINTS = {"drop_first": ["boolean"], "num_suggestions": [at_least(1)]}
 def suggest_num_components(
     eigenvalues: ArrayLike, drop_first: bool = True, num_suggestions: int = 3
 ) -> list[int]:
-    r"""Numbers of eigenvectors after which the largest gaps follow (the eigengap
-    heuristic: von Luxburg, `"A Tutorial on Spectral Clustering"
+    r"""Suggests numbers of eigenvectors by the largest gaps (the eigengap heuristic:
+    von Luxburg, `"A Tutorial on Spectral Clustering"
     <https://arxiv.org/abs/0711.0189>`_, 2007, Section 8.3).
 
-    Gaps count relative to the eigenvalue that follows,
+    Gaps are relative to the next eigenvalue,
 
     .. math::
         g_K = \frac{\lambda_{K+1} - \lambda_K}{\lambda_{K+1} + \epsilon},
 
-    as Laplacian eigenvalues, and the gaps between them, grow: on a manifold of
-    dimension d as :math:`k^{2/d}`. :math:`\epsilon` is 0.002 times the largest
-    eigenvalue given, so that eigenvalues of nearly separate clusters count as zero.
+    as Laplacian eigenvalues and their gaps grow: on a manifold of dimension d as
+    :math:`k^{2/d}`. :math:`\epsilon` is 0.002 times the largest eigenvalue given, so
+    that eigenvalues of nearly separate clusters count as zero.
 
     Args:
         eigenvalues (array or Tensor): The first eigenvalues of a Laplacian, ascending,
-            :obj:`[k]`. The last gap is the one before the last of them.
-        drop_first (bool): Whether the trivial eigenvalue, of the constant, is left out,
-            as in :obj:`BASiS.eigenvalues_` by default. Where it is there, no gap right
-            after it is suggested: one vector separates nothing.
+            :obj:`[k]`. The last gap considered is the one before the last of them.
+        drop_first (bool): Whether the trivial eigenvalue is omitted, as in
+            :obj:`BASiS.eigenvalues_` by default. If it is included, the gap right after
+            it is never suggested: one vector separates nothing.
             (default: :obj:`True`)
-        num_suggestions (int): How many to return, at most. (default: :obj:`3`)
+        num_suggestions (int): Maximum number of suggestions. (default: :obj:`3`)
 
     Returns:
-        list of int: Numbers of the given eigenvalues before a gap, the one of the
-        largest gap first. The number of clusters is this number, and one more with
-        :obj:`drop_first`.
+        list of int: Numbers of given eigenvalues before a gap, by descending gap. The
+        number of clusters is this number, plus one with :obj:`drop_first`.
 
     Raises:
         ValueError: If the eigenvalues are not finite, not ascending, negative, or too
@@ -56,7 +55,7 @@ def suggest_num_components(
     values = given.astype(np.float64) if given.dtype.kind in "fiu" else np.empty(0)
     least = 1 if drop_first else 2
     is_row = values.ndim == 1 and len(values) > least and np.isfinite(values).all()
-    # Below zero, or down, by more than rounding.
+    # Negative, or descending, by more than rounding.
     if not is_row or np.diff(values, prepend=0).min() < -ROUNDING * values.max():
         raise ValueError(
             f"eigenvalues must be one row of at least {least + 1} finite numbers, "

@@ -22,17 +22,17 @@ LAYOUTS = (torch.strided, torch.sparse_coo, torch.sparse_csr, torch.sparse_csc)
 
 @dataclass(frozen=True)
 class SymmetricOperator:
-    r"""A symmetric matrix in double precision, with what is known of its spectrum.
+    r"""A symmetric matrix in double precision, with known bounds of its spectrum.
 
-    It is scaled by a power of two, which rounds nothing, so that its norm is about 1:
-    products of very large or small entries leave the range of numbers.
+    It is scaled to a norm of about 1 by a power of two, which is exact: products of
+    very large or small entries would overflow or underflow.
 
     Args:
         matrix (Tensor): Sparse CSR or dense matrix, float64, shape :obj:`[n, n]`.
         norm_bound (float): An upper bound of the spectral norm of :obj:`matrix`, above
             1/2 and at most 1. Residuals are relative to it.
-        null_space (NullSpace): What is known of it, which is all for Laplacians and
-            nothing for others.
+        null_space (NullSpace): Its known null space: complete for Laplacians, empty for
+            other matrices.
         exponent (int): The operator is :obj:`2**exponent * matrix`.
     """
 
@@ -43,19 +43,19 @@ class SymmetricOperator:
 
     @classmethod
     def of(cls, operator: Laplacian | Tensor) -> "SymmetricOperator":
-        r"""The symmetric form of a Laplacian, or any symmetric matrix.
+        r"""Converts a Laplacian, to its symmetric form, or any symmetric matrix.
 
         Raises:
-            ValueError: If :obj:`operator` is not a square, real, finite matrix, or
-                not symmetric.
+            ValueError: If :obj:`operator` is not a square, real, finite, symmetric
+                matrix.
         """
         given = _checked_matrix(operator)
         if isinstance(operator, Laplacian) and given.dtype == torch.bfloat16:
-            operator = operator.to(operator.degree.float())  # NumPy has none
+            operator = operator.to(operator.degree.float())  # none in NumPy
         matrix = operator.symmetric() if isinstance(operator, Laplacian) else given
         matrix, norm_bound, exponent = _double(matrix), 2.0, 0
         if not isinstance(operator, Laplacian) or operator.kind == "comb":
-            # By the largest entry first: the sums of a row might overflow.
+            # Scale by the largest entry first: row sums might overflow.
             exponent = frexp(abs(_to_scipy(matrix)).max())[1]
             matrix = _times_power_of_two(matrix, -exponent)
             norm_bound = float(abs(_to_scipy(matrix)).sum(axis=1).max()) or 1.0
@@ -83,17 +83,17 @@ class SymmetricOperator:
         return self.matrix.shape[0]
 
     def to_scipy(self) -> "np.ndarray | scipy.sparse.csr_matrix":
-        r"""The matrix in host memory, sparse if it is so here; shares memory."""
+        r"""Returns the matrix in host memory, sparse if it is sparse; shares memory."""
         return _to_scipy(self.matrix)
 
     def unscaled(self, values: Tensor) -> Tensor:
-        r"""Eigenvalues of the operator, of those of :obj:`matrix`."""
+        r"""Converts eigenvalues of :obj:`matrix` to those of the operator."""
         return _times_power_of_two(values, self.exponent)
 
     def rayleigh_ritz(
         self, basis: Tensor, k: int, tol: float, iterations: int, solver: str
     ) -> Eigenpairs:
-        r"""The best :obj:`k` pairs within the span of a basis, with true residuals.
+        r"""Returns the best :obj:`k` pairs in the span of a basis, with true residuals.
 
         Args:
             basis (Tensor): Columns of full rank, shape :obj:`[n, p]`, :obj:`p >= k`.
@@ -109,15 +109,15 @@ class SymmetricOperator:
     def measured(
         self, ritz: Ritz, tol: float, iterations: int, solver: str
     ) -> Eigenpairs:
-        r"""The pairs with their residuals; the images of the vectors are
-        overwritten."""
+        r"""Returns the pairs with their residuals. The images are overwritten."""
         residuals = ritz.residuals() / self.norm_bound
         converged = bool((residuals <= tol).all())
         return Eigenpairs(ritz.values, ritz.x, residuals, iterations, converged, solver)
 
 
 def _checked_matrix(operator: object) -> Tensor:
-    r"""The matrix of an operator, once it is known to be square, real and finite."""
+    r"""Returns the matrix of an operator after checking that it is square, real and
+    finite."""
     matrix = operator.matrix if isinstance(operator, Laplacian) else operator
     if not isinstance(matrix, Tensor):
         raise ValueError(
@@ -145,7 +145,7 @@ def _checked_matrix(operator: object) -> Tensor:
     if matrix.layout == torch.sparse_coo:
         matrix = matrix.coalesce()
     entries = matrix if matrix.layout == torch.strided else matrix.values()
-    # NaN carries through the extremes, which one pass finds.
+    # Extremes propagate NaN, and take one pass.
     if entries.numel() and not bool(torch.stack(entries.aminmax()).isfinite().all()):
         raise ValueError(
             "operator has NaN or infinite entries: look for them in the features or "
@@ -171,6 +171,6 @@ def _to_scipy(matrix: Tensor) -> np.ndarray | scipy.sparse.csr_matrix:
 
 
 def _times_power_of_two(x: Tensor, exponent: int) -> Tensor:
-    # In two steps, as the power alone may leave the range of numbers.
+    # In two steps, as the power itself may overflow or underflow.
     half = exponent // 2
     return x * 2.0**half * 2.0 ** (exponent - half)

@@ -1,4 +1,4 @@
-"""What a training in several processes needs of each."""
+"""Requirements of a distributed training on its processes."""
 
 import logging
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("pyg_basis")
 
 OF_POINTS = ("shape of X", "rows of X")
-# Those of rank 0 count, or each has its own.
+# Entries that may differ between ranks, or of which rank 0's counts.
 OF_EACH_RANK = {"device", "random_state", *OF_POINTS}
 
 
@@ -24,11 +24,11 @@ def agreed(
     fingerprint: dict[str, str],
     checkpoint: str | Path | None,
 ) -> tuple[dict[str, str], bool]:
-    """The fingerprint of a training in several ranks, and whether each of them has
-    points of its own.
+    """Returns the common fingerprint of a training in several ranks, and whether each
+    has its own points.
 
     Raises:
-        ValueError: In all ranks, if their parameters differ, or shards cannot be used.
+        ValueError: In all ranks, if their parameters differ, or shards are invalid.
     """
     columns = list(getattr(estimator, "feature_names_in_", ()))
     own = fingerprint | {"columns": str(columns), "checkpoint": str(checkpoint)}

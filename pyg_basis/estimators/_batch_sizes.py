@@ -8,8 +8,7 @@ if TYPE_CHECKING:
 
 
 class BatchSizes(NamedTuple):
-    """The sizes of a batch and of the reference set, fitted to the number of nodes
-    there are."""
+    """The sizes of batches and of the reference set, adapted to the number of nodes."""
 
     batch_size: int
     num_anchors: int
@@ -18,8 +17,8 @@ class BatchSizes(NamedTuple):
 
     @classmethod
     def for_graph(cls, estimator: "BASiS", num_nodes: int) -> "BatchSizes":
-        """Those for a graph that is given: the anchors need not be in its batches, and
-        the neighbors are those of points that the layer is given later."""
+        """Returns the sizes for a given graph. Anchors need not be in its batches, and
+        neighbors concern points that the fitted layer gets later."""
         least = least_anchors(estimator)
         num_anchors = min(estimator.n_anchors, max(num_nodes // 2, least))
         reference_size = estimator.reference_size or estimator.batch_size
@@ -32,12 +31,11 @@ class BatchSizes(NamedTuple):
 
     @classmethod
     def for_points(cls, estimator: "BASiS", num_points: int) -> "BatchSizes":
-        """The estimator's sizes, lowered with a warning where the points are
-        too few for them: a small set is ordinary, and every batch is then the
-        whole of it.
+        """Returns the estimator's sizes, lowered with a warning for too few points: a
+        small set is valid, and every batch then contains all of it.
 
         Raises:
-            ValueError: If the points are too few for the components.
+            ValueError: If there are too few points for the components.
         """
         batch_size, num_anchors = estimator.batch_size, estimator.n_anchors
         num_neighbors = estimator.n_neighbors
@@ -63,7 +61,7 @@ class BatchSizes(NamedTuple):
 
 
 def neighbors_among(estimator: "BASiS", num_points: int) -> int:
-    """Neighbors of a point: fewer where the points are too few for a batch."""
+    """Neighbors per point, reduced if there are fewer points than in a batch."""
     if num_points >= estimator.batch_size:
         return estimator.n_neighbors
     return min(estimator.n_neighbors, max(num_points // 4, 1))

@@ -28,8 +28,8 @@ from pyg_basis.readout.rayleigh_ritz import Moments
 if TYPE_CHECKING:
     from pyg_basis.estimators.basis import BASiS
 
-# Raised when files of an older layout can no longer be read. Up to 7, files were those
-# of torch.save. Since then a line comes first, with the checksum of all that follows.
+# Incremented when older files can no longer be read. Up to 7, files were those of
+# torch.save. Since then, a first line has the checksum of all that follows.
 FORMAT = 9
 FIRST_LINE = re.compile(rb"pyg_basis model, format (\d{1,9}), SHA-256 [0-9a-f]{64}\n")
 LINE_LENGTH = 128  # no line is longer
@@ -38,9 +38,8 @@ LINE_LENGTH = 128  # no line is longer
 def write_checkpoint(
     estimator: "BASiS", path: str | Path, clusters: dict[str, Any] | None = None
 ) -> None:
-    """Writes a fitted BASiS estimator as plain values and tensors, with what is known
-    of clusters in its embedding, if there are some. A full disk loses no earlier
-    file.
+    """Saves a fitted BASiS estimator as plain values and tensors, with the clusters in
+    its embedding, if any. An earlier file survives a full disk.
 
     Raises:
         OSError: If the file cannot be written.
@@ -49,7 +48,7 @@ def write_checkpoint(
     params = estimator.get_params(deep=False)
     has_network = params.pop("network") is not None
     if not isinstance(params["random_state"], (int, np.integer)):
-        # The state of a generator is of no use to a fitted estimator.
+        # A fitted estimator does not need the state of a generator.
         params["random_state"] = None
     content = _plain(
         {
@@ -87,7 +86,7 @@ def write_checkpoint(
 
 
 def is_checkpoint(path: str | Path) -> bool:
-    """Whether a file holds a model, of any version."""
+    """Whether a file contains a model, of any version."""
     with open(path, "rb") as file:
         return _version(path, file.readline(LINE_LENGTH)) is not None
 
@@ -95,12 +94,12 @@ def is_checkpoint(path: str | Path) -> bool:
 def read_checkpoint(
     cls: type[Any], path: str | Path, network: nn.Module | None
 ) -> tuple[Any, dict[str, Any] | None]:
-    """Reads what :func:`write_checkpoint` wrote, the estimator and what is known of
-    clusters; runs no code from the file.
+    """Loads the estimator and clusters that :func:`write_checkpoint` wrote. No code
+    from the file is run.
 
     Raises:
-        ValueError: If the file is damaged, or of another kind or version, or was fitted
-            with a network of its own and none is given.
+        ValueError: If the file is damaged, has another type or version, or its network
+            is a custom one and none is given.
     """
     saved = _read(path)
     if saved.get("has_network") is True and network is None:
@@ -119,7 +118,7 @@ def read_checkpoint(
 
 
 def read_clusters(path: str | Path) -> dict[str, Any] | None:
-    """What is known of the clusters in a file, if there are some."""
+    """Returns the clusters in a file, if any."""
     clusters: dict[str, Any] | None = _read(path).get("clusters")
     return clusters
 
@@ -165,7 +164,7 @@ def _read(path: str | Path) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """The same with Python's numbers and strings in place of NumPy's."""
+    """Converts NumPy's numbers and strings to Python's."""
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -179,7 +178,7 @@ def _restore(cls: type[Any], saved: dict[str, Any], network: nn.Module | None) -
         estimator.device = "cpu"
     check_parameters(estimator)
     for name in ("sizes", "feature_names_in", "eigenvalues"):
-        if not isinstance(saved[name], list):  # a tensor could be of any length
+        if not isinstance(saved[name], list):  # a tensor could have any length
             raise TypeError(f"{name} is no list")
     num_features, state = int(saved["n_features_in"]), saved["state_dict"]
     sizes = BatchSizes(*map(int, saved["sizes"]))
@@ -209,7 +208,7 @@ def _memory_content(memory: Memory | None) -> dict[str, Any] | None:
     if memory is None:
         return None
     plain = {name: tensor.cpu() for name, tensor in memory.moments._asdict().items()}
-    points = memory.points.cpu().clone()  # not what else is in the same memory
+    points = memory.points.cpu().clone()  # without the rest of its storage
     return memory._asdict() | {"moments": plain, "points": points}
 
 
@@ -234,7 +233,7 @@ def _memory(saved: dict[str, Any] | None, layer: BASiSLayer) -> Memory | None:
     )
 
 
-# The matrix itself and not its seed: another scikit-learn may draw another one.
+# Stored as a matrix, since another scikit-learn may draw another one from the seed.
 def _projection_tensors(projection: csr_array | None) -> dict[str, Tensor] | None:
     if projection is None:
         return None
@@ -253,15 +252,15 @@ def _projection(saved: dict[str, Tensor] | None, num_features: int) -> Any:
         raise ValueError("projection is no matrix of finite numbers")
     shape = len(indptr) - 1, num_features
     projection = csr_array((data, indices, indptr), shape=shape)
-    projection.check_format(full_check=True)  # else numbers beside it would be read
+    projection.check_format(full_check=True)  # indices must be in range
     return projection
 
 
 def _check_sizes(
     estimator: "BASiS", num_features: int, sizes: BatchSizes, state: dict[str, Any]
 ) -> None:
-    """Raises an error if the sizes in a file are not those of the tensors in it, before
-    anything of these sizes is made."""
+    """Raises an error if the sizes in a file do not match its tensors, before anything
+    of these sizes is allocated."""
     for name, tensor in state.items():
         if not name.startswith("network.") and not _is_stored(tensor):
             raise ValueError(f"{name} is larger than what is stored of it")
@@ -269,14 +268,14 @@ def _check_sizes(
     if shape != expected:
         raise ValueError(f"anchors of shape {shape}, expected {expected}")
     on_meta = copy.copy(estimator)
-    on_meta.device = "meta"  # where tensors have a shape and take no memory
+    on_meta.device = "meta"  # tensors there have a shape but no memory
     with torch.device("meta"):
         layer = new_layer(on_meta, num_features, sizes, seed=0)
     layer.load_state_dict(state, assign=True)
 
 
 def _is_stored(tensor: Tensor) -> bool:
-    """Whether all numbers of a tensor are in the file, and not one many times."""
+    """Whether the file stores all values of a tensor, rather than an expanded view."""
     if tensor.layout != torch.strided or tensor.device.type != "cpu":
         return False
     return tensor.untyped_storage().nbytes() >= tensor.nbytes

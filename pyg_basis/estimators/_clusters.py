@@ -11,11 +11,11 @@ Rows = NDArray[np.floating]
 def leading_clusters(
     kmeans: KMeans, rows: Rows, num_leading: int, weight: ArrayLike | None = None
 ) -> KMeans:
-    """Clusters that are found in the first columns, with centers in all of them.
+    """Clusters the first columns; the centers have all columns.
 
     As many eigenvectors as clusters separate these (von Luxburg, "A Tutorial on
-    Spectral Clustering", 2007). Those that follow vary within clusters, each as much as
-    the first ones do in all, and k-means would split clusters along them.
+    Spectral Clustering", 2007). Later eigenvectors vary within clusters, each as much
+    as the first ones do overall, and k-means would split clusters along them.
     """
     kmeans.fit(rows[:, :num_leading], sample_weight=weight)
     if num_leading >= rows.shape[1]:
@@ -33,12 +33,12 @@ def grown_clusters(
     n_init: int,
     seed: int,
 ) -> KMeans:
-    """The same of rows to which clusters have come. The first clusters are those that
-    the earlier rows had, by their labels: of the clusters found, each known label goes
-    to another one, so that as many earlier rows as can be keep theirs."""
+    """Clusters rows to which clusters have been added. The known clusters come first:
+    each known label is assigned to a different new cluster, so that as many earlier
+    rows as possible keep their labels."""
     known = len(leading_centers)
     if n_clusters == known:
-        # From where they are, they cannot change places.
+        # Starting at the known centers keeps their order.
         start = leading_centers.copy()
         for i in np.unique(labels):
             start[i] = leading_earlier[labels == i].mean(axis=0)
@@ -54,10 +54,10 @@ def grown_clusters(
 
 
 def kmeans_at(centers: Rows) -> KMeans:
-    """A fitted k-means with these centers."""
-    # They are their own clusters; fitting them sets up all that predict needs.
+    """Returns a fitted k-means with these centers."""
+    # Fitting the centers to themselves sets up all that predict needs.
     kmeans = KMeans(len(centers), init=centers, n_init=1, random_state=0)
-    kmeans.fit(centers).cluster_centers_ = centers  # as they were: the fit rounds
+    kmeans.fit(centers).cluster_centers_ = centers  # restore: the fit rounds
     return kmeans
 
 

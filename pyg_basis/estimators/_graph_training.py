@@ -41,24 +41,24 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("pyg_basis")
 
-# Nodes of a graph that is decomposed as a whole, at most: minutes, and a gigabyte.
-# Where it can be done nothing comes closer (experiment positional_encoding).
+# Maximum number of nodes for a decomposition of the whole graph: minutes, and a
+# gigabyte. No other targets are as accurate (experiment positional_encoding).
 EXACT_UP_TO = 1_000_000
-# Components of less than this share of the nodes teach the network nothing about the
-# others, while each would take one of the first eigenvectors for itself.
+# A component with a smaller share of the nodes teaches the network nothing about the
+# others, but would occupy one of the first eigenvectors.
 LEAST_COMPONENT = 0.01
-# More nodes than this outside the components that are learned are reported.
+# Warn if more than this share of the nodes is excluded.
 MOST_LEFT_OUT = 0.1
 
 
 def given_edges(estimator: "BASiS", X: Any, adjacency: Any = None) -> Data | None:
-    """The ``Data`` whose edges are the graph to be learned: of the adjacency, of what
-    is given as points, in a file, or made of a networkx graph; nothing, if the graph is
-    made of the features.
+    """Returns the ``Data`` with the edges of the graph to embed: from the adjacency, or
+    from the points, given directly, in a file, or as a networkx graph. Returns
+    ``None`` if the graph is built from the features.
 
     Raises:
-        ValueError: If edges are asked for, and there are none, or the other way round,
-            or the adjacency is not valid.
+        ValueError: If edges are requested but missing, an adjacency is given for a
+            nearest-neighbor graph, or the adjacency is invalid.
     """
     if adjacency is not None:
         if estimator.graph == "knn":
@@ -85,11 +85,10 @@ def given_edges(estimator: "BASiS", X: Any, adjacency: Any = None) -> Data | Non
 def graph_training(
     estimator: "BASiS", data: Data, source: FeatureSource, seed: int
 ) -> Training:
-    """Prepares the training on the graph that is given by the edges of ``data``.
+    """Prepares the training on the graph given by the edges of ``data``.
 
     Raises:
-        ValueError: If the graph is not valid or falls into pieces, or batches of it
-            would.
+        ValueError: If the graph is invalid, or it or its batches are too disconnected.
     """
     given = GivenGraph.from_data(data, estimator.alpha)
     if given.num_nodes != len(source):
@@ -117,7 +116,7 @@ def graph_training(
         seed,
         num_workers=allowed_workers(estimator),
     )
-    # Held-out nodes take no part in what is learned of degrees either.
+    # Held-out nodes are also excluded from learning the degrees.
     others = np.setdiff1d(np.arange(len(nodes)), targets.nodes[held_out])
     drawn = rng.choice(others, min(DEGREE_SAMPLE, len(others)), replace=False)
 
@@ -164,7 +163,8 @@ def graph_training(
     measured = np.arange(len(targets.nodes)) if took_part else held_out
     exact = targets.rows[torch.from_numpy(measured)]
     if layer.extend_degree:
-        # The rows are of the random walk, the embedding of the normalized Laplacian.
+        # The rows are random-walk eigenvectors, the embedding is of the normalized
+        # Laplacian.
         root = torch.from_numpy(graph.degree[targets.nodes[measured]]).sqrt()
         exact = exact * root.to(exact).unsqueeze(1)
     held = HeldOut(points(targets.nodes[measured]), exact, took_part)
@@ -172,8 +172,8 @@ def graph_training(
 
 
 def graph_eigenvalues(estimator: "BASiS", data: Data, seed: int) -> Tensor:
-    """The eigenvalues that the training on a given graph would begin with, the trivial
-    one included, and some beyond."""
+    """Returns the eigenvalues that a training on a given graph starts with, including
+    the trivial one, and some more."""
     graph, _ = _learned_graph(estimator, GivenGraph.from_data(data, estimator.alpha))
     size = BatchSizes.for_graph(estimator, graph.num_nodes).reference_size
     embedding = exact_embedding(estimator, estimator.n_neighbors)
@@ -188,8 +188,8 @@ def _reference_rows(
     sizes: BatchSizes,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.int64], Tensor]:
-    """Some of the nodes whose rows are known, anchors first, and these rows: what the
-    layer brings batches of points into the basis of, once it is fitted."""
+    """Returns some of the nodes with known rows, anchors first, and these rows: the
+    reference to which the fitted layer aligns batches of points."""
     free = np.setdiff1d(np.arange(len(targets.nodes)), held_out)
     size = max(min(sizes.reference_size, len(free)), layer.num_anchors)
     chosen = rng.choice(free, size, replace=False)
@@ -200,7 +200,7 @@ def _reference_rows(
 
 
 class _Blocks:
-    """The features of all nodes, some thousands at a time, as often as asked for."""
+    """Iterates over the features of all nodes in blocks, any number of times."""
 
     def __init__(
         self, points: Callable[[NDArray[np.int64]], Tensor], num_nodes: int
@@ -219,8 +219,8 @@ def _held_out(
     num_anchors: int,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Places of some of the nodes whose exact rows are known, which take no part in the
-    training and leave enough for anchors; of none, where the nodes are few."""
+    """Returns positions of some nodes with known exact rows to hold out, which leave
+    enough for anchors; none if there are few nodes."""
     most = min(DEGREE_SAMPLE, len(known) - num_anchors)
     size = min(int(HELD_OUT_SHARE * len(known)), most)
     if not estimator.readout or size < LEAST_HELD_OUT * estimator.n_components:
@@ -231,14 +231,15 @@ def _held_out(
 def _learned_graph(
     estimator: "BASiS", graph: GivenGraph
 ) -> tuple[GivenGraph, NDArray[np.int64]]:
-    """The graph without what is left out of the training, and its nodes."""
+    """Returns the graph without the components excluded from training, and its
+    nodes."""
     nodes = _learned_nodes(graph, estimator.n_components + int(estimator.drop_first))
     return (graph if len(nodes) == graph.num_nodes else graph.subgraph(nodes)), nodes
 
 
 def _learned_nodes(graph: GivenGraph, most: int) -> NDArray[np.int64]:
-    """The nodes of all components that are more than dust, of which there may be as
-    many as eigenvectors."""
+    """Returns the nodes of all components large enough to learn. There may be as many
+    of these as eigenvectors."""
     sizes = np.bincount(graph.components)
     is_large = sizes >= max(LEAST_COMPONENT * graph.num_nodes, most + 1)
     num_large = int(is_large.sum())

@@ -14,20 +14,19 @@ from pyg_basis.estimators._source import single_precision
 if TYPE_CHECKING:
     from pyg_basis.estimators.basis import BASiS
 
-# Components at most that are chosen by the gap after them: one more eigenvalue is
-# looked at.
+# Maximum number of components chosen by the eigengap, which needs one more eigenvalue.
 MOST_COMPONENTS = 20
 
 
 def chosen_components(
     estimator: "BASiS", source: FeatureSource, data: Data | None, seed: int
 ) -> int:
-    """The number of components after which the largest gap follows, by the eigenvalues
-    of a graph as large as the reference: of points, or of the given edges of ``data``.
-    As many as the anchors can align, at most."""
+    """Returns the number of components before the largest gap in the eigenvalues of a
+    graph of reference size: of points, or of the given edges of ``data``. It is limited
+    to what the anchors can align."""
     num_points, first = len(source), int(estimator.drop_first)
     least = 2 - first
-    # An affine map of K columns takes K + 1 anchors.
+    # An affine map of K columns needs K + 1 anchors.
     most = min(MOST_COMPONENTS, estimator.n_anchors - 1, num_points // 2 - 1)
     if most <= least:
         return least

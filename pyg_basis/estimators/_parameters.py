@@ -20,10 +20,10 @@ from pyg_basis.reference.unit_rows import METRIC
 if TYPE_CHECKING:
     from pyg_basis.estimators.basis import BASiS
 
-# In place of n_components: as many as come before the largest gap.
+# Value of n_components that chooses the number before the largest gap.
 EIGENGAP = "eigengap"
 
-# What scikit-learn checks parameters against, each by itself.
+# Parameter constraints for scikit-learn's validation.
 CONSTRAINTS: dict[str, list[Any]] = {
     "n_components": [at_least(1), StrOptions({EIGENGAP})],
     "n_anchors": [at_least(1)],
@@ -56,7 +56,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
 
 
 def has_device(device: str | torch.device) -> bool:
-    """Whether torch can compute there: it may know a name, and have no such device."""
+    """Whether torch can compute there: it may know a device name without having one."""
     try:
         torch.zeros((), device=device).item()
     except (AssertionError, RuntimeError):
@@ -65,8 +65,8 @@ def has_device(device: str | torch.device) -> bool:
 
 
 def check_parameters(estimator: "BASiS") -> None:
-    """Raises a ValueError that names the first parameter of a BASiS estimator that
-    cannot be used, its value, and what is allowed."""
+    """Raises a ValueError for the first invalid parameter of a BASiS estimator, with
+    its name, its value, and what is allowed."""
     estimator._validate_params()
     if not has_device(estimator.device):
         raise ValueError(
@@ -85,7 +85,7 @@ def check_parameters(estimator: "BASiS") -> None:
             f"n_neighbors={estimator.n_neighbors} is above what a batch of "
             f"batch_size={batch_size} nodes has: use at most {batch_size - 1}"
         )
-    is_chosen = estimator.n_components == EIGENGAP  # of as many as anchors can align
+    is_chosen = estimator.n_components == EIGENGAP  # limited by the anchors
     least = least_anchors(with_components(estimator, 1) if is_chosen else estimator)
     if estimator.n_anchors < least:
         raise ValueError(
@@ -97,7 +97,7 @@ def check_parameters(estimator: "BASiS") -> None:
 
 
 def check_diffusion_time(estimator: "BASiS") -> None:
-    """Raises a ValueError if a map cannot have this diffusion time, which may have been
+    """Raises a ValueError if a map cannot have this diffusion time, which may have
     changed since the fit."""
     time = estimator.diffusion_time
     check_arguments(CONSTRAINTS, type(estimator).__name__, diffusion_time=time)
@@ -109,15 +109,15 @@ def check_diffusion_time(estimator: "BASiS") -> None:
 
 
 def with_components(estimator: "BASiS", num_components: int) -> "BASiS":
-    """A copy of so many components."""
+    """Returns a copy with this number of components."""
     other = copy.copy(estimator)
     other.n_components = num_components
     return other
 
 
 def with_plain_integers(estimator: "BASiS") -> "BASiS":
-    """A copy whose parameters are Python's integers in place of NumPy's, of which the
-    small ones wrap."""
+    """Returns a copy with NumPy integers replaced by Python's, since small ones
+    overflow."""
     plain = copy.copy(estimator)
     for name, value in estimator.get_params(deep=False).items():
         if isinstance(value, np.integer):
@@ -126,7 +126,7 @@ def with_plain_integers(estimator: "BASiS") -> "BASiS":
 
 
 def exact_embedding(estimator: "BASiS", num_neighbors: int) -> ExactEmbedding:
-    """What a BASiS estimator approximates, for a set of points by itself."""
+    """Returns the exact embedding of a set that a BASiS estimator approximates."""
     return ExactEmbedding(
         estimator.n_components,
         num_neighbors,
@@ -139,8 +139,8 @@ def exact_embedding(estimator: "BASiS", num_neighbors: int) -> ExactEmbedding:
 
 
 def least_anchors(estimator: "BASiS") -> int:
-    """How many anchors fix the affine map of batches."""
+    """Minimum number of anchors to determine the affine map of batches."""
     embedding = exact_embedding(estimator, estimator.n_neighbors)
     if estimator.laplacian == "sym" and estimator.extend_degree:
-        embedding = replace(embedding, laplacian="rw")  # which batches learn then
+        embedding = replace(embedding, laplacian="rw")  # the kind that batches learn
     return embedding.least_anchors

@@ -28,11 +28,11 @@ from pyg_basis.reference import Reference, choose_anchors
 if TYPE_CHECKING:
     from pyg_basis.estimators.basis import BASiS
 
-# Nodes of the graphs that the vectors are read out of, all together at most, but for
-# two graphs; and numbers in their features: those of wide features take long.
+# Maximum total number of nodes of the graphs for the read-out, except that there are at
+# least two; and of values in their features, as wide features take long.
 MOST_NODES = 60_000
 MOST_NUMBERS = 40_000_000
-# Nodes that degrees are learned from, at most: the noise of single nodes averages out.
+# Maximum number of nodes for learning degrees: enough to average out their noise.
 DEGREE_NODES = 2 * DEGREE_SAMPLE
 
 
@@ -43,13 +43,13 @@ def point_training(
     seed: int,
     ranks: Ranks | None = None,
 ) -> Training:
-    """Prepares the training on batches whose graphs are made of the points' features.
+    """Prepares the training on batches whose graphs are built from the features.
 
-    Of several ranks the first one embeds the reference, and each has batches and graphs
-    of its own: the graphs are of points of all ranks, the batches of its own shard.
+    With several ranks, rank 0 embeds the reference, and each has its own batches and
+    graphs. Graphs contain points of all ranks, batches those of the rank's shard.
 
     Raises:
-        ValueError: If the points cannot be used with the estimator's parameters.
+        ValueError: If the points are invalid for the estimator's parameters.
     """
     ranks = ranks or Ranks()
     shards = source if isinstance(source, ShardedRows) else None
@@ -59,7 +59,7 @@ def point_training(
     )
     sizes = BatchSizes.for_points(estimator, len(source))
     num_held_out = _num_held_out(estimator, len(source), sizes.reference_size)
-    # Anchors, degrees, scales and read-outs come from samples of bounded size.
+    # Anchors, degrees, scales and read-outs use samples of bounded size.
     num_sampled = max(sizes.reference_size, DEGREE_SAMPLE)
     most_nodes = min(MOST_NODES, MOST_NUMBERS // source.num_features)
     num_graphs = max(most_nodes // sizes.reference_size, 2) * ranks.size
@@ -74,7 +74,7 @@ def point_training(
 
     sampled = drawn[:num_sampled]
     sample = points(sampled)
-    # As rows of X.
+    # Row numbers in X.
     numbers = source.numbers(sampled) if isinstance(source, RepeatedRows) else sampled
     layer = new_layer(estimator, source.num_features, sizes, seed)
     no_graph = graph = _graph_of_no_nodes(layer, sample)
@@ -102,7 +102,7 @@ def point_training(
     reference, eigenvalues = ranks.first(fixed_reference)
     reference = reference.to(estimator.device)
     graph = graph._replace(eigenvalues=eigenvalues)
-    # For those who go on with the fitted layer.
+    # Numbers of the given points, for users of the fitted layer.
     nodes = torch.from_numpy(numbers)[reference.nodes.cpu()]
     layer.prepare(replace(reference, nodes=nodes, num_nodes=num_points), sample)
 
@@ -110,7 +110,7 @@ def point_training(
         draws = _draws(drawn[:num_taken], sizes.reference_size)
         while of_ranks := list(islice(draws, ranks.size)):
             own = of_ranks[ranks.rank :][:1]
-            # Of shards, which may be unlike, each graph has points of all ranks.
+            # Shards may differ, so each graph has points of all ranks.
             samples = [points(index) for index in (own if shards is None else of_ranks)]
             x = samples if shards is None else samples[ranks.rank :][:1]
             yield SampleGraph(x[0], layer.embedding.operator(x[0])) if x else no_graph
@@ -151,8 +151,8 @@ def point_training(
 
 
 def _num_held_out(estimator: "BASiS", num_points: int, reference_size: int) -> int:
-    """Some of the points that the reference does not take, half of them at most, and of
-    the graph that they are measured in."""
+    """Returns the number of points to hold out: at most half of those not in the
+    reference, and half of the graph that they are measured in."""
     free = max(num_points - reference_size, 0)
     least = LEAST_HELD_OUT * estimator.n_components
     num_held_out = max(int(HELD_OUT_SHARE * reference_size), least)
@@ -169,10 +169,10 @@ def _fit_degree(
     seed: int,
     ranks: Ranks,
 ) -> Iterable[SampleGraph]:
-    """Learns the degrees of some graphs, the first one among them; the further ones
-    are returned, to be read out of."""
-    # A node's neighbors in a small graph are farther off, and its degree is another
-    # than in the graph of a large set.
+    """Learns the degrees of some graphs, including the first one. Returns the further
+    ones for the read-out."""
+    # In a small graph, a node's neighbors are farther away, and its degree differs from
+    # that in the graph of a large set.
     if 2 * sizes.reference_size <= len(sample):
         layer.fit_degree(sample, seed)
         return further
@@ -195,9 +195,9 @@ def _graph_of_no_nodes(layer: BASiSLayer, sample: Tensor) -> SampleGraph:
 
 
 def _draws(drawn: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
-    """Samples of the points drawn, but for the first sample: each point once, and the
-    last sample filled up with first ones. To take all of them again would average
-    hardly any more noise."""
+    """Yields samples of the drawn points after the first sample: each point once, and
+    the last sample is completed by the first points. Using all of them again would
+    hardly reduce the noise."""
     for start in range(size, len(drawn), size):
         sample = drawn[start : start + size]
         yield np.concatenate([sample, drawn[: size - len(sample)]])
@@ -206,8 +206,8 @@ def _draws(drawn: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
 def _held_out(
     estimator: "BASiS", x: Tensor, num_held_out: int, sizes: BatchSizes
 ) -> HeldOut:
-    """The first points of a sample, and their rows of the exact eigenvectors of its
-    graph."""
+    """Returns the first points of a sample, and their rows of the exact eigenvectors of
+    its graph."""
     exact = exact_embedding(estimator, sizes.num_neighbors)(x)
     size = num_held_out or len(x)
     return HeldOut(x[:size], exact.vectors[:size], took_part=num_held_out == 0)

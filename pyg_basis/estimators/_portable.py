@@ -1,4 +1,4 @@
-"""A fitted embedding as one graph of tensor operations, for other programs."""
+"""Export of a fitted embedding as one graph of tensor operations."""
 
 import copy
 from importlib.util import find_spec
@@ -15,20 +15,20 @@ from pyg_basis.reference.unit_rows import unit_rows
 if TYPE_CHECKING:
     from pyg_basis.estimators.basis import BASiS
 
-# Bytes of a projection, which graphs hold with all its zeros. Files of ONNX end at 2
-# GiB, and the rest of a model is a hundredth of that.
+# Maximum size of a projection in bytes, which graphs store densely. ONNX files are
+# limited to 2 GiB, and the rest of a model is a hundredth of that.
 MOST_BYTES = 2**30
 ONNX_PACKAGES = ("onnx", "onnxscript")
-# An example of several rows stands for any number.
+# Number of rows of the example, which stands for any number.
 NUM_EXAMPLES = 3
 
 
 class EmbeddingGraph(nn.Module):
-    r"""All that :meth:`BASiS.transform` does to rows in single precision but for its
-    checks: points :obj:`[n, d]` to the embedding :obj:`[n, K]`.
+    r""":meth:`BASiS.transform` in single precision, without its checks: points
+    :obj:`[n, d]` to the embedding :obj:`[n, K]`.
 
     Args:
-        basis (BASiS): A fitted estimator, of which copies are taken.
+        basis (BASiS): A fitted estimator, which is copied.
 
     Raises:
         ValueError: If its projection is too large.
@@ -58,7 +58,7 @@ class EmbeddingGraph(nn.Module):
         self.register_buffer("factors", factors)
 
     def forward(self, x: Tensor) -> Tensor:
-        r"""The embedding :obj:`[n, K]` of points :obj:`x [n, d]`."""
+        r"""Embeds points :obj:`x [n, d]`, :obj:`[n, K]`."""
         if self.is_cosine:
             x = unit_rows(x)
         if self.projection is not None:
@@ -70,14 +70,14 @@ class EmbeddingGraph(nn.Module):
 
 
 def exported(basis: "BASiS") -> torch.export.ExportedProgram:
-    """The graph in the form of torch."""
+    """Returns the graph as a torch program."""
     rows = torch.export.Dim("rows", min=0)
     graph, example = EmbeddingGraph(basis), _example(basis)
     return torch.export.export(graph, (example,), dynamic_shapes={"x": {0: rows}})
 
 
 def write_onnx(basis: "BASiS", path: str | Path) -> None:
-    """Writes the graph to a file of ONNX."""
+    """Writes the graph to an ONNX file."""
     for package in ONNX_PACKAGES:
         if find_spec(package) is None:
             raise ImportError(

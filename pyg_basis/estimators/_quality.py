@@ -13,34 +13,34 @@ from pyg_basis.nn import BASiSLayer
 from pyg_basis.readout import RitzVectors
 from pyg_basis.training_state import History
 
-# Below this share of the exact eigenvectors that the embedding holds a fit is poor.
+# A fit that captures a smaller share of the exact eigenvectors is poor.
 POOR = 0.9
-# From this share on a training that ended early has done what it is for.
+# From this share on, a fit is good even if training ended early.
 DONE = 0.99
-# A gap after the last eigenvalue of less than this share of it is none: another sample
-# has other eigenvectors there.
+# A gap after the last eigenvalue that is smaller, relative to it, does not count: the
+# eigenvectors there vary between samples.
 NO_GAP = 0.1
 
-# What is missing in the span of the hidden features, of each eigenvector, when the
-# training ends far from done: ten times what may be missing for it to end early.
+# Missing share per eigenvector, in the span of the hidden features, above which
+# training ended far from convergence: ten times the share for early stopping.
 FAR_FROM_DONE = 0.02
 
-# Of the nodes that a fit is measured among, the share that takes no part in it.
+# Share of nodes to hold out, relative to those that the fit is measured on.
 HELD_OUT_SHARE = 0.1
-# Times the number of eigenvectors: fewer points are not held out, as a distance of
-# spaces would say little at them.
+# Minimum number of held-out points per eigenvector: with fewer, the distance of spaces
+# means little, and none are held out.
 LEAST_HELD_OUT = 20
 
 
 class HeldOut(NamedTuple):
-    """Nodes that a fit is measured at: their features, and their rows of the exact
+    """Nodes for measuring a fit: their features, and their rows of the exact
     eigenvectors of a graph.
 
     Args:
         x (Tensor): Features, ``[m, d]``.
         exact (Tensor): Rows of the first K exact eigenvectors, ``[m, K]``.
-        took_part (bool): Whether the fit has seen them, as there were too few points
-            to hold some out.
+        took_part (bool): Whether they are part of the fit, because there are too few
+            points to hold some out.
     """
 
     x: Tensor
@@ -49,9 +49,9 @@ class HeldOut(NamedTuple):
 
 
 def captured_shares(rows: Tensor, exact: Tensor) -> Tensor:
-    """How much of each exact eigenvector lies in the span of learned columns: the
-    squared cosine of the angle between the two, ``[K]``. With as many columns on both
-    sides, K minus the sum is d_G (Eq. 16 of the paper)."""
+    """Returns the share of each exact eigenvector in the span of learned columns: the
+    squared cosine of their angle, ``[K]``. For equal numbers of columns, K minus the
+    sum is d_G (Eq. 16 of the paper)."""
     basis = torch.linalg.qr(exact.double().cpu()).Q
     span, values, _ = torch.linalg.svd(rows.double().cpu(), full_matrices=False)
     span = span[:, values > values[0] * 1e-10]
@@ -65,7 +65,7 @@ def quality(
     held_out: HeldOut,
     history: dict[str, list[float]],
 ) -> dict[str, Any]:
-    """How good a fit is, as plain values: see ``BASiS.quality_``."""
+    """Measures the quality of a fit, as plain values, see ``BASiS.quality_``."""
     rows = layer(held_out.x)
     k = rows.size(1)
     widened = vectors.rows(layer.hidden(held_out.x))
@@ -88,7 +88,7 @@ def is_far_from_done(
     history: History, num_pairs: int, max_iter: int, tol: float | None
 ) -> bool:
     """Whether ``max_iter`` ended the training while much was missing in the span of the
-    hidden features, and ever less."""
+    hidden features, and still decreasing."""
     *before, last = history["excess"]
     num_batches = len(history["loss"])
     most = FAR_FROM_DONE * num_pairs
@@ -97,7 +97,7 @@ def is_far_from_done(
     if not before or tol is None:
         return True
     earlier = FIRST_LOOK * 2 ** (len(before) - 1)
-    # So much less is missing after twice as many batches, if more do help.
+    # Expected decrease since the last check, if more batches still help.
     share = max(1 - tol, 0) ** ((num_batches - earlier) / earlier)
     return last <= share * before[-1]
 
@@ -109,9 +109,9 @@ def warn_if_poor(
     is_whole: bool,
     unfinished: bool,
 ) -> None:
-    """Warns when the training ended far from done (``unfinished``), or the embedding
-    misses a good part of the exact eigenvectors, with what helps: on a given graph that
-    is learned as a whole (``is_whole``), or on samples."""
+    """Warns, with a remedy, if the training ended far from convergence
+    (``unfinished``), or the embedding lacks much of the exact eigenvectors: of a given
+    graph with exact targets (``is_whole``), or of samples."""
     share = float(np.mean(found["captured"]))
     is_poor = share < POOR
     unfinished = unfinished and share < DONE
@@ -148,7 +148,7 @@ def warn_if_poor(
 
 
 def in_words(found: dict[str, Any]) -> str:
-    """How good a fit is."""
+    """Describes the quality of a fit."""
     where = "held-out points" if found["held_out"] else "the points"
     return (
         f"the embedding holds {np.mean(found['captured']):.0%} of the exact "

@@ -11,25 +11,24 @@ from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn._evaluating import evaluating
 from pyg_basis.readout import RayleighRitz, RitzVectors
 
-# Excess of each Ritz value that is no more than the noise of a sample.
+# Excess of each Ritz value that is within the noise of a sample.
 SAMPLING = 2e-3
 
 
 @dataclass
 class TrainingReadOut:
-    r"""Reads the eigenvectors out of a layer: during the training, to see whether more
-    batches would help, and at its end.
+    r"""Extracts the eigenvectors from a layer: during the training, to decide when to
+    stop, and at its end.
 
     Args:
         layer (BASiSLayer): The layer that is trained.
-        x (Tensor): Nodes of the first graph, enough of them to fix the directions.
+        x (Tensor): Nodes of the first graph, enough to determine the directions.
         first (SampleGraph): The graph of the first sample, with its eigenvalues.
-        others (iterable of SampleGraph): Those of further samples, as many as may be
-            used.
-        num_nodes (int): Nodes of all graphs together.
+        others (iterable of SampleGraph): Graphs of all further samples available.
+        num_nodes (int): Total number of nodes of all graphs.
         seed (int): Seed of the random mixture of many hidden features.
-        ranks (Ranks): The processes that read out together. The first graph is that of
-            rank 0, and of no nodes in others, but with its eigenvalues.
+        ranks (Ranks): The processes of the read-out. The first graph is that of rank 0;
+            in others it has no nodes, but the eigenvalues.
     """
 
     layer: BASiSLayer
@@ -43,7 +42,7 @@ class TrainingReadOut:
 
     @torch.no_grad()
     def excess(self) -> float:
-        r"""That of the Ritz values on the first graph, see :func:`excess`."""
+        r"""The excess of the Ritz values on the first graph, see :func:`excess`."""
         with evaluating(self.layer):
             self.ranks.synchronize(self.layer)
             self._moments = self.layer.new_moments(
@@ -54,34 +53,34 @@ class TrainingReadOut:
         return excess(self._moments, self.first.eigenvalues, k)
 
     def has_nothing_to_gain(self, excesses: list[float], tol: float) -> bool:
-        r"""Whether more batches would help little: what is missing has not become
-        smaller by the share :obj:`tol` since the look before, or is as small as what
-        the sampling leaves."""
+        r"""Whether more batches would help little: the excess has not decreased by the
+        fraction :obj:`tol` since the last check, or is within the sampling noise."""
         *before, last = excesses
         is_small = last <= SAMPLING * self.layer.embedding.num_pairs
         return is_small or (len(before) > 0 and last > (1 - tol) * before[-1])
 
     @property
     def moments(self) -> RayleighRitz:
-        r"""Those of all graphs that were read out of."""
+        r"""Moments of all graphs used in the read-out."""
         assert self._moments is not None
         return self._moments
 
     def finish(self) -> RitzVectors | None:
-        r"""Reads out of the network, with no training since the last look, see
-        :func:`~pyg_basis.algorithm.read_out`."""
+        r"""Performs the read-out. The network must not be trained after the last check.
+        See :func:`~pyg_basis.algorithm.read_out`."""
         self.layer.eval()
         return read_out(self.layer, self.moments, self.others)
 
 
 def excess(moments: RayleighRitz, eigenvalues: Tensor, k: int) -> float:
-    r"""How far the first :obj:`k` Ritz values on a graph lie above its eigenvalues:
+    r"""Returns the excess of the first :obj:`k` Ritz values on a graph over its
+    eigenvalues:
 
     .. math::
         \sum_{j \le K} \frac{\theta_j - \lambda_j}{\theta_{K+5} - \lambda_j}
 
-    Each term bounds, about, the share of the j-th eigenvector that lies beyond the
-    first K + 5. Infinite where the hidden features do not span K directions.
+    Each term approximately bounds the share of the j-th eigenvector outside the first
+    K + 5. Infinite if the hidden features do not span K directions.
     """
     exact = eigenvalues.double().cpu()[:k]
     ritz = moments.solve(k + NUM_BEYOND)[0].cpu()

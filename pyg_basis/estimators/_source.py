@@ -21,27 +21,27 @@ from pyg_basis.reference.unit_rows import unit_rows
 if TYPE_CHECKING:
     from pyg_basis.estimators.basis import BASiS
 
-# Squares of larger values come near the end of single precision.
+# Squares of larger values approach the end of single precision.
 LARGEST = 1e15
 
 
 class UnitRows(FeatureSource):
-    """The rows divided by their norms: under ``metric="cosine"`` all that an estimator
-    sees of the points."""
+    """The rows divided by their norms, which is all an estimator uses under
+    ``metric="cosine"``."""
 
     def __getitems__(self, indices: Sequence[int] | np.ndarray) -> Tensor:
         return unit_rows(super().__getitems__(indices), indices)
 
 
 def feature_source(estimator: "BASiS", X: Any, reset: bool) -> FeatureSource:
-    """The validated points. Arrays, tensors, files and all else scikit-learn takes
-    are checked whole before any work, tensors and memory maps without being copied;
-    the rows of a dataset as they are drawn.
+    """Returns the validated points. Arrays, tensors, files and all else that
+    scikit-learn accepts are validated at once, tensors and memory maps without copies;
+    rows of a dataset when they are read.
 
     Raises:
-        FileNotFoundError: If there is no file of that path.
-        ValueError: scikit-learn's own, or that of :class:`FeatureSource`; or if a row
-            is zero under ``metric="cosine"``.
+        FileNotFoundError: If the file does not exist.
+        ValueError: From scikit-learn or :class:`FeatureSource`; or if a row is zero
+            under ``metric="cosine"``.
     """
     is_cosine = estimator.metric == "cosine"
     of_rows = UnitRows if is_cosine else FeatureSource
@@ -49,7 +49,7 @@ def feature_source(estimator: "BASiS", X: Any, reset: bool) -> FeatureSource:
     least = 2 if reset else 1
     if _is_array_like(X):
         floats = [np.float64, np.float32]
-        # scikit-learn adds up what may be huge, to see whether it is finite.
+        # scikit-learn checks finiteness by a sum, which may overflow.
         with np.errstate(invalid="ignore", over="ignore"):
             rows = validate_data(
                 estimator,
@@ -64,7 +64,7 @@ def feature_source(estimator: "BASiS", X: Any, reset: bool) -> FeatureSource:
             _read_all(source)
         return source
     source = of_rows(X)
-    # scikit-learn would first convert all rows to floats: it is shown their shape.
+    # scikit-learn would convert all rows to floats first: pass it their shape only.
     shape = len(source), source.num_features
     zeros = np.broadcast_to(np.float32(0), shape)
     validate_data(estimator, zeros, reset=reset, ensure_min_samples=least)
@@ -77,10 +77,10 @@ def feature_source(estimator: "BASiS", X: Any, reset: bool) -> FeatureSource:
 def weighted(
     source: FeatureSource, sample_weight: ArrayLike, has_graph: bool, seed: int
 ) -> RepeatedRows:
-    """The points, each as often as its weight says.
+    """Returns the points, each repeated by its weight.
 
     Raises:
-        ValueError: That of :class:`RepeatedRows`; or if the graph is given.
+        ValueError: From :class:`RepeatedRows`; or if the graph is given.
     """
     if has_graph:
         raise ValueError(
@@ -92,7 +92,7 @@ def weighted(
 
 
 def _read_all(source: FeatureSource) -> None:
-    """Raises a ValueError if a row cannot be used."""
+    """Reads all rows, and raises a ValueError if one is invalid."""
     for _ in row_blocks(source):
         pass
 
@@ -112,11 +112,11 @@ def _holds_floats(data: Any) -> bool:
 
 
 def row_blocks(source: FeatureSource) -> Iterator[tuple[slice, Tensor]]:
-    """The rows of all points, in order, some thousands at a time, or fewer wide ones,
-    and where among all they stand.
+    """Yields the rows of all points and their position, in order, in blocks of some
+    thousand rows, fewer for wide ones.
 
     Raises:
-        ValueError: If rows are not finite. Those of a dataset are read only now.
+        ValueError: If rows are not finite. Rows of a dataset are only read here.
     """
     step = min(BLOCK_ROWS, block_rows(source.num_features))
     for start in range(0, len(source), step):
@@ -135,10 +135,10 @@ def _check_finite(rows: Tensor, where: str) -> None:
 
 
 def class_codes(y: ArrayLike | None, num_points: int) -> NDArray[np.int64]:
-    """The labels, of any kind, as integers ``[n]``.
+    """Converts labels of any type to integers ``[n]``.
 
     Raises:
-        ValueError: If there is not one label a point.
+        ValueError: If there is not one label per point.
     """
     shape = None if y is None else np.shape(y)
     if shape != (num_points,):
@@ -151,16 +151,16 @@ def class_codes(y: ArrayLike | None, num_points: int) -> NDArray[np.int64]:
 
 
 def single_precision(rows: Tensor) -> Tensor:
-    """The sample's rows ``[n, d]`` in the precision the network works in.
+    """Converts the rows ``[n, d]`` of a sample to the network's precision.
 
     Raises:
-        ValueError: If they are not finite (rows of a dataset are read only now),
-            or that precision cannot hold their distances.
+        ValueError: If they are not finite (rows of a dataset are only read here), or
+            that precision cannot represent their distances.
     """
     _check_finite(rows, "among the sampled points")
     largest = float(rows.abs().max())
     rounding = torch.finfo(torch.float32).eps * rows.abs().amax(dim=0)
-    # Below the lower bound a feature is constant but for its own rounding.
+    # Below this bound, a feature is constant up to its own rounding.
     spread = rows.double().std(dim=0, correction=0)
     is_lost = (spread < 10 * rounding) & (spread > 1e-6 * rounding)
     if largest > LARGEST or (rows.dtype == torch.float64 and bool(is_lost.any())):

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class Training(NamedTuple):
-    """What a training needs: a layer ready for it, the batches, what reads the
-    eigenvectors out, the nodes that the fit is measured at, the sizes that the points
-    allow, and the eigenvalues of the reference with the trivial one."""
+    """A prepared training: the layer, the batches, the read-out, the nodes for
+    measuring the fit, the sizes adapted to the points, and the eigenvalues of the
+    reference, including the trivial one."""
 
     layer: BASiSLayer
     batches: AnchorLoader | GraphLoader
@@ -34,7 +34,7 @@ class Training(NamedTuple):
 def new_layer(
     estimator: "BASiS", num_features: int, sizes: BatchSizes, seed: int
 ) -> BASiSLayer:
-    r"""A layer with the settings of a BASiS estimator, on its device."""
+    r"""Returns a layer with the settings of a BASiS estimator, on its device."""
     layer = BASiSLayer(
         num_features,
         estimator.n_components,
@@ -51,25 +51,25 @@ def new_layer(
         generator=torch.Generator().manual_seed(seed),
         metric=estimator.metric,
     )
-    # In single precision also where a caller has another default.
+    # In single precision, even if the caller's default differs.
     return layer.to(estimator.device, torch.float32)
 
 
 def allowed_workers(estimator: "BASiS") -> int:
-    r"""The worker processes that a BASiS estimator may start: none in a process that is
-    a worker itself, such as one of a :class:`torch.utils.data.DataLoader`. The result
-    does not depend on it."""
+    r"""Returns the number of worker processes that a BASiS estimator may start: none in
+    a worker process, such as of a :class:`torch.utils.data.DataLoader`. The result of
+    the fit does not depend on it."""
     return 0 if current_process().daemon else estimator.num_workers
 
 
 def warn_about_batches(
     history: History, embedding: ExactEmbedding, uses_edges: bool
 ) -> None:
-    r"""Warns when a tenth or more of the batches did not determine their
-    targets, and says what helps; in a graph that is given no more neighbors can."""
+    r"""Warns, with a remedy, if a tenth or more of the batches did not determine their
+    targets. For a given graph, more neighbors are no remedy."""
     num_batches = len(history["loss"])
     num_eigenvectors = embedding.num_eigenvectors
-    most = embedding.num_pairs  # as many zero eigenvalues as components
+    most = embedding.num_pairs  # zero eigenvalues, one per component
     num_mapped = num_eigenvectors - int(
         embedding.has_constant and not embedding.drop_first
     )

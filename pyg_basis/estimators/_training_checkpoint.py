@@ -28,43 +28,42 @@ if TYPE_CHECKING:
 logger = logging.getLogger("pyg_basis")
 
 UNFINISHED, FINISHED = "training.pt", "finished.pt"
-# Batches between two checkpoints: writing one takes milliseconds, so many batches take
+# Batches between two checkpoints: writing takes milliseconds, this many batches
 # seconds.
 INTERVAL = 10
-# Rows of the points, evenly spaced, that distinguish a set from another. Rows drawn at
-# random, those of the anchors, are compared later.
+# Number of evenly spaced rows that identify a set of points. The anchors, which are
+# drawn at random, are compared later.
 NUM_COMPARED = 256
-# By how much the reference may differ when it is computed anew, as a share of its norm:
-# rounding on another machine is far below, another basis far above.
+# Maximum relative difference of a recomputed reference: rounding on another machine is
+# far below, another basis far above.
 SAME_BASIS = 1e-2
-# What a training does not depend on.
+# Parameters that do not affect a training.
 FREE_PARAMETERS = {"verbose", "num_workers"}
 
 
 class TrainingCheckpoint:
-    r"""The file from which a training that was cut off goes on. Called after each
-    batch, it writes one after every tenth.
+    r"""The file from which a training resumes. Called after each batch, it is written
+    after every tenth.
 
-    Once the training has ended the file has another name. What comes after a training
-    may be cut off as well: the same one then goes on from there, and has ten batches to
-    do at most. Another one begins anew.
+    When the training has ended, the file is renamed. If the subsequent work is cut off,
+    the same training resumes from there, with at most ten batches to repeat. A
+    different training starts anew.
 
     Args:
-        folder (str or Path): Where the file is, or will be; made if it is not there.
-        fingerprint (dict of str): What the training depends on. A training goes on only
-            where all of it is the same.
-        seed (int): Of a new training.
-        callback (callable, optional): Is called first after each batch. What it raises
-            is passed on, after a checkpoint has been written.
-        ranks (Ranks, optional): The processes that train. The folder is that of rank 0.
+        folder (str or Path): Folder of the file, created if it does not exist.
+        fingerprint (dict of str): What the training depends on. A training resumes only
+            if all of it is the same.
+        seed (int): Seed of a new training.
+        callback (callable, optional): Called first after each batch. Its errors are
+            passed on after writing a checkpoint.
+        ranks (Ranks, optional): The training processes. The folder is that of rank 0.
 
     Attributes:
-        seed (int): That of the training in the folder, or the one given.
+        seed (int): Seed of the training in the folder, or the given one.
 
     Raises:
-        OSError: If the folder cannot be made or written to.
-        ValueError: If it holds another training that is not finished, or a file that
-            is damaged.
+        OSError: If the folder cannot be created or written to.
+        ValueError: If it contains a different, unfinished training, or a damaged file.
     """
 
     def __init__(
@@ -82,7 +81,7 @@ class TrainingCheckpoint:
         self.seed, self._saved = self.ranks.first(lambda: self._opened(seed))
 
     def _opened(self, seed: int) -> tuple[int, dict[str, Any] | None]:
-        """The seed and the state of the training that goes on, if there is one."""
+        """Returns the seed and, if a training resumes, its state."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if not os.access(self.folder, os.W_OK):
             raise PermissionError(
@@ -99,11 +98,11 @@ class TrainingCheckpoint:
         return seed, None
 
     def restore(self, state: TrainingState) -> None:
-        r"""Brings a training that is ready to begin to where that of the folder was cut
-        off, if there is one.
+        r"""Restores the state of the training in the folder, if there is one, into a
+        prepared training.
 
         Raises:
-            ValueError: If its reference or its network are others.
+            ValueError: If its reference or its network differ.
         """
         if self._saved is None:
             return
@@ -133,12 +132,12 @@ class TrainingCheckpoint:
         return ends
 
     def finish(self) -> None:
-        r"""Lets another training begin in the folder."""
+        r"""Allows another training to start in the folder."""
         if self.ranks.is_first and self.path.exists():
             self.path.replace(self.folder / FINISHED)
 
     def _write(self, state: TrainingState) -> None:
-        if state.is_finished:  # nothing would follow
+        if state.is_finished:  # nothing left to resume
             return
         saved = state.state_dict()
         saved["generators"] = self.ranks.gather(saved.pop("generator"))
@@ -187,8 +186,8 @@ class TrainingCheckpoint:
     def _check_reference(
         self, layer: BASiSLayer, anchors: Tensor, rows: Tensor
     ) -> None:
-        """Batches are aligned to the reference as it is computed now. It must be that
-        of the training, if not to the bit."""
+        """Checks that the recomputed reference, which batches are aligned to, is that
+        of the training, up to rounding."""
         now = layer.anchors.cpu(), layer.rows.cpu()
         if torch.equal(now[0], anchors) and torch.equal(now[1], rows):
             return
@@ -220,15 +219,15 @@ def fingerprint(
     labels: ArrayLike | None,
     sample_weight: ArrayLike | None,
 ) -> dict[str, str]:
-    r"""What distinguishes a fit from another, in words: the version, the parameters,
-    and digests of the data."""
+    r"""Identifies a fit, in readable form: the version, the parameters, and digests of
+    the data."""
     compared = np.linspace(0, len(source) - 1, min(len(source), NUM_COMPARED))
     rows = source.__getitems__(compared.astype(np.int64))
     found = {
         "pyg_basis": __version__,
         "estimator": type(estimator).__name__,
         **{
-            # Of a network its parts, and not its weights: the training has others.
+            # The architecture of a network, without weights: training changes them.
             name: " ".join(str(value).split())
             for name, value in sorted(estimator.get_params(deep=False).items())
             if name not in FREE_PARAMETERS
@@ -249,7 +248,7 @@ def fingerprint(
 def _digest(*tensors: Any) -> str:
     found = hashlib.sha256()
     for tensor in tensors:
-        if isinstance(tensor, Tensor):  # else it is refused, or there is none
+        if isinstance(tensor, Tensor):  # otherwise absent, or refused elsewhere
             plain = tensor.detach().cpu().contiguous().view(torch.uint8)
             found.update(plain.numpy().data)
     return f"SHA-256 {found.hexdigest()[:12]}"

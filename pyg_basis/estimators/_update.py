@@ -29,21 +29,21 @@ from pyg_basis.training_state import TrainingState
 if TYPE_CHECKING:
     from pyg_basis.estimators.basis import BASiS
 
-# Share of the eigenvectors that the hidden features may miss, and as a multiple of what
-# they missed before: with more than both the network is trained on.
+# Training continues if the hidden features miss more than this share of the
+# eigenvectors, and more than this multiple of what they missed before.
 MOST_MISSING = 0.05
 MISSES = 2.0
 
 
 class Memory(NamedTuple):
-    """What a fitted estimator keeps for updates.
+    """State that a fitted estimator keeps for updates.
 
     Args:
-        moments (Moments): Those of all graphs that were read out of.
-        points (Tensor): Points drawn evenly from all so far, ``[m, d]``.
-        num_points (float): How many points they stand for.
+        moments (Moments): Moments of all graphs used in the read-out.
+        points (Tensor): A uniform sample of all points so far, ``[m, d]``.
+        num_points (float): Number of points that they represent.
         seed (int): Seed of the updates.
-        num_updates (int): Updates so far.
+        num_updates (int): Number of updates so far.
     """
 
     moments: Moments
@@ -54,8 +54,8 @@ class Memory(NamedTuple):
 
 
 class Updated(NamedTuple):
-    """What an update leaves: the layer, what is kept for the next one, the vectors, how
-    good they are, what was trained, and how far the embedding moved."""
+    """The result of an update: the layer, the memory for the next one, the vectors,
+    their quality, the training history, and how far the embedding moved."""
 
     layer: BASiSLayer
     memory: Memory
@@ -68,14 +68,14 @@ class Updated(NamedTuple):
 def updated(
     estimator: "BASiS", memory: Memory, source: FeatureSource, forget_factor: float
 ) -> Updated:
-    """The embedding of the points so far and of new ones, in the basis that it had.
+    """Embeds the points so far and new ones, in the previous basis.
 
-    The moments of graphs of new points are added to those that are there. Only where
-    the hidden features miss much of the eigenvectors of a graph of both kinds of points
-    then, the network is trained on, with anchors and a reference of both.
+    The moments of graphs of new points are added to the present ones. If the hidden
+    features then miss much of the eigenvectors of a graph of earlier and new points,
+    training of the network continues, with anchors and a reference from both.
 
     Raises:
-        ValueError: If the hidden features do not span enough directions then.
+        ValueError: If the hidden features then span too few directions.
     """
     rng = np.random.default_rng([memory.seed, memory.num_updates])
     num_earlier = forget_factor * memory.num_points
@@ -85,7 +85,7 @@ def updated(
     size = estimator._sizes.reference_size
     graphs, weight = _new_graphs(layer, memory, source, share, size, rng)
     first = next(graphs)
-    # What is forgotten allows no directions any more.
+    # Forgotten nodes no longer count for the number of directions.
     num_nodes = (forget_factor * memory.moments.num_nodes).long()
     earlier = memory.moments._replace(num_nodes=num_nodes)
     moments = RayleighRitz(
@@ -131,7 +131,7 @@ def updated(
 
 
 def _is_enough(found: dict[str, Any] | None, before: dict[str, Any] | None) -> bool:
-    """Whether the hidden features hold the eigenvectors about as well as they did."""
+    """Whether the hidden features capture the eigenvectors about as well as before."""
     if found is None:
         return False
     missing = 1 - found["captured_by_more"]
@@ -147,8 +147,8 @@ def _new_graphs(
     size: int,
     rng: np.random.Generator,
 ) -> tuple[Iterator[SampleGraph], float]:
-    """Graphs of new points, with earlier ones where they are too few for one, and the
-    weight of the graphs in the mean, with which new points count as what they are."""
+    """Returns graphs of new points, completed by earlier ones if there are too few, and
+    the weight of these graphs in the mean, so that points count by their number."""
     num_new = min(size, len(source))
     num_earlier = min(size - num_new, len(memory.points))
     most = max(min(MOST_NODES, MOST_NUMBERS // source.num_features), num_new)
@@ -171,8 +171,8 @@ def _new_graphs(
 def _mixed_points(
     points: Tensor, source: FeatureSource, share: float, rng: np.random.Generator
 ) -> Tensor:
-    """As many points as before, drawn evenly from the earlier and the new ones, in no
-    order."""
+    """Returns as many points as before, a uniform sample of earlier and new ones, in
+    random order."""
     num_new = min(int(rng.binomial(len(points), 1 - share)), len(source))
     drawn = rng.choice(len(source), num_new, replace=False)
     rows = single_precision(source.__getitems__(drawn)).to(points)
@@ -189,8 +189,8 @@ def _trained_on(
     seed: int,
     history: dict[str, list[float]],
 ) -> tuple[BASiSLayer, RayleighRitz, RitzVectors | None]:
-    """The network trained on, from where it is, on earlier and new points in
-    proportion, and what is read out of it. The history goes on."""
+    """Continues the training on earlier and new points in proportion, and performs the
+    read-out. Appends to the history."""
     rng = np.random.default_rng(seed)
     num_earlier = len(memory.points)
     if share < 1:
@@ -224,14 +224,14 @@ def _trained_on(
 
 @torch.no_grad()
 def embedded(layer: BASiSLayer, points: Tensor) -> Tensor:
-    """The embedding of points as a memory holds them, ``[m, K]``."""
+    """Embeds points as stored in a memory, ``[m, K]``."""
     blocks = points.to(layer.anchors).split(BLOCK_ROWS)
     return torch.cat([layer(block) for block in blocks])
 
 
 @torch.no_grad()
 def rows_at(layer: BASiSLayer, points: Tensor) -> Tensor:
-    """What is read out, without the degrees."""
+    """Returns the output of the read-out, without the degree factor."""
     blocks = points.to(layer.anchors).split(BLOCK_ROWS)
     return torch.cat([layer.output(*layer.hidden_layers(block)) for block in blocks])
 
@@ -239,8 +239,8 @@ def rows_at(layer: BASiSLayer, points: Tensor) -> Tensor:
 def leading_rows(
     rows: Tensor, layer: BASiSLayer, movement: Movement, num_columns: int
 ) -> NDArray[np.floating[Any]]:
-    """The rows of the first eigenvectors that an update was made of, from those of the
-    columns that it left. A constant counts as one of them, and is left out."""
+    """Returns the rows of the first eigenvectors before an update's map, from the rows
+    after it. A constant column is counted, but omitted."""
     alignment, constant = movement.alignment, layer.embedding.num_constant
     linear = alignment.linear.double()
     kept = rows[:, constant:].to(linear) - alignment.shift.double()
@@ -255,8 +255,8 @@ def _in_old_basis(
     vectors: RitzVectors,
     trained_on: bool,
 ) -> tuple[RitzVectors, Movement]:
-    """Turns the output of the layer, and its reference where it is a new one, to where
-    the embedding was at the earlier points."""
+    """Maps the output of the layer, and its reference if it is new, to the previous
+    embedding at the earlier points."""
     k, constant = layer.num_eigenvectors, layer.embedding.num_constant
     before = rows_at(estimator.layer_, points)[:, constant:]
     if not trained_on:
@@ -289,8 +289,8 @@ def _in_old_basis(
 def _nearest(
     layer: BASiSLayer, points: Tensor, vectors: RitzVectors, before: Tensor
 ) -> RitzVectors:
-    """The vectors with those combinations first that are nearest to the embedding as it
-    was."""
+    """Rotates the vectors so that the combinations nearest to the previous embedding
+    come first."""
     blocks = points.to(layer.anchors).split(BLOCK_ROWS)
     rows = torch.cat([vectors.rows(layer.hidden(block)) for block in blocks])
     k, constant = layer.num_eigenvectors, layer.embedding.num_constant

@@ -81,167 +81,163 @@ UPDATE_CONSTRAINTS: dict[str, list[Any]] = {
 
 
 class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    r"""Spectral embedding that is learned once and then works on any new point.
+    r"""Learned spectral embedding that also embeds new points.
 
-    A network is trained to give each point its row of the first eigenvectors
-    of the graph Laplacian, in batches that share anchors and so agree on one
-    basis: `"BASiS: Batch Aligned Spectral Embedding Space"
-    <https://arxiv.org/abs/2211.16960>`_, Algorithm 1. Memory does not grow with
-    the number of points.
+    A network learns to map each point to its row of the first Laplacian eigenvectors.
+    It is trained in batches, which share anchors and are aligned to one basis:
+    `"BASiS: Batch Aligned Spectral Embedding Space"
+    <https://arxiv.org/abs/2211.16960>`_, Algorithm 1. Memory does not grow with the
+    number of points.
 
     Args:
-        n_components (int or str): Columns of the embedding :math:`K`; for clustering,
-            the number of clusters. :obj:`"eigengap"` takes as many, up to 20, as come
-            before the largest gap between the eigenvalues of a graph as large as the
-            reference, see :func:`~pyg_basis.eigen.suggest_num_components`; it costs one
-            more such graph. (default: :obj:`2`)
+        n_components (int or str): Dimension of the embedding :math:`K`; for clustering,
+            the number of clusters. :obj:`"eigengap"` chooses it, up to 20, by the
+            largest gap between the eigenvalues of a graph of reference size, see
+            :func:`~pyg_basis.eigen.suggest_num_components`. This costs one more
+            such graph. (default: :obj:`2`)
         n_anchors (int): Nodes that all batches share. (default: :obj:`250`)
-        batch_size (int): Nodes of a batch, anchors included. Larger batches
-            come closer to the eigenvectors of the whole graph.
+        batch_size (int): Nodes per batch, including anchors. Larger batches
+            approximate the eigenvectors of the whole graph better.
             (default: :obj:`2048`)
-        reference_size (int, optional): Points of the graph whose eigenvectors are
-            learned, a sample of the set; :obj:`None` takes as many as a batch has,
-            as published. Where a gap follows the last eigenvector, that is as good.
-            Where none does, more points come closer to the eigenvectors of the whole
-            set, while the coarser ones of fewer may cluster better.
+        reference_size (int, optional): Size of the sample whose graph's eigenvectors
+            are learned. :obj:`None` uses the batch size, as published, which is as
+            good if a gap follows the last eigenvalue. Without such a gap, a larger
+            sample approximates the eigenvectors of the whole set better, but the
+            coarser ones of a smaller sample may cluster better.
             (default: :obj:`10_000`)
-        n_neighbors (int): Neighbors of a node in a batch's graph.
+        n_neighbors (int): Neighbors per node in the graph of a batch.
             (default: :obj:`50`)
-        max_iter (int): Number of batches trained on, at most. A regression, without a
-            read-out, needs several hundred, and so does a given graph whose features
-            say little about it. (default: :obj:`300`)
+        max_iter (int): Maximum number of training batches. Several hundred are needed
+            without a read-out, or for a given graph whose features say little about
+            it. (default: :obj:`300`)
         laplacian (str): :obj:`"rw"` (random walk), :obj:`"sym"` (normalized) or
             :obj:`"comb"` (combinatorial). (default: :obj:`"rw"`)
-        alpha (float): How much of the density of the points is taken out of the
-            weights, from 0 to 1 (Coifman and Lafon 2006), see
+        alpha (float): Exponent of the density normalization of the affinities, from 0
+            to 1 (Coifman and Lafon 2006), see
             :func:`~pyg_basis.graph.density_normalized`. Self-tuning bandwidths follow
-            the density by themselves: to be rid of it take one bandwidth.
-            (default: :obj:`0.0`)
-        diffusion_time (float, optional): Steps :math:`t` of the random walk: column k
-            of :meth:`transform` is multiplied by :math:`(1 - \lambda_k)^t` (a
-            diffusion map, Eq. 6). It may be changed after the fit. :obj:`layer_` gives
-            the eigenvectors themselves. (default: :obj:`None`)
-        drop_first (bool): Leave out the trivial eigenvector, of eigenvalue 0.
+            the density; use one global bandwidth to remove it. (default: :obj:`0.0`)
+        diffusion_time (float, optional): Steps :math:`t` of the random walk of a
+            diffusion map. Column k of :meth:`transform` is multiplied by
+            :math:`(1 - \lambda_k)^t` (Eq. 6). It may be changed after the fit.
+            :obj:`layer_` always returns the eigenvectors. (default: :obj:`None`)
+        drop_first (bool): Omit the trivial eigenvector, of eigenvalue 0.
             (default: :obj:`True`)
-        metric (str): Of the distances between points: :obj:`"euclidean"`, or
-            :obj:`"cosine"`, by the angle alone: rows are divided by their norms as they
-            enter, and all else is Euclidean. Rows of norm 1, up to rounding, stay as
-            they are to the last bit. (default: :obj:`"euclidean"`)
-        bandwidth (str or float): :obj:`"self_tuning"`, :obj:`"global"`, or the
-            global bandwidth itself, in units of the features.
+        metric (str): Distance between points: :obj:`"euclidean"`, or :obj:`"cosine"`,
+            which divides each row by its norm on input and is Euclidean from there on.
+            Rows of norm 1, up to rounding, are left bitwise unchanged.
+            (default: :obj:`"euclidean"`)
+        bandwidth (str or float): :obj:`"self_tuning"`, :obj:`"global"`, or the value of
+            the global bandwidth, in units of the features.
             (default: :obj:`"self_tuning"`)
         anchor_method (str): How anchors are chosen, see
-            :func:`~pyg_basis.reference.choose_anchors`; some are exchanged where they
-            leave a direction of the reference space open. Labels are used for
+            :func:`~pyg_basis.reference.choose_anchors`. Some are replaced if the
+            anchors do not span the reference space. Labels are used for
             :obj:`"per_class"` only. (default: :obj:`"poisson_disk"`)
         alignment (str): :obj:`"lstsq"`, :obj:`"ransac"`, :obj:`"orthogonal"` or
             :obj:`"moments"`, see :func:`~pyg_basis.align.fit_affine`.
             (default: :obj:`"lstsq"`)
-        extend_degree (bool): For :obj:`laplacian="sym"`: learn the eigenvectors of
-            the random walk, and the degrees apart from a larger sample, see
+        extend_degree (bool): For :obj:`laplacian="sym"`: learn the random-walk
+            eigenvectors, and separately the degrees, from a larger sample, see
             :class:`~pyg_basis.BASiSLayer`. (default: :obj:`True`)
-        eigen_solver (str): The eigensolver of batches: :obj:`"auto"`,
+        eigen_solver (str): Eigensolver of the batches: :obj:`"auto"`,
             :obj:`"chebyshev"`, :obj:`"lanczos"`, :obj:`"lobpcg"` or :obj:`"dense"`, see
             :func:`~pyg_basis.eigen.eigenpairs`. (default: :obj:`"auto"`)
-        graph (str): The graph whose eigenvectors are learned: :obj:`"edges"`, that of
-            the edges, where :obj:`X` is a :class:`~torch_geometric.data.Data` with an
-            :obj:`edge_index`, or a file with one, or :meth:`fit` gets an adjacency;
-            :obj:`"knn"`, that of each point's nearest neighbors; :obj:`"auto"`, the
-            edges where there are some. (default: :obj:`"auto"`)
-        graph_targets (str): How batches of a given graph get their targets:
-            :obj:`"exact"`, from the exact eigenvectors of all of it;
-            :obj:`"coarsened"`, from samples to whose nodes all others are joined, see
-            :class:`~pyg_basis.reference.CoarsenedGraph`; :obj:`"auto"` chooses by the
-            number of nodes, and logs it. (default: :obj:`"auto"`)
-        readout (bool): Read the eigenvectors out of the hidden features once the
-            network is trained, by a Rayleigh-Ritz step over the graphs of several
-            samples, see :meth:`~pyg_basis.BASiSLayer.read_out`; of a given graph
-            that is learned as a whole, by least squares. Without it the output is the
-            regression of the batches, as published. (default: :obj:`True`)
-        network (torch.nn.Module, optional): The network to train a copy of; it gives
-            hidden features, see :class:`~pyg_basis.BASiSLayer`. Its dropout draws from
-            a generator of the fit's own, which :mod:`torch.utils.checkpoint` does not
-            restore: leave dropout out of checkpointed parts. A compiled network draws
-            from the global one. (default: :obj:`None`)
-        learning_rate (float): Of Adam. Without a read-out it decays over the second
-            half of the training. (default: :obj:`3e-3`)
-        tol (float, optional): With a read-out, training ends after 10, 20, 40, ...
-            batches, when what is missing in the span of the hidden features has not
-            become smaller by this share since half as many, or is small; on a given
-            graph that is learned as a whole, with exact targets, only when it is small.
-            :obj:`None` goes on to :obj:`max_iter`. (default: :obj:`0.2`)
-        num_workers (int): Processes that read points and compute targets ahead of
-            the training, two batches each at most. They pay where points are slow
-            to read, or where the training is held to one thread. The result does
-            not depend on it. (default: :obj:`0`)
-        device (str): Where the network is trained. (default: :obj:`"cpu"`)
+        graph (str): The graph to embed: :obj:`"edges"` (the given one), :obj:`"knn"`
+            (nearest neighbors) or :obj:`"auto"` (the edges if there are any). Edges are
+            the :obj:`edge_index` of a :class:`~torch_geometric.data.Data`, given as
+            :obj:`X` or in a file, or the adjacency given to :meth:`fit`.
+            (default: :obj:`"auto"`)
+        graph_targets (str): Targets of batches of a given graph: :obj:`"exact"` (its
+            exact eigenvectors), :obj:`"coarsened"` (those of samples to whose nodes all
+            others are joined) or :obj:`"auto"` (chosen by the number of nodes, and
+            logged). See :class:`~pyg_basis.reference.CoarsenedGraph`.
+            (default: :obj:`"auto"`)
+        readout (bool): After training, extract the eigenvectors from the hidden
+            features by a Rayleigh-Ritz step over the graphs of several samples, see
+            :meth:`~pyg_basis.BASiSLayer.read_out`, or by least squares for a given
+            graph with exact targets. If :obj:`False`, the output is the regression of
+            the batches, as published. (default: :obj:`True`)
+        network (torch.nn.Module, optional): Network that returns hidden features; a
+            copy is trained, see :class:`~pyg_basis.BASiSLayer`. Its dropout uses the
+            fit's own generator, which :mod:`torch.utils.checkpoint` does not
+            restore: use no dropout in checkpointed parts. A compiled network uses the
+            global generator. (default: :obj:`None`)
+        learning_rate (float): Learning rate of Adam. Without a read-out it decays over
+            the second half of the training. (default: :obj:`3e-3`)
+        tol (float, optional): With a read-out, training stops early once the part of
+            the eigenvectors missing from the span of the hidden features hardly
+            decreases. After 10, 20, 40, ... batches, it stops if this part is small, or
+            has not decreased by the fraction :obj:`tol` since half as many batches; for
+            a given graph with exact targets, only if it is small. :obj:`None` trains
+            for :obj:`max_iter` batches. (default: :obj:`0.2`)
+        num_workers (int): Worker processes that read points and compute targets, each
+            at most two batches ahead. They help if reading points is slow, or training
+            is limited to one thread. They do not change the result.
+            (default: :obj:`0`)
+        device (str): Device of the training. (default: :obj:`"cpu"`)
         random_state (int, RandomState or None): Source of all randomness.
             (default: :obj:`None`)
         updatable (bool): Keep what :meth:`update` needs: moments of the hidden
-            features, and a sample of up to 10,000 points, or as many as the reference
-            has. Both are saved with the model. (default: :obj:`False`)
-        verbose (bool): Show the loss and the time left, and at the end how good the
-            fit is. (default: :obj:`False`)
+            features, and a sample of up to 10,000 points, or of reference size if that
+            is larger. Both are saved with the model. (default: :obj:`False`)
+        verbose (bool): Show the loss and the remaining time, and finally the quality
+            of the fit. (default: :obj:`False`)
 
     Attributes:
-        layer_ (BASiSLayer): The fitted layer. Of wide features it takes the projected
-            ones, :obj:`X @ projection_.T`.
-        projection_ (scipy.sparse.csr_array, optional): What features of more than 4,096
-            columns are projected by, :obj:`[2048, d]`; :obj:`None` for others.
-        history_ (dict): Loss, learning rate, alignment residual, rank and consensus,
-            number of connected components, whether the eigensolver converged and
-            whether it fell back, a list with one entry a batch each; and
-            :obj:`excess`, with one for each time that :obj:`tol` was looked at, and
-            for the end: by how much the eigenvalues in the span of the hidden features
-            exceed the exact ones, in units of the distance to the (K + 5)-th; on a
-            given graph that is learned as a whole, d_G to what comes closest in that
-            span.
-        eigenvalues_ (numpy.ndarray): The first K eigenvalues and five beyond,
-            ascending, without the trivial one where it is left out. They are those of
-            the graphs that were read out of, in their mean; of a given graph that is
-            learned as a whole, its own. Without a read-out they are those of the
-            reference: fewer nodes have larger ones. There are fewer beyond where the
-            hidden features span fewer directions, or the graph has fewer nodes, or
-            those of a given graph did not converge.
-        n_components_ (int): Columns of the embedding.
-        eigengap_ (float): The distance from the K-th eigenvalue to the next. Where it
-            is small the last columns differ from sample to sample.
-        quality_ (dict): How good the fit is, measured at points that took no part in it
-            (where there are more points than :obj:`reference_size`, or at nodes of a
-            given graph): :obj:`grassmann_distance`, d_G to the exact eigenvectors of
-            a graph of them; :obj:`captured`, how much of each exact eigenvector the
-            embedding holds, from 0 to 1; :obj:`captured_by_more`, the mean of that with
-            five more learned columns, which is high also where no gap follows the
-            last eigenvalue (there are none more on a given graph that is learned as a
-            whole); :obj:`eigengap`; :obj:`disconnected_batches`, the share of
-            batches whose graph fell apart; :obj:`num_nodes`, where it was measured;
-            :obj:`held_out`, whether these took no part. Only with a read-out.
-        n_iter_ (int): Number of batches trained on.
-        n_features_in_ (int): Width of the features, before they are projected.
+        layer_ (BASiSLayer): The fitted layer. For wide features, its input is
+            :obj:`X @ projection_.T`.
+        projection_ (scipy.sparse.csr_array, optional): Projection of features of more
+            than 4,096 columns, :obj:`[2048, d]`; else :obj:`None`.
+        history_ (dict): Lists with one entry per batch: loss, learning rate, alignment
+            residual, rank and consensus, number of connected components, and whether
+            the eigensolver converged and whether it fell back. :obj:`excess` has one
+            entry per check of :obj:`tol`, and a final one: by how much the eigenvalues
+            in the span of the hidden features exceed the exact ones, in units of the
+            distance to the (K + 5)-th; for a given graph with exact targets, the
+            Grassmann distance d_G from the eigenvectors to that span.
+        eigenvalues_ (numpy.ndarray): The first K eigenvalues and up to five more,
+            ascending, without the trivial one if it is omitted: with a read-out, the
+            mean over its graphs, or the exact ones of a given graph with exact
+            targets; without, those of the reference (smaller graphs have larger
+            eigenvalues). There are fewer if the hidden features span fewer directions,
+            the graph has fewer nodes, or those of a given graph did not converge.
+        n_components_ (int): Dimension of the embedding.
+        eigengap_ (float): Distance from the K-th eigenvalue to the next. If it is
+            small, the last columns vary between samples.
+        quality_ (dict): Quality of the fit, with a read-out only, measured on held-out
+            points (if there are more than :obj:`reference_size`), or held-out nodes of
+            a given graph. :obj:`grassmann_distance`: d_G to the exact eigenvectors of a
+            graph of these points; :obj:`captured`: the share of each exact eigenvector
+            in the span of the embedding, from 0 to 1; :obj:`captured_by_more`: its mean
+            with five more learned columns, high even without a gap after the last
+            eigenvalue (no more columns for a given graph with exact targets);
+            :obj:`eigengap`; :obj:`disconnected_batches`: the share of batches with a
+            disconnected graph; :obj:`num_nodes`: the number of these points;
+            :obj:`held_out`: whether they were held out.
+        n_iter_ (int): Number of training batches.
+        n_features_in_ (int): Width of the features, before the projection.
 
-    Of a given graph the network learns to predict a node's row from its features, also
-    for nodes that come later; components of less than a hundredth of the nodes take
-    no part in the training. :obj:`anchor_method`, :obj:`n_neighbors` and
-    :obj:`bandwidth` are for graphs of neighbors and play no role then.
+    For a given graph, the network learns to predict a node's row from its features, so
+    it also embeds nodes that are added later. Components of less than a hundredth of
+    the nodes are excluded from training. :obj:`anchor_method`, :obj:`n_neighbors` and
+    :obj:`bandwidth` concern nearest-neighbor graphs and are ignored.
 
-    Features of more than 4,096 columns, such as large pictures, are projected to 2,048
-    columns before all else, as they are read, by a sparse random matrix that
-    :obj:`random_state` draws: distances stay as they are but for about 2 %, so the
-    graph is nearly that of the features themselves. Of rows with a handful of numbers
-    that are not zero, such as those of short texts, it is 5 % and more: reduce these
+    Features of more than 4,096 columns, such as large images, are projected to 2,048
+    columns as they are read, by a sparse random matrix drawn from :obj:`random_state`.
+    This preserves distances up to about 2 %, so the graph hardly changes. For rows with
+    a handful of nonzeros, such as short texts, the error is 5 % or more: reduce them
     before the fit, for example with :class:`sklearn.decomposition.TruncatedSVD`.
-    Narrower features are taken as they are.
 
-    Points may be an array (a memory-mapped one too), a matrix of :mod:`scipy.sparse`
-    (dense for some thousand rows at a time only), a tensor (embeddings then
-    are tensors), a :class:`~torch_geometric.data.Data` with features
-    :obj:`x`, a :class:`networkx.Graph` with them as the attribute :obj:`"x"` of its
-    nodes, the path of a :obj:`.npy` or :obj:`.pt` file with one of these,
-    or a map-style :class:`torch.utils.data.Dataset` of feature vectors, see
+    Points may be an array (also memory-mapped), a matrix of :mod:`scipy.sparse`
+    (densified some thousand rows at a time), a tensor (embeddings then are tensors), a
+    :class:`~torch_geometric.data.Data` with features :obj:`x`, a
+    :class:`networkx.Graph` with the node attribute :obj:`"x"`, the path of a
+    :obj:`.npy` or :obj:`.pt` file with one of these, or a map-style
+    :class:`torch.utils.data.Dataset` of feature vectors, see
     :class:`~pyg_basis.data.FeatureSource`.
     """
 
-    n_components: Any  # a number in all of a training
+    n_components: Any  # an int during a training
     layer_: BASiSLayer
     projection_: csr_array | None
     history_: History
@@ -329,38 +325,37 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     ) -> "BASiS":
         r"""Learns the embedding of the points :obj:`X [n, d]`.
 
-        Labels :obj:`y [n]` are used for :obj:`anchor_method="per_class"` only.
-        An :obj:`adjacency [n, n]` takes the place of the nearest neighbors: the
-        symmetric, not negative weights between all points, of :mod:`scipy.sparse` or
-        dense, or what else :func:`~pyg_basis.graph.as_data` takes. It is learned as the
-        edges of a :class:`~torch_geometric.data.Data` are.
+        Labels :obj:`y [n]` are used for :obj:`anchor_method="per_class"` only. An
+        :obj:`adjacency [n, n]` replaces the nearest-neighbor graph: symmetric,
+        nonnegative weights between all points, of :mod:`scipy.sparse` or dense, or
+        anything else :func:`~pyg_basis.graph.as_data` accepts. It is treated like the
+        edges of a :class:`~torch_geometric.data.Data`.
 
-        A :obj:`sample_weight [n]` counts a point as so many, as where equal rows were
-        merged, or undoes uneven sampling. Of whole numbers the fit is that of rows
-        which are repeated as often, to the last bit. Others are taken relative to their
-        mean, and rounded at random. Points of weight 0 play no role. A point of so
-        much weight that its copies fill all :obj:`n_neighbors` in a graph of
-        :obj:`reference_size` has no other neighbors there.
+        A :obj:`sample_weight [n]` is the multiplicity of each point, for merged
+        duplicates or to correct uneven sampling. Integer weights give bitwise the fit
+        of repeated rows. Other weights are divided by their mean and rounded at random.
+        Points of weight 0 are ignored. A point whose copies fill all
+        :obj:`n_neighbors` in a graph of :obj:`reference_size` has no other neighbors
+        there.
 
-        With a folder as :obj:`checkpoint`, the training is written there after each
-        tenth batch, and one that was cut off goes on from there in the same call: on
-        the same machine, with as many threads, its result is the same to the bit. A
-        training that was interrupted by Ctrl-C goes on as well. A finished one is kept
-        until another begins: the same call gives the same model within ten batches. A
-        folder is for one training at a time. What a compiled network draws at random is
-        not kept.
+        If :obj:`checkpoint` is a folder, the training is saved there after every tenth
+        batch, and the same call resumes a training that was cut off or interrupted by
+        Ctrl-C: on the same machine, with the same number of threads, the result is
+        bitwise the same. A finished training is kept until another begins: the same
+        call then gives the same model within ten batches. Use one folder per training.
+        The random state of a compiled network is not saved.
 
-        Where a process group of :mod:`torch.distributed` is initialized, as within
-        :obj:`torchrun`, all its ranks call this and do one training: a step takes a
-        batch of each, their gradients are averaged, and the eigenvectors are read out
-        of the graphs of all. :obj:`X` is the same in all ranks, or a shard of at least
-        :obj:`batch_size` points in each; the model is the same. :obj:`max_iter` counts
-        steps. What one rank raises ends all.
+        If a process group of :mod:`torch.distributed` is initialized, as under
+        :obj:`torchrun`, all ranks call this method and train one model: a step uses
+        one batch per rank, gradients are averaged, and the read-out uses the graphs of
+        all ranks. :obj:`X` is the same in all ranks, or a shard of at least
+        :obj:`batch_size` points in each. The resulting model is the same in all.
+        :obj:`max_iter` counts steps. An error in one rank ends all.
 
-        After each batch :obj:`callback` is called with the
-        :class:`~pyg_basis.training_state.TrainingState`; returning what is true ends
-        the training, and the model is finished as it is. What it raises ends the fit,
-        and a checkpoint is written first.
+        :obj:`callback` is called after each batch with the
+        :class:`~pyg_basis.training_state.TrainingState`. If it returns a true value,
+        training stops and the model is finished as it is. If it raises an error, the
+        fit ends after writing a checkpoint.
 
         .. code-block:: python
 
@@ -373,27 +368,27 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Raises:
             OSError: If the checkpoint cannot be written.
             RuntimeError: If another rank of the process group raised an error.
-            ValueError: If a parameter or the points cannot be used, such as rows of
-                zeros under :obj:`metric="cosine"`, an asymmetric adjacency, or negative
-                weights; or if the checkpoint is of an unfinished training of another
+            ValueError: If a parameter or the points are invalid, such as rows of zeros
+                under :obj:`metric="cosine"`, an asymmetric adjacency, or negative
+                weights; or if the checkpoint holds an unfinished training of another
                 version, other parameters or other data. An earlier fit is kept then.
 
         Warns:
-            UserWarning: If there are fewer points than the parameters count
-                on, which are lowered then, if many batches did not determine
-                their targets, or if an interrupt (Ctrl-C) ended the training early:
-                the model is finished as it is.
+            UserWarning: If there are too few points for the parameters, which are then
+                lowered; if many batches did not determine their targets; or if an
+                interrupt (Ctrl-C) ended the training early: the model is finished as
+                it is.
             ConvergenceWarning: If :obj:`max_iter` ended the training while more batches
-                still helped a good deal, see :obj:`excess` in :obj:`history_`.
+                still helped considerably, see :obj:`excess` in :obj:`history_`.
         """
         check_parameters(self)
         check_arguments(
             FIT_CONSTRAINTS, "fit", checkpoint=checkpoint, callback=callback
         )
         ranks = Ranks(in_group=True)
-        # Also where a caller has turned gradients off.
+        # Also if the caller has disabled gradients.
         with torch.inference_mode(False), torch.enable_grad():
-            # An earlier fit is replaced at the end only.
+            # An earlier fit is replaced only at the end.
             described, estimator = copy.copy(self), with_plain_integers(self)
             source = feature_source(described, X, reset=True)
             graph = given_edges(estimator, X, adjacency)
@@ -426,7 +421,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             own = None
             if not is_compiled(layer.network):
                 own = torch.Generator(estimator.device).manual_seed(seed + ranks.rank)
-            ranks.synchronize(layer)  # a network may have weights of its own in each
+            ranks.synchronize(layer)  # initial weights may differ between ranks
             state = TrainingState(layer, self.learning_rate, own, ranks)
             if keeper is not None:
                 keeper.restore(state)
@@ -475,38 +470,40 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 tqdm.write(f"BASiS: {in_words(self.quality_)}", file=sys.stderr)
         if keeper is not None and state.is_finished:
             keeper.finish()
-        ranks.gather(None)  # what rank 0 raised in the end, as of a warning
+        ranks.gather(None)  # late errors of rank 0, as from a warning
         return self
 
     @property
     def n_components_(self) -> int:
-        """Columns of the embedding."""
+        """Dimension of the embedding."""
         check_is_fitted(self)
         return self.layer_.num_eigenvectors
 
     @property
     def eigengap_(self) -> float:
-        """The distance from the K-th eigenvalue to the next; NaN where that is not
-        known."""
+        """Distance from the K-th eigenvalue to the next; NaN if unknown."""
         check_is_fitted(self)
         last = self.n_components_ - 1
         known = self.eigenvalues_[last : last + 2]
         return float(known[1] - known[0]) if len(known) == 2 else float("nan")
 
     def transform(self, X: Any) -> Any:
-        r"""The embedding :obj:`[n, n_components]` of the points :obj:`X
-        [n, d]`, seen or new; a tensor if :obj:`X` is one, else an array.
+        r"""Embeds the points :obj:`X [n, d]`, seen or new.
+
+        Returns:
+            Tensor or numpy.ndarray: :obj:`[n, n_components]`; a tensor if :obj:`X` is
+            one.
 
         Raises:
             NotFittedError: Before :meth:`fit`.
-            ValueError: If the points are of another width, not finite, or rows of
-                zeros under :obj:`metric="cosine"`, or :obj:`diffusion_time` cannot be
-                used.
+            ValueError: If the points have another width, are not finite, or have rows
+                of zeros under :obj:`metric="cosine"`; or if :obj:`diffusion_time` is
+                invalid.
         """
         check_is_fitted(self)
         check_diffusion_time(self)
         source = self._source(X)
-        # In double precision a row does not depend on those beside it.
+        # In double precision a row does not depend on the rest of its block.
         precise = source[0].dtype == torch.float64
         layer = copy.deepcopy(self.layer_).double() if precise else self.layer_
         embedding = torch.empty(
@@ -523,21 +520,19 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return embedding if isinstance(X, Tensor) else embedding.numpy()
 
     def update(self, X: Any, forget_factor: float = 1.0) -> Movement:
-        r"""Learns new points :obj:`X [n, d]` as well, and keeps the basis of the
-        embedding.
+        r"""Also learns new points :obj:`X [n, d]`, in the basis of the embedding.
 
-        The moments of graphs of new points are added to those that the eigenvectors
-        were read out of, and these are read out anew, with no earlier point but a
-        sample. Where more than 5 % of the eigenvectors of a graph of earlier and new
-        points is missing then, and more than twice of what was missing before, the
-        network is trained on. The result is carried to the basis that was there: the
-        directions that both spaces have stay where they are at the earlier points. Of
-        eigenvectors that no gap sets apart, within 30 % of the K-th eigenvalue, those
-        combinations are taken that were there before. What is new, such as another
-        cluster, takes the place of directions that the eigenvectors do not hold any
-        more. So the columns are no longer eigenvectors one by one, and not of mean 0.
-        :obj:`eigenvalues_` and :obj:`quality_` are those of the eigenvectors as they
-        were read out.
+        The moments of graphs of new points are added to those of the last read-out, and
+        the eigenvectors are extracted anew; of earlier points only a sample is needed.
+        If more than 5 % of the eigenvectors of a graph of earlier and new points is
+        then missing, and more than twice of what was missing before, training of the
+        network continues. The result is mapped to the previous basis: directions in
+        both spaces stay in place at the earlier points. Among eigenvectors that no gap
+        separates, within 30 % of the K-th eigenvalue, the previous combinations are
+        kept. New directions, such as another cluster, replace directions that the
+        eigenvectors no longer span. Columns are then no longer single eigenvectors, nor
+        of mean 0. :obj:`eigenvalues_` and :obj:`quality_` refer to the eigenvectors
+        before this map.
 
         .. code-block:: python
 
@@ -546,21 +541,21 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             movement.change, movement.num_lost  # of rows, and of directions
 
         Args:
-            X: New points, of the kinds that :meth:`fit` takes.
-            forget_factor (float, optional): As how many each earlier point counts: with
-                1 all are kept; with less, those of earlier updates fade away, for data
-                that drift. (default: :obj:`1.0`)
+            X: New points, of any kind that :meth:`fit` accepts.
+            forget_factor (float, optional): Weight of each earlier point. With 1, none
+                is forgotten; below 1, earlier updates fade, for drifting data.
+                (default: :obj:`1.0`)
 
         Returns:
             Movement: How far the rows of earlier points moved, which directions were
-            lost, each to a new one, and whether the network was trained on, with other
+            lost, each replaced by a new one, and whether training continued, with new
             anchors (:obj:`reanchored`).
 
         Raises:
             NotFittedError: Before :meth:`fit`.
-            ValueError: If the model was not fitted with :obj:`updatable`, or has a
-                :obj:`diffusion_time`, which is of single eigenvectors; or the points
-                cannot be used. Nothing has changed then.
+            ValueError: If the model was fitted without :obj:`updatable` or has a
+                :obj:`diffusion_time`, which needs single eigenvectors, or the points
+                are invalid. Nothing has changed then.
         """
         check_is_fitted(self)
         check_arguments(UPDATE_CONSTRAINTS, "update", forget_factor=forget_factor)
@@ -586,13 +581,13 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return found.movement
 
     def score(self, X: Any, y: Any = None) -> float:
-        r"""How much of the exact eigenvectors of the graph of points :obj:`X [n, d]`
-        their embedding holds, from 0 to 1: :math:`1 - d_G / K`. Of more points than
-        :obj:`reference_size`, a sample of so many is taken.
+        r"""Share of the exact eigenvectors of the graph of :obj:`X [n, d]` in the span
+        of their embedding: :math:`1 - d_G / K`, from 0 to 1. If there are more than
+        :obj:`reference_size` points, a sample of this size is used.
 
         Raises:
             NotFittedError: Before :meth:`fit`.
-            ValueError: If the points are of another width, not finite, or too few for
+            ValueError: If the points have another width, are not finite, or too few for
                 the neighbors of a graph.
         """
         check_is_fitted(self)
@@ -607,12 +602,12 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             return float(captured_shares(self.layer_(x), exact.vectors).mean())
 
     def save(self, path: str | Path) -> None:
-        r"""Writes the fitted estimator to a file, for :meth:`load`.
+        r"""Saves the fitted estimator to a file, for :meth:`load`.
 
         Raises:
             NotFittedError: Before :meth:`fit`.
-            OSError: If the file cannot be written. An earlier one stays as it was.
-            ValueError: If :meth:`load` could not read it, as where parameters have
+            OSError: If the file cannot be written. An earlier file is kept then.
+            ValueError: If :meth:`load` could not read it, as when parameters have
                 changed since the fit.
         """
         check_is_fitted(self)
@@ -620,46 +615,45 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     @classmethod
     def load(cls, path: str | Path, network: nn.Module | None = None) -> "BASiS":
-        r"""Reads an estimator that :meth:`save` wrote; no code from the file is
-        run. One fitted with a :obj:`network` of its own needs a module of the
-        same build again.
+        r"""Loads an estimator that :meth:`save` wrote. No code from the file is run. An
+        estimator with its own :obj:`network` needs a module of the same architecture.
 
         Raises:
-            ValueError: If the file is no such checkpoint, damaged, or of a version
-                that this one cannot read.
+            ValueError: If the file is not such a checkpoint, is damaged, or has a
+                version that this one cannot read.
         """
         basis: BASiS = read_checkpoint(cls, path, network)[0]
         return basis
 
     def export(self) -> torch.export.ExportedProgram:
-        r"""All of :meth:`transform` as a graph of torch operations, by
-        :func:`torch.export.export`: a function of points :obj:`[n, d]`, any number of
-        them, in single precision on the CPU. :func:`torch.export.save` writes it; to
-        run it needs torch alone.
+        r"""Exports :meth:`transform` as a graph of torch operations, by
+        :func:`torch.export.export`: a function of any number of points :obj:`[n, d]`,
+        in single precision on the CPU. Save it by :func:`torch.export.save`; it runs
+        with torch alone.
 
-        It checks nothing: where :meth:`transform` raises an error, as for rows of zeros
-        under :obj:`metric="cosine"`, its rows mean nothing.
+        The graph validates nothing: where :meth:`transform` raises an error, as for
+        rows of zeros under :obj:`metric="cosine"`, its output is meaningless.
 
         Raises:
             NotFittedError: Before :meth:`fit`.
-            ValueError: If :obj:`projection_`, which the graph holds with its zeros, is
-                larger than a gibibyte, as from 131,073 features on.
+            ValueError: If :obj:`projection_`, which is stored densely, is larger than
+                1 GiB, as from 131,073 features on.
         """
         check_is_fitted(self)
         check_diffusion_time(self)
         return exported(self)
 
     def to_onnx(self, path: str | Path) -> None:
-        r"""Writes the graph of :meth:`export` to an ONNX file, whose input is
-        :obj:`"x" [n, d]`, float32, and whose output is :obj:`"embedding" [n, K]`. What
-        runs ONNX needs neither Python nor torch.
+        r"""Writes the graph of :meth:`export` to an ONNX file, with the input
+        :obj:`"x" [n, d]`, float32, and the output :obj:`"embedding" [n, K]`. An ONNX
+        runtime needs neither Python nor torch.
 
         Raises:
             NotFittedError: Before :meth:`fit`.
             ImportError: If onnx or onnxscript is not installed (the extra
                 :obj:`export`).
-            OSError: If the file cannot be written. An earlier one stays as it was.
-            ValueError: As :meth:`export`.
+            OSError: If the file cannot be written. An earlier file is kept then.
+            ValueError: As for :meth:`export`.
         """
         check_is_fitted(self)
         check_diffusion_time(self)
@@ -667,7 +661,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     @property
     def _walk_factors(self) -> NDArray[np.floating[Any]] | None:
-        """What the columns are multiplied by, if a diffusion time is set."""
+        """Factors of the columns, if a diffusion time is set."""
         if self.diffusion_time is None:
             return None
         if self._memory is not None and self._memory.num_updates > 0:
@@ -680,7 +674,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return walk**self.diffusion_time
 
     def _source(self, X: Any) -> FeatureSource:
-        """Points to embed, as the layer takes them."""
+        """Points to embed, as input of the layer."""
         return projected(feature_source(self, X, reset=False), self.projection_)
 
     @property

@@ -26,26 +26,25 @@ UPDATE_CONSTRAINTS: dict[str, list[Any]] = {"n_clusters": [at_least(1), None]}
 
 
 class BASiSClustering(ClusterMixin, BaseEstimator):
-    r"""Spectral clustering of any number of points, and of points that come
-    later: k-means in the learned embedding of :class:`BASiS`.
+    r"""Spectral clustering of any number of points, seen or new: k-means in the
+    learned embedding of :class:`BASiS`.
 
-    The embedding and the centers are fitted once. The cluster of a point does
-    not depend on the points it is predicted with. Of an embedding of more columns than
-    clusters, the clusters are found in as many as there are clusters, with the trivial
-    one: those that follow vary within clusters.
+    The embedding and the centers are fitted once. The cluster of a point does not
+    depend on the other points passed to :meth:`predict`. If the embedding has more
+    columns than clusters, only as many as clusters are used, counting the trivial one:
+    later columns vary within clusters.
 
     Args:
-        n_clusters (int or str): Number of clusters, from 2 on where it is
-            :obj:`"eigengap"`: as many as eigenvalues come before the largest gap, with
-            the trivial one, see :func:`~pyg_basis.eigen.suggest_num_components`. A
-            :obj:`basis` of a given number of components knows five eigenvalues more,
-            and finds no more clusters. (default: :obj:`8`)
-        basis (BASiS, optional): The embedding, of which a copy is fitted, with
-            a seed from the :obj:`random_state` given here if it has none; by
-            default :obj:`BASiS(n_clusters, reference_size=None, drop_first=False)`,
-            as coarse eigenvectors cluster as well or better. (default: :obj:`None`)
-        n_init (int): Starts of k-means, of which the best is kept.
-            (default: :obj:`10`)
+        n_clusters (int or str): Number of clusters. :obj:`"eigengap"` chooses it, at
+            least 2: the number of eigenvalues before the largest gap, with the trivial
+            one, see :func:`~pyg_basis.eigen.suggest_num_components`. A :obj:`basis`
+            with a fixed number of components knows five more eigenvalues, which bounds
+            the number of clusters. (default: :obj:`8`)
+        basis (BASiS, optional): The embedding, of which a copy is fitted. If it has no
+            seed, its seed is drawn from :obj:`random_state`. By default
+            :obj:`BASiS(n_clusters, reference_size=None, drop_first=False)`, as coarse
+            eigenvectors cluster as well or better. (default: :obj:`None`)
+        n_init (int): Number of k-means starts; the best is kept. (default: :obj:`10`)
         random_state (int, RandomState or None): Source of all randomness.
             (default: :obj:`None`)
 
@@ -53,8 +52,7 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         basis_ (BASiS): The fitted embedding.
         n_clusters_ (int): Number of clusters.
         kmeans_ (sklearn.cluster.KMeans): The fitted k-means.
-        labels_ (numpy.ndarray): Clusters of the points it was fitted on,
-            :obj:`[n]`.
+        labels_ (numpy.ndarray): Clusters of the fitted points, :obj:`[n]`.
         n_features_in_ (int): Width of the features.
     """
 
@@ -97,14 +95,13 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         checkpoint: str | Path | None = None,
         callback: Callback | None = None,
     ) -> "BASiSClustering":
-        r"""Learns the embedding of the points :obj:`X [n, d]` and its clusters, by
-        their nearest neighbors or an :obj:`adjacency`, each point once or with its
-        :obj:`sample_weight [n]`; :obj:`checkpoint` and :obj:`callback` are those of the
-        embedding's training, see :meth:`BASiS.fit`.
+        r"""Learns the embedding of the points :obj:`X [n, d]` and its clusters. All
+        arguments are those of :meth:`BASiS.fit`; the :obj:`sample_weight [n]` also
+        weights k-means.
 
         Raises:
-            ValueError: If a parameter, the points, the adjacency or the weights cannot
-                be used.
+            ValueError: If a parameter, the points, the adjacency or the weights are
+                invalid.
         """
         ranks = Ranks(in_group=True)
         self._validate_params()
@@ -114,7 +111,7 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         random_state = check_random_state(self.random_state)
         own = default_basis(self.n_clusters)
         basis = own if self.basis is None else clone(self.basis)
-        # Without a seed of its own, a training that goes on has that of its checkpoint.
+        # Without a seed of its own, a resumed training uses that of its checkpoint.
         if basis.random_state is None and self.random_state is not None:
             basis.set_params(random_state=random_state.randint(2**31 - 1))
         basis.fit(
@@ -126,7 +123,7 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
             callback=callback,
         )
         embedding = _as_array(basis.transform(X))
-        # Of several ranks the first one finds the clusters, of the points of all.
+        # With several ranks, rank 0 clusters the points of all.
         rows = embedding
         if ranks.size > 1 and int(basis.layer_.num_nodes) != len(embedding):
             rows = np.concatenate(ranks.gather(embedding))
@@ -158,17 +155,17 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
     def update(
         self, X: Any, n_clusters: int | None = None, forget_factor: float = 1.0
     ) -> Movement:
-        r"""Learns new points :obj:`X [n, d]` as well, see :meth:`BASiS.update`; labels
-        of the clusters that there are stay, and new clusters get new labels.
+        r"""Also learns new points :obj:`X [n, d]`, see :meth:`BASiS.update`. Existing
+        clusters keep their labels, and new clusters get new labels.
 
-        The clusters are found among the earlier points that are kept and new ones, in
-        proportion. :obj:`labels_` are those of :obj:`X` then.
+        Clusters are computed from a proportional sample of earlier and new points.
+        :obj:`labels_` then are those of :obj:`X`.
 
         Args:
             X: New points.
-            n_clusters (int, optional): Number of clusters from now on, as many as there
-                are or more; by default as many, or, if it was :obj:`"eigengap"`, by
-                the largest gap anew. (default: :obj:`None`)
+            n_clusters (int, optional): New number of clusters, at least the present
+                one. By default it stays; if it was :obj:`"eigengap"`, it is chosen
+                again by the largest gap. (default: :obj:`None`)
             forget_factor (float, optional): See :meth:`BASiS.update`.
                 (default: :obj:`1.0`)
 
@@ -177,8 +174,8 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
 
         Raises:
             NotFittedError: Before :meth:`fit`.
-            ValueError: If there are to be fewer clusters, or the embedding cannot be
-                updated. Nothing has changed then.
+            ValueError: If :obj:`n_clusters` is below the present number, or the
+                embedding cannot be updated. Nothing has changed then.
         """
         check_is_fitted(self)
         known = self.n_clusters_
@@ -231,11 +228,11 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         return len(self.kmeans_.cluster_centers_)
 
     def predict(self, X: Any) -> NDArray[np.int32]:
-        r"""Clusters :obj:`[n]` of the points :obj:`X [n, d]`, seen or new.
+        r"""Returns the clusters :obj:`[n]` of the points :obj:`X [n, d]`, seen or new.
 
         Raises:
             NotFittedError: Before :meth:`fit`.
-            ValueError: If the points are of another width, or not finite.
+            ValueError: If the points have another width, or are not finite.
         """
         check_is_fitted(self)
         embedding = _as_array(self.basis_.transform(X))
@@ -244,26 +241,27 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         )
 
     def predict_proba(self, X: Any) -> NDArray[np.floating[Any]]:
-        r"""Memberships :obj:`[n, n_clusters_]` of the points :obj:`X [n, d]` in the
-        clusters, in sum 1, the largest in the one of :meth:`predict`:
+        r"""Returns the cluster memberships :obj:`[n, n_clusters_]` of the points
+        :obj:`X [n, d]`:
 
         .. math::
             u_{ij} = \frac{d_{ij}^{-2}}{\sum_l d_{il}^{-2}},
 
-        with the distances :math:`d_{ij}` to the centers, as of fuzzy c-means with
+        with the distances :math:`d_{ij}` to the centers, as in fuzzy c-means with
         exponent 2 (Bezdek, `"Pattern Recognition with Fuzzy Objective Function
-        Algorithms" <https://doi.org/10.1007/978-1-4757-0450-1>`_, 1981). They are near
-        the share of points that are right where clusters overlap; Gaussian mixtures in
-        an embedding are surer than they are right.
+        Algorithms" <https://doi.org/10.1007/978-1-4757-0450-1>`_, 1981). Each row sums
+        to 1 and is largest at the cluster of :meth:`predict`. Where clusters overlap,
+        memberships are close to the share of correct points; Gaussian mixtures in an
+        embedding are overconfident.
 
         Raises:
             NotFittedError: Before :meth:`fit`.
-            ValueError: If the points are of another width, or not finite.
+            ValueError: If the points have another width, or are not finite.
         """
         check_is_fitted(self)
         embedding = _as_array(self.basis_.transform(X)).astype(np.float64)
         centers = self.kmeans_.cluster_centers_.astype(np.float64)
-        # A center at a time: the bits of a row do not depend on the others.
+        # One center at a time: the bits of a row do not depend on other rows.
         distances = [np.linalg.norm(embedding - center, axis=1) for center in centers]
         distance = np.stack(distances, axis=1)
         nearest = distance.min(axis=1, keepdims=True)
@@ -273,8 +271,8 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         return ratio**2 / np.sum(ratio**2, axis=1, keepdims=True)
 
     def save(self, path: str | Path) -> None:
-        r"""Writes the fitted embedding and the centers of its clusters to a file, for
-        :meth:`load`; :meth:`BASiS.load` reads the embedding alone.
+        r"""Saves the fitted embedding and cluster centers to a file, for :meth:`load`.
+        :meth:`BASiS.load` reads the embedding alone.
 
         Raises:
             NotFittedError: Before :meth:`fit`.
@@ -288,12 +286,11 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
     def load(
         cls, path: str | Path, network: nn.Module | None = None
     ) -> "BASiSClustering":
-        r"""Reads what :meth:`save` wrote: all but the labels of the points it was
-        fitted on, with the number of clusters that there are. No code from the file is
-        run.
+        r"""Loads what :meth:`save` wrote: everything but the labels of the fitted
+        points, with the present number of clusters. No code from the file is run.
 
         Raises:
-            ValueError: If the file is no such checkpoint, has no clusters, or is of a
+            ValueError: If the file is not such a checkpoint, has no clusters, or has a
                 version that this one cannot read.
         """
         basis, clusters = read_checkpoint(BASiS, path, network)
@@ -307,12 +304,12 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
 
 
 def default_basis(n_clusters: int | Literal["eigengap"]) -> BASiS:
-    """The embedding that is learned where none is given."""
+    """The default embedding."""
     return BASiS(n_clusters, reference_size=None, drop_first=False)
 
 
 def num_clusters(basis: BASiS) -> int:
-    """As many as eigenvalues come before the largest gap, with the trivial one."""
+    """Number of eigenvalues before the largest gap, with the trivial one."""
     first = int(basis.drop_first)
     if basis.n_components == EIGENGAP:
         return basis.n_components_ + first
@@ -320,12 +317,12 @@ def num_clusters(basis: BASiS) -> int:
 
 
 def num_columns(n_clusters: int, basis: BASiS) -> int:
-    """Of an embedding, those that as many clusters are found in."""
+    """Number of columns of an embedding that are used for clustering."""
     return max(n_clusters - int(basis.drop_first), 1)
 
 
 def fitted_clustering(basis: BASiS, kmeans: KMeans, n_init: int) -> BASiSClustering:
-    """The clustering of an embedding and of clusters that were found in it."""
+    """Builds a clustering from a fitted embedding and its clusters."""
     clustering = BASiSClustering(kmeans.n_clusters, basis=clone(basis), n_init=n_init)
     clustering.basis_, clustering.kmeans_ = basis, kmeans
     clustering.n_features_in_ = basis.n_features_in_

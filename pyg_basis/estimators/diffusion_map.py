@@ -8,18 +8,18 @@ from pyg_basis.estimators.basis import BASiS
 
 
 class DiffusionMap(BASiS):
-    r"""Diffusion map that is learned once and then works on any new point: the
-    eigenvectors of a random walk on the points, with their eigenvalues (Coifman and
-    Lafon, `"Diffusion maps" <https://doi.org/10.1016/j.acha.2006.04.006>`_, Appl.
-    Comput. Harmon. Anal. 21, 2006).
+    r"""Learned diffusion map that also embeds new points: the eigenvectors of a random
+    walk on the points, scaled by powers of their eigenvalues (Coifman and Lafon,
+    `"Diffusion maps" <https://doi.org/10.1016/j.acha.2006.04.006>`_, Appl. Comput.
+    Harmon. Anal. 21, 2006).
 
     .. math::
         x \mapsto \bigl(\gamma_1^t \, \phi_1(x), \dots, \gamma_K^t \, \phi_K(x)\bigr),
         \qquad P = D^{-1} W, \quad P \phi_k = \gamma_k \phi_k
 
-    It is a :class:`BASiS` whose defaults are those of diffusion maps: the density of
-    the points is taken out (:obj:`alpha=1`), which needs one bandwidth for all points,
-    and the trivial eigenvector, of :math:`\gamma_0 = 1`, is left out.
+    This is a :class:`BASiS` with the defaults of diffusion maps: the density is
+    normalized out (:obj:`alpha=1`), which requires one global bandwidth, and the
+    trivial eigenvector, of :math:`\gamma_0 = 1`, is omitted.
 
     .. code-block:: python
 
@@ -27,33 +27,33 @@ class DiffusionMap(BASiS):
         coordinates = diffusion.transform(new)
         diffusion.set_params(diffusion_time=8).transform(new)  # no new fit
 
-    How well the density is taken out depends on the kernel: it must have died away at
-    the farthest of the :obj:`n_neighbors`, also where the points are densest, and still
-    reach some neighbors where they are sparsest.
+    The density normalization depends on the kernel: it must have decayed at the
+    farthest of the :obj:`n_neighbors` even in the densest regions, and still reach some
+    neighbors in the sparsest.
 
     Args:
-        n_components (int or str): Coordinates :math:`K`, or :obj:`"eigengap"`, see
-            :class:`BASiS`. (default: :obj:`2`)
-        alpha (float): How much of the density is taken out: 1 leaves the geometry
-            alone (the Laplace-Beltrami operator), 1/2 gives the Fokker-Planck operator
-            of Langevin dynamics, 0 nothing. (default: :obj:`1.0`)
+        n_components (int or str): Number of coordinates :math:`K`, or
+            :obj:`"eigengap"`, see :class:`BASiS`. (default: :obj:`2`)
+        alpha (float): Exponent of the density normalization: 1 leaves the geometry only
+            (the Laplace-Beltrami operator), 1/2 gives the Fokker-Planck operator of
+            Langevin dynamics, 0 no normalization. (default: :obj:`1.0`)
         diffusion_time (float, optional): Steps :math:`t` of the walk. It may be changed
-            after the fit; :obj:`None` gives the eigenvectors themselves, with mean
-            square 1. (default: :obj:`1.0`)
+            after the fit. :obj:`None` returns the eigenvectors, with mean square 1.
+            (default: :obj:`1.0`)
         bandwidth (str or float): Standard deviation of the Gaussian kernel, in units of
-            the features; :obj:`"global"` takes the median distance of neighbors. See
+            the features; :obj:`"global"` is the median distance of neighbors. See
             :func:`~pyg_basis.graph.affinity`. (default: :obj:`"global"`)
-        n_neighbors (int): Neighbors of a node. (default: :obj:`64`)
+        n_neighbors (int): Neighbors per node. (default: :obj:`64`)
         n_anchors (int), batch_size (int), reference_size (int), max_iter (int),
             network (torch.nn.Module), num_workers (int), device (str),
             random_state (int, RandomState or None), verbose (bool): See
             :class:`BASiS`.
 
     Attributes:
-        transition_eigenvalues_ (numpy.ndarray): The eigenvalues :math:`\gamma_k` of
-            :math:`P`, the first K and up to five beyond, descending; those of the
-            Laplacian, :math:`1 - \gamma_k`, are :obj:`eigenvalues_`. The others are
-            those of :class:`BASiS`.
+        transition_eigenvalues_ (numpy.ndarray): The first K eigenvalues
+            :math:`\gamma_k` of :math:`P`, and up to five more, descending. Those of the
+            Laplacian, :math:`1 - \gamma_k`, are :obj:`eigenvalues_`. All other
+            attributes are those of :class:`BASiS`.
     """
 
     def __init__(

@@ -9,14 +9,14 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-# Measured on one core, k = 20 and 50: up to so many dimensions a k-d tree is quicker
-# than all distances (2,048 points), or as quick (10,000), whatever the points.
+# Measured on one core, k = 20 and 50: in at most this many dimensions, a k-d tree is
+# faster than all distances (2,048 points), or as fast (10,000), for any points.
 MOST_DIMENSIONS_TREE = 6
-# Distances held at once: 8 MiB in host memory, more on an accelerator, to keep it busy.
+# Distances in memory: 8 MiB on the host, more on an accelerator, to keep it busy.
 BLOCK_ELEMENTS, BLOCK_ELEMENTS_CUDA = 1 << 20, 1 << 26
-# Of features as wide as this, larger blocks are quicker than blocks in the cache.
+# For features of this width, larger blocks are faster than blocks in the cache.
 WIDE = 64
-# The kernel of torch_cluster holds so many neighbors on CUDA, the node included.
+# Maximum number of neighbors, with the node, of torch_cluster's CUDA kernel.
 MOST_CLUSTER_CUDA = 100
 
 
@@ -25,10 +25,10 @@ class Search:
     r"""A search for near nodes.
 
     Args:
-        candidates (Callable): For some nodes, their numbers :obj:`[r]`, so many
-            distinct others each, :obj:`[r, count]`, in any order.
-        is_exact (bool): Whether those are first by (distance, index), not only as far
-            as rounding allows.
+        candidates (Callable): Maps node indices :obj:`[r]` and a count to distinct
+            other nodes for each, :obj:`[r, count]`, in any order.
+        is_exact (bool): Whether these are exactly the first by (distance, index), not
+            only up to rounding.
     """
 
     candidates: Callable[[Tensor, int], Tensor]
@@ -36,10 +36,11 @@ class Search:
 
 
 def candidate_search(backend: str, points: Tensor) -> Search:
-    r"""The search among points :obj:`[n, d]`, float64, of magnitudes up to about 1.
+    r"""Returns the search among points :obj:`[n, d]`, float64, of magnitude at most
+    about 1.
 
     Raises:
-        ImportError: If torch_cluster is asked for and not installed.
+        ImportError: If torch_cluster is requested but not installed.
     """
     if backend == "auto":
         is_narrow = points.size(1) <= MOST_DIMENSIONS_TREE
@@ -48,20 +49,20 @@ def candidate_search(backend: str, points: Tensor) -> Search:
 
 
 def _all_distances(points: Tensor) -> Search:
-    # Products of integers are exact below 2^53. So are those of points on a grid, such
-    # as binary features and counts: here the finest that leaves 3 n |a|^2 + n below.
+    # Products of integers are exact below 2^53, and so are those of points on a grid,
+    # such as binary features and counts. Take the finest grid with 3 n |a|^2 + n below.
     largest = max(float(points.square().sum(dim=1).max()), 0.25)
     bits = 52 - math.ceil(math.log2(3 * len(points) * largest))
     integers = points * 2.0 ** (bits // 2)
     is_exact = bool((integers == integers.round()).all())
-    # Centering shrinks the norms and with them the roundoff.
+    # Centering reduces the norms, and thus the rounding errors.
     points = integers if is_exact else points - points.mean(dim=0)
     n, d = points.shape
     elements = BLOCK_ELEMENTS_CUDA if points.is_cuda else BLOCK_ELEMENTS
     if not points.is_cuda and d > WIDE:
         elements *= 4  # each block reads all points anew
-    # |b|^2 - 2ab orders the nodes b as |a - b|^2 does, and n (|b|^2 - 2ab) + b orders
-    # those of exact ties by index.
+    # |b|^2 - 2ab orders the nodes b like |a - b|^2. n (|b|^2 - 2ab) + b also orders
+    # exact ties by index.
     factor = n if is_exact else 1
     square = factor * points.square().sum(dim=1)
     if is_exact:
@@ -69,7 +70,7 @@ def _all_distances(points: Tensor) -> Search:
 
     def candidates(nodes: Tensor, count: int) -> Tensor:
         blocks = nodes.split(max(1, elements // n))
-        # One buffer for all blocks: fresh pages for each cost more than the product.
+        # One buffer for all blocks: new pages would cost more than the product.
         buffer = points.new_empty(len(blocks[0]), n)
         index = torch.empty(len(nodes), count, dtype=torch.long, device=points.device)
         for block, found in zip(blocks, index.split(len(blocks[0])), strict=True):
@@ -85,7 +86,7 @@ def _all_distances(points: Tensor) -> Search:
 def _smallest(rows: Tensor, count: int) -> Tensor:
     if rows.is_cuda:
         return rows.topk(count, dim=1, largest=False, sorted=False).indices
-    # Quicker on the host than torch's.
+    # Faster on the host than torch.
     order = np.argpartition(rows.numpy(), count - 1, axis=1)
     return torch.from_numpy(order[:, :count])
 
@@ -109,7 +110,7 @@ def _torch_cluster(points: Tensor) -> Search:
             "'pyg-basis[cluster]', or pass backend='auto'"
         )
     with warnings.catch_warnings():
-        # Its last release reports on import that it is deprecated.
+        # Importing its last release raises a deprecation warning.
         warnings.simplefilter("ignore")
         import torch_cluster
 
@@ -125,11 +126,11 @@ def _torch_cluster(points: Tensor) -> Search:
 
 
 def _without_self(index: Tensor, nodes: Tensor) -> Tensor:
-    r"""Takes each of the nodes :obj:`[r]` out of its own row, :obj:`[r, c + 1]` to
+    r"""Removes each node :obj:`[r]` from its own row of neighbors, :obj:`[r, c + 1]` to
     :obj:`[r, c]`.
 
-    Rows come nearest first. Among duplicates a node need not be first in its own row,
-    nor in it at all; then the farthest entry goes instead.
+    Rows are sorted by distance. Among duplicates, a node need not be first in its row,
+    nor in it at all; then the farthest entry is removed.
     """
     drop = index == nodes.unsqueeze(1)
     drop[:, -1] |= ~drop.any(dim=1)

@@ -15,7 +15,7 @@ from torch_geometric.utils import is_sparse, to_edge_index
 
 from pyg_basis.graph._sparse import described, is_dense
 
-# Asymmetry that rounding explains, relative to the largest entry of a matrix, in units
+# Asymmetry explained by rounding, relative to the largest entry of a matrix, in units
 # of the machine epsilon: products such as D^-1/2 W D^-1/2 round the two triangles
 # differently.
 SYMMETRY_TOLERANCE = 100
@@ -24,21 +24,22 @@ Graph = Data | nx.Graph | spmatrix | sparray | NDArray[Any]
 
 
 def as_data(graph: object, features: bool = True) -> Data:
-    r"""A graph as PyG :class:`~torch_geometric.data.Data` with an :obj:`edge_index`,
-    where it has edges: those of :obj:`adj_t`, if it has only these (values that are
-    features of edges and not weights are left out); of a networkx graph, the edges with
-    their :obj:`"weight"` (1 where there is none) in both directions, and the
-    node attribute :obj:`"x"` where all nodes have it, in the order of its nodes, unless
-    no :obj:`features` are asked for; of an adjacency matrix :obj:`[n, n]`, sparse of
-    :mod:`scipy.sparse` or a NumPy array, an edge for each number that is not zero. Its
-    numbers are weights (affinities, connectivities), large where nodes are alike, and
-    not distances.
+    r"""Converts a graph to PyG :class:`~torch_geometric.data.Data` with an
+    :obj:`edge_index`, if it has edges.
+
+    A :class:`~torch_geometric.data.Data` with only :obj:`adj_t` gets its edges (values
+    that are edge features rather than weights are omitted). A networkx graph gives its
+    edges in both directions, with their :obj:`"weight"` (1 if missing), and, unless
+    :obj:`features` is false, the node attribute :obj:`"x"`, if all nodes have it, in
+    the order of its nodes. An adjacency matrix :obj:`[n, n]`, of :mod:`scipy.sparse` or
+    a NumPy array, gives an edge per nonzero. Its entries are weights (affinities,
+    connectivities), large for similar nodes, not distances.
 
     Raises:
-        ValueError: If it is none of these, or directed by networkx, or the
-            attribute :obj:`"x"` is not a row of numbers of one length, or
-            :obj:`"weight"` not a number, or the matrix is not square, holds negative,
-            NaN or infinite numbers, or is not symmetric.
+        ValueError: If it is none of these, or a directed networkx graph; if the
+            attribute :obj:`"x"` is not a row of numbers of equal length, or
+            :obj:`"weight"` not a number; or if the matrix is not square, not symmetric,
+            or has negative, NaN or infinite entries.
     """
     if isinstance(graph, Data):
         return _with_edge_index(graph)
@@ -56,7 +57,7 @@ def as_data(graph: object, features: bool = True) -> Data:
     if num_nodes == 0:
         return Data(edge_index=torch.zeros(2, 0, dtype=torch.long), num_nodes=0)
     try:
-        # By way of CSR, which adds up what networkx corrects loops with.
+        # Via CSR, which sums the corrections of networkx for loops.
         weight = nx.to_scipy_sparse_array(graph, dtype=np.float64, format="csr").tocoo()
     except (OverflowError, TypeError, ValueError) as error:
         raise ValueError(
@@ -145,7 +146,7 @@ def _with_edge_index(graph: Data) -> Data:
 
 
 def checked_edge_index(graph: Data) -> tuple[Tensor, int]:
-    r"""The edges :obj:`[2, E]` of a graph and its number of nodes, both valid."""
+    r"""Returns the validated edges :obj:`[2, E]` and number of nodes of a graph."""
     edge_index = graph.edge_index
     if edge_index is None:
         raise ValueError(
@@ -189,8 +190,8 @@ def _checked_num_nodes(graph: Data) -> int:
 
 
 def checked_edge_values(values: Tensor, name: str, num_edges: int) -> Tensor:
-    r"""Finite, nonnegative values :obj:`[E]` of the edges, at least in single
-    precision."""
+    r"""Returns validated edge values :obj:`[E]`, finite and nonnegative, at least in
+    single precision."""
     if (
         not is_dense(values)
         or not values.is_floating_point()
@@ -201,7 +202,7 @@ def checked_edge_values(values: Tensor, name: str, num_edges: int) -> Tensor:
             f"value an edge, got {described(values)}: convert it with "
             f"torch.as_tensor(graph.{name}).float().flatten()"
         )
-    # One comparison finds negative values and NaN, one more infinity.
+    # One comparison detects negative values and NaN, another infinity.
     is_valid = (values >= 0) & (values < torch.inf)
     if not bool(is_valid.all()):
         raise ValueError(
@@ -213,11 +214,11 @@ def checked_edge_values(values: Tensor, name: str, num_edges: int) -> Tensor:
 
 
 def weight_matrix(graph: Data) -> csr_matrix:
-    r"""The symmetric weights of a graph in double precision, :obj:`[n, n]`, without
-    loops and weights of zero; repeated edges add up.
+    r"""Returns the symmetric weights of a graph in double precision, :obj:`[n, n]`,
+    without loops and zero weights. Repeated edges are summed.
 
     Raises:
-        ValueError: If the edges or the weights are not valid, or not symmetric.
+        ValueError: If the edges or the weights are invalid, or not symmetric.
     """
     edge_index, num_nodes = checked_edge_index(graph)
     if num_nodes == 0:
@@ -231,7 +232,7 @@ def weight_matrix(graph: Data) -> csr_matrix:
     values = weight.detach().cpu().double().numpy()
     is_edge = (row != column) & (values > 0)
     largest = values.max(where=is_edge, initial=0.0)
-    # Products of the roots of subnormal degrees underflow.
+    # Products of square roots of subnormal degrees underflow.
     is_small = is_edge & (values < limits.tiny)
     if values.max(where=is_small, initial=0.0) > limits.eps * largest:
         raise ValueError(
@@ -259,6 +260,6 @@ def weight_matrix(graph: Data) -> csr_matrix:
             "with affinity(graph), any other with "
             "torch_geometric.utils.to_undirected(edge_index, edge_weight, reduce='max')"
         )
-    # Small weights may differ by much of themselves, or be there one way only, and so
-    # would their rows after division by small degrees.
+    # Small weights may have a large relative asymmetry, or exist in one direction only.
+    # Divided by small degrees, their rows would, too.
     return (matrix + matrix.T) / 2

@@ -10,12 +10,12 @@ from torch import Tensor
 
 
 def csr_tensor(crow: Tensor, column: Tensor, value: Tensor, size: int) -> Tensor:
-    r"""A square sparse CSR tensor :math:`[size, size]` of arrays known to be valid. Its
-    indices have 32 bits, for which MKL's products take a quarter less time."""
+    r"""Builds a square sparse CSR tensor :math:`[size, size]` from valid arrays. Its
+    32-bit indices make MKL's products a quarter faster."""
     if value.numel() < 2**31:
         crow, column = crow.int(), column.int()
     with warnings.catch_warnings():
-        # torch says once a process that CSR is in beta.
+        # torch warns once per process that CSR is in beta.
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
         return torch.sparse_csr_tensor(
             crow, column, value, (size, size), check_invariants=False
@@ -23,7 +23,7 @@ def csr_tensor(crow: Tensor, column: Tensor, value: Tensor, size: int) -> Tensor
 
 
 def to_scipy_csr(matrix: Tensor) -> scipy.sparse.csr_matrix:
-    r"""The same sparse CSR matrix in host memory, where it shares it."""
+    r"""Returns the sparse CSR matrix in host memory; shares memory if it is there."""
     arrays = (matrix.values(), matrix.col_indices(), matrix.crow_indices())
     return scipy.sparse.csr_matrix(
         tuple(array.cpu().numpy() for array in arrays), shape=tuple(matrix.shape)
@@ -31,8 +31,8 @@ def to_scipy_csr(matrix: Tensor) -> scipy.sparse.csr_matrix:
 
 
 def component_labels(matrix: scipy.sparse.csr_matrix) -> NDArray[np.int32]:
-    r"""The connected component of each node of a symmetric matrix, :obj:`[n]`."""
-    # Most graphs are connected, which one search shows in a third of the time.
+    r"""Returns the connected component of each node of a symmetric matrix, [n]."""
+    # Most graphs are connected, which one search detects in a third of the time.
     reached = breadth_first_order(matrix, 0, return_predecessors=False)
     if len(reached) == matrix.shape[0]:
         return np.zeros(len(reached), dtype=np.int32)
@@ -41,14 +41,14 @@ def component_labels(matrix: scipy.sparse.csr_matrix) -> NDArray[np.int32]:
 
 
 def is_dense(values: object) -> TypeGuard[Tensor]:
-    r"""Whether it is a tensor whose entries can all be read."""
+    r"""Whether it is a dense tensor with readable entries."""
     if not isinstance(values, Tensor):
         return False
     return values.layout == torch.strided and not values.is_meta
 
 
 def described(values: object) -> str:
-    r"""What was given, for error messages."""
+    r"""Describes an argument for error messages."""
     if not isinstance(values, Tensor):
         return type(values).__name__
     layout = "" if values.layout == torch.strided else f", {values.layout}"

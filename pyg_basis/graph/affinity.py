@@ -15,7 +15,7 @@ BANDWIDTH = [StrOptions({"self_tuning", "global"}), POSITIVE]
 
 
 def affinity(graph: Data, bandwidth: Bandwidth = "self_tuning") -> Data:
-    r"""Gaussian affinities on the edges of a neighbor graph, made symmetric.
+    r"""Gaussian affinities on the edges of a neighbor graph, symmetrized.
 
     With :math:`d_{ij}` the distance of an edge,
 
@@ -28,26 +28,24 @@ def affinity(graph: Data, bandwidth: Bandwidth = "self_tuning") -> Data:
     distance to the farthest neighbor of :math:`i` in ``graph``, its
     :math:`k`-th. The first form is from Zelnik-Manor and Perona,
     "Self-Tuning Spectral Clustering" (Advances in Neural Information Processing
-    Systems 17, 2004); the second is Eq. 1 of `"BASiS"
-    <https://arxiv.org/abs/2211.16960>`_ with the factor 2 that is usual for a
-    standard deviation (for :math:`\exp(-d^2 / t^2)` pass
-    :math:`\sigma = t / \sqrt{2}`). Then
+    Systems 17, 2004). The second is Eq. 1 of `"BASiS"
+    <https://arxiv.org/abs/2211.16960>`_ with the usual factor 2 of a standard
+    deviation (for :math:`\exp(-d^2 / t^2)` pass :math:`\sigma = t / \sqrt{2}`). Then
     :math:`W \leftarrow \max(W, W^\top)`.
 
-    A node with :math:`s_i = 0` (at least :math:`k` duplicates of it) takes the
-    scale of the other end of each edge, so it stays connected; distance 0 always
-    gives weight 1. Weights that would vanish are kept at the smallest normal
-    number of their dtype: an edge is never lost, and no node falls out of the
-    graph by underflow.
+    A node with :math:`s_i = 0` (at least :math:`k` duplicates) takes the scale of the
+    other end of each edge, so it stays connected; distance 0 always gives weight 1.
+    Weights that underflow are set to the smallest normal number of their dtype, so no
+    edge is lost, and no node is disconnected by underflow.
 
     Args:
         graph (Data): ``edge_index`` :math:`[2, E]` (row 0 the neighbor, row 1 the
             node) and ``edge_distance`` :math:`[E]`, as from
             :func:`~pyg_basis.graph.knn_graph`. Loops are dropped.
-        bandwidth (str or float): ``"self_tuning"``; ``"global"``, where
-            :math:`\sigma` is the median of the edge distances (of the positive
-            ones, if the median is 0); or :math:`\sigma` itself, in the units of
-            ``edge_distance``. (default: ``"self_tuning"``)
+        bandwidth (str or float): ``"self_tuning"``; ``"global"``, with :math:`\sigma`
+            the median of the edge distances (of the positive ones, if the median is
+            0); or :math:`\sigma` itself, in units of ``edge_distance``.
+            (default: ``"self_tuning"``)
 
     Returns:
         Data: ``x`` if ``graph`` has it, symmetric ``edge_index`` without loops or
@@ -89,15 +87,15 @@ def _self_tuned_square(edge_index: Tensor, distance: Tensor, num_nodes: int) -> 
     neighbor, node = edge_index
     scale = distance.new_zeros(num_nodes).scatter_reduce_(0, node, distance, "amax")
     s_i, s_j = scale[node], scale[neighbor]
-    # s_i is at least this distance, so where it is 0 the distance is, too.
+    # s_i is at least this distance: if it is 0, so is the distance.
     s_j = torch.where(s_j > 0, s_j, s_i)
-    # Two divisions, not one by the product, which can underflow to 0.
+    # Two divisions, as the product may underflow to 0.
     ratio = (distance / s_i) * (distance / s_j)
     return torch.where(distance > 0, ratio, 0.0)
 
 
 def _median(distance: Tensor) -> float:
-    # Of the positive distances where it is 0.
+    # If it is 0, take the median of the positive distances.
     for some in (distance, distance[distance > 0]):
         if some.numel() > 0 and some.median() > 0:
             return float(some.median())
@@ -110,11 +108,11 @@ def _symmetrize(
     edge_index, weight = remove_self_loops(edge_index, weight)
     row, column = edge_index.cpu().numpy()
     shape = num_nodes, num_nodes
-    # Node by neighbor, as neighbor graphs come; the counting sorts of two transposes
-    # put all in order.
+    # Node by neighbor, like neighbor graphs; the counting sorts of two transposes sort
+    # all edges.
     reverse = csr_matrix((weight.cpu().double().numpy(), (column, row)), shape)
     if reverse.nnz < len(row):
-        # Of repeated edges, which were added up, the largest counts.
+        # Repeated edges, which were summed, keep the largest weight.
         edge_index, weight = coalesce(edge_index, weight, num_nodes, reduce="max")
         return _symmetrize(edge_index, weight, num_nodes)
     matrix = reverse.maximum(reverse.T.tocsr())

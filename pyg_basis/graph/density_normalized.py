@@ -1,26 +1,26 @@
 import numpy as np
 from scipy.sparse import csr_matrix
 
-# Degrees below this share of the largest count as that: of weights near the end of the
-# range of numbers, quotients would overflow.
+# Lower bound of the degrees, relative to the largest: for weights near the end of the
+# floating-point range, quotients would overflow.
 LEAST_DEGREE = 1e-100
 
 
 def density_normalized(weight: csr_matrix, alpha: float) -> csr_matrix:
-    r"""Takes the density of the nodes out of the weights of a graph (Coifman and Lafon,
-    `"Diffusion maps" <https://doi.org/10.1016/j.acha.2006.04.006>`_, Appl. Comput.
-    Harmon. Anal. 21, 2006, Section 3).
+    r"""Normalizes the weights of a graph by the density of the nodes (Coifman and
+    Lafon, `"Diffusion maps" <https://doi.org/10.1016/j.acha.2006.04.006>`_, Appl.
+    Comput. Harmon. Anal. 21, 2006, Section 3).
 
     .. math::
         W_{ij} \leftarrow \frac{W_{ij}}{(q_i q_j)^\alpha}, \qquad
         q_i = \sum_j W_{ij} \Big/ \max_k \sum_j W_{kj}
 
-    The largest degree is the unit, so that the scale of the weights plays no role in
-    any Laplacian; that of a random walk does not depend on the unit.
+    The unit is the largest degree, so that the scale of the weights does not affect any
+    Laplacian; that of the random walk does not depend on the unit.
 
     Args:
         weight (scipy.sparse.csr_matrix): Symmetric weights, float64, :obj:`[n, n]`.
-        alpha (float): From 0, which changes nothing, to 1.
+        alpha (float): Exponent from 0, no normalization, to 1.
 
     Returns:
         scipy.sparse.csr_matrix: Symmetric weights of the same edges, :obj:`[n, n]`.
@@ -31,6 +31,6 @@ def density_normalized(weight: csr_matrix, alpha: float) -> csr_matrix:
     density = density / (density.max() or 1.0)
     factor = np.maximum(density, LEAST_DEGREE) ** -float(alpha)
     row = np.repeat(np.arange(len(density)), np.diff(weight.indptr))
-    # The product of both factors first: it is the same on both sides.
+    # Multiply both factors first: the result is symmetric to the bit.
     values = weight.data * (factor[row] * factor[weight.indices])
     return csr_matrix((values, weight.indices, weight.indptr), weight.shape)

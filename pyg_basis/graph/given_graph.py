@@ -13,24 +13,24 @@ from pyg_basis.graph.laplacian import Laplacian, LaplacianKind
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GivenGraph:
-    r"""A graph given by its edges: the matrix of its weights.
+    r"""A graph given by its edges, as a matrix of weights.
 
     Args:
-        weight (scipy.sparse.csr_matrix): Symmetric, not negative, float64,
-            :obj:`[n, n]`. The diagonal counts as part of the degrees.
+        weight (scipy.sparse.csr_matrix): Symmetric, nonnegative, float64,
+            :obj:`[n, n]`. The diagonal is part of the degrees.
     """
 
     weight: csr_matrix
 
     @classmethod
     def from_data(cls, graph: Graph, alpha: float = 0.0) -> "GivenGraph":
-        r"""The graph of the edges, and of their weights if there are some, without
-        loops, with the density taken out, see
+        r"""Builds the graph from the edges, and their weights if present, without
+        loops, with the density normalized, see
         :func:`~pyg_basis.graph.density_normalized`.
 
         Raises:
-            ValueError: As :func:`~pyg_basis.graph.laplacian` does: if the graph is
-                directed, or its edges or weights are not valid.
+            ValueError: As for :func:`~pyg_basis.graph.laplacian`: if the graph is
+                directed, or its edges or weights are invalid.
         """
         weight = weight_matrix(as_data(graph, features=False))
         return cls(density_normalized(weight, alpha))
@@ -56,12 +56,12 @@ class GivenGraph:
         return int(self.components.max()) + 1
 
     def subgraph(self, nodes: NDArray[np.int64]) -> "GivenGraph":
-        r"""The graph of some nodes, in this order, and of the edges between them."""
+        r"""Returns the graph of some nodes, in this order, and the edges among them."""
         return GivenGraph(self.weight[nodes][:, nodes])
 
     def laplacian(self, kind: LaplacianKind) -> Laplacian:
-        r"""The Laplacian of this kind, in double precision; a row of an isolated node
-        is zero."""
+        r"""Returns the Laplacian of this kind, in double precision. The row of an
+        isolated node is zero."""
         return Laplacian.of_weights(self.weight, kind)
 
     def __repr__(self) -> str:

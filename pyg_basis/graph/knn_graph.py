@@ -15,21 +15,20 @@ CONSTRAINTS = {"k": [at_least(1)], "backend": [StrOptions({"auto", *BACKENDS})]}
 def knn_graph(x: Tensor, k: int, backend: str = "auto") -> Data:
     r"""The directed graph of the exact :math:`k` nearest neighbors.
 
-    Every node receives exactly :math:`k` edges, from the :math:`k` other nodes
-    that are first in the order of (Euclidean distance, node index). The distance
-    that decides is taken by differences in float64, so all backends return the
-    same edges in the same order, also for duplicated points and tied distances.
-    No gradient flows through the search.
+    Every node receives exactly :math:`k` edges, from the first :math:`k` other nodes by
+    (Euclidean distance, node index). Distances are compared by differences in float64,
+    so all backends return the same edges in the same order, also for duplicate points
+    and ties. No gradient flows through the search.
 
     Args:
         x (Tensor): Features :math:`[n, d]`, floating point and finite.
         k (int): Neighbors per node, :math:`1 \le k \le n - 1`; a node is never
             its own neighbor.
-        backend (str): What proposes the neighbors: ``"torch"`` (all distances, also
-            on CUDA), ``"scipy"`` (:class:`scipy.spatial.cKDTree`), or
-            ``"torch_cluster"`` (where installed). ``"auto"`` takes the tree in few
-            dimensions and all distances else. It changes the time, never the
-            result. (default: ``"auto"``)
+        backend (str): Proposes the neighbors: ``"torch"`` (all distances, also on
+            CUDA), ``"scipy"`` (:class:`scipy.spatial.cKDTree`), or ``"torch_cluster"``
+            (if installed). ``"auto"`` uses the tree in few dimensions, otherwise all
+            distances. The backend changes the time, never the result.
+            (default: ``"auto"``)
 
     Returns:
         Data: ``x`` :math:`[n, d]`; ``edge_index`` :math:`[2, nk]`, int64, row 0 the
@@ -41,14 +40,14 @@ def knn_graph(x: Tensor, k: int, backend: str = "auto") -> Data:
         ValueError: If ``x`` is not a finite, floating point, two-dimensional
             tensor, ``k`` is not within :math:`[1, n - 1]`, or the backend is
             unknown.
-        ImportError: If the backend named is not installed.
+        ImportError: If the chosen backend is not installed.
     """
     check_arguments(CONSTRAINTS, "knn_graph", k=k, backend=backend)
     _check(x, k)
     with torch.no_grad():
-        # A power of two: dividing by it is exact, so ties stay ties, while squares
-        # can neither overflow nor vanish. Kernels with a fixed largest distance
-        # (torch_cluster on CUDA) need it too.
+        # Dividing by a power of two is exact, so ties stay ties, and squares neither
+        # overflow nor underflow. Kernels with a fixed largest distance (torch_cluster
+        # on CUDA) need it too.
         points = x.detach().to(torch.float64)
         largest = float(points.abs().max())
         scale = 2.0 ** min(math.frexp(largest)[1], 1023) if largest > 0 else 1.0
@@ -56,7 +55,7 @@ def knn_graph(x: Tensor, k: int, backend: str = "auto") -> Data:
 
         node = torch.arange(x.size(0), device=x.device).repeat_interleave(int(k))
         edge_index = torch.stack([index.reshape(-1), node])
-        # Between two ends of the range of x lies more than its dtype can hold.
+        # The difference of two extremes of x may overflow its dtype.
         dtype = torch.promote_types(x.dtype, torch.float32)
         edge_distance = distance.reshape(-1) * scale
         edge_distance = edge_distance.clamp(max=torch.finfo(dtype).max).to(dtype)

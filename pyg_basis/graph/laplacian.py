@@ -32,21 +32,21 @@ def laplacian(
         L_{rw} = I - D^{-1} W, \quad
         L_{comb} = D - W
 
-    The row of an isolated node is zero in every kind: a component of its own with
+    The row of an isolated node is zero in every kind: a separate component with
     eigenvalue 0 (Chung, `"Spectral Graph Theory"
     <https://mathweb.ucsd.edu/~fan/research/revised.html>`_, 1997, Section 1.2; as in
-    :func:`scipy.sparse.csgraph.laplacian`). Loops are left out, as they are there
-    and in :func:`torch_geometric.utils.get_laplacian`; repeated edges add up.
+    :func:`scipy.sparse.csgraph.laplacian`). Loops are ignored, as there and in
+    :func:`torch_geometric.utils.get_laplacian`; repeated edges are summed.
 
     Args:
         graph (Data, networkx.Graph or scipy.sparse): ``edge_index`` :math:`[2, E]`
-            holding both directions of every edge, and ``edge_weight`` :math:`[E]`, not
-            negative (all ones in the default dtype if missing); or an undirected graph
-            of networkx with the edge attribute ``"weight"`` (1 where missing); or the
+            with both directions of every edge, and ``edge_weight`` :math:`[E]`,
+            nonnegative (all ones in the default dtype if missing); or an undirected
+            networkx graph with the edge attribute ``"weight"`` (1 if missing); or the
             matrix :math:`W`, of :mod:`scipy.sparse` or a NumPy array.
         kind (str): ``"sym"``, ``"rw"`` or ``"comb"``. (default: ``"sym"``)
-        alpha (float): How much of the density is taken out of the weights first, from
-            0 to 1, see :func:`~pyg_basis.graph.density_normalized`. (default: ``0``)
+        alpha (float): Exponent of the density normalization of the weights, from 0 to
+            1, see :func:`~pyg_basis.graph.density_normalized`. (default: ``0``)
 
     Returns:
         Laplacian: Matrix :math:`[n, n]`, kind and degrees, in the dtype of
@@ -56,7 +56,7 @@ def laplacian(
     Raises:
         ValueError: If ``kind`` is unknown, ``alpha`` or ``edge_index`` is out of range,
             a weight is negative or not finite, the weights are not symmetric (up to
-            rounding of the largest), or they add up to more than their dtype holds.
+            rounding of the largest), or their sum overflows their dtype.
     """
     constraints = {"kind": KIND, "alpha": ALPHA}
     check_arguments(constraints, "laplacian", kind=kind, alpha=alpha)
@@ -71,7 +71,7 @@ def laplacian(
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Laplacian:
-    r"""A graph Laplacian with what its eigenproblem needs to know.
+    r"""A graph Laplacian with the quantities that its eigenproblem needs.
 
     Built by :func:`~pyg_basis.graph.laplacian`.
 
@@ -88,25 +88,25 @@ class Laplacian:
 
     @classmethod
     def of_weights(cls, weight: csr_matrix, kind: LaplacianKind) -> "Laplacian":
-        r"""The Laplacian of symmetric weights :math:`[n, n]` in double precision; their
-        diagonal counts as part of the degrees."""
-        if not weight.has_sorted_indices:  # as products of matrices are
+        r"""Builds the Laplacian of symmetric weights :math:`[n, n]` in double
+        precision. Their diagonal is part of the degrees."""
+        if not weight.has_sorted_indices:  # as for products of matrices
             weight = weight.sorted_indices()
         degree = np.asarray(weight.sum(axis=1)).ravel()
         own = weight.diagonal()
         if own.any():
             weight = weight - diags(own, format="csr")
         row = np.repeat(np.arange(len(degree)), np.diff(weight.indptr))
-        # Isolated nodes have no edge, so their factor is never used.
+        # Isolated nodes have no edges: their factor is never used.
         safe = np.where(degree > 0, degree, 1.0)
         if kind == "comb":
             values, diagonal = -weight.data, degree - own
         else:
             root = np.sqrt(safe)
-            # The product of both roots first: it is the same on both sides.
+            # Multiply both roots first: the result is symmetric to the bit.
             scale = safe[row] if kind == "rw" else root[row] * root[weight.indices]
             values, diagonal = -weight.data / scale, (degree > 0) - own / safe
-        # Each diagonal entry goes behind those to the left of it.
+        # Insert each diagonal entry after those to the left of it.
         num_left = np.bincount(row[weight.indices < row], minlength=len(degree))
         place = weight.indptr[:-1] + num_left
         node = np.arange(len(degree), dtype=weight.indices.dtype)
@@ -119,7 +119,7 @@ class Laplacian:
         return cls(matrix, kind, torch.from_numpy(degree))
 
     def to(self, like: Tensor) -> "Laplacian":
-        r"""The same in the dtype and on the device of a tensor."""
+        r"""Returns the Laplacian in the dtype and on the device of a tensor."""
         return Laplacian(self.matrix.to(like), self.kind, self.degree.to(like))
 
     @property
@@ -131,7 +131,7 @@ class Laplacian:
     def norm_bound(self) -> float:
         r"""An upper bound of the spectral norm of :meth:`symmetric`."""
         if self.kind == "comb":
-            # Gershgorin: every disc is centered at d_i with radius d_i at most.
+            # Gershgorin: every disc is centered at d_i with radius at most d_i.
             return 2 * float(self.degree.max())
         return 2.0  # Chung, "Spectral Graph Theory", Lemma 1.7.
 
@@ -148,16 +148,16 @@ class Laplacian:
     @property
     def root_degree(self) -> Tensor:
         r"""The square roots of the degrees :math:`[n]`, 1 for isolated nodes, whose
-        rows are zero whatever they are divided by."""
+        rows are zero anyway."""
         return torch.where(self.degree > 0, self.degree, 1.0).sqrt()
 
     def symmetric(self) -> Tensor:
-        r"""The symmetric sparse CSR matrix :math:`[n, n]` that is decomposed.
+        r"""Returns the symmetric sparse CSR matrix :math:`[n, n]` to decompose.
 
-        It is :attr:`matrix` itself for ``"sym"`` and ``"comb"``. For ``"rw"`` it is
-        :math:`D^{1/2} L_{rw} D^{-1/2} = L_N`, which has the same eigenvalues; its
-        eigenvectors :math:`u` give those of :math:`L_{rw}` as
-        :math:`D^{-1/2} u`. There it is symmetric up to the last bits.
+        For ``"sym"`` and ``"comb"`` it is :attr:`matrix`. For ``"rw"`` it is
+        :math:`D^{1/2} L_{rw} D^{-1/2} = L_N`, with the same eigenvalues; its
+        eigenvectors :math:`u` give those of :math:`L_{rw}` as :math:`D^{-1/2} u`. That
+        matrix is symmetric up to rounding.
         """
         if self.kind != "rw":
             return self.matrix
@@ -168,7 +168,7 @@ class Laplacian:
         return csr_tensor(crow, column, scaled, self.num_nodes)
 
     def trivial(self) -> Tensor:
-        r"""The known unit-norm null vector :math:`[n]` of :meth:`symmetric`.
+        r"""Returns the known unit-norm null vector :math:`[n]` of :meth:`symmetric`.
 
         Proportional to :math:`\mathrm{degree}^{1/2}` for ``"sym"`` and ``"rw"``,
         constant for ``"comb"``.
@@ -178,7 +178,7 @@ class Laplacian:
             return constant
         root = self.degree.sqrt()
         norm = torch.linalg.vector_norm(root)
-        # Without any edge every vector is a null vector.
+        # Without edges, every vector is a null vector.
         return root / norm if norm > 0 else constant
 
     def __repr__(self) -> str:

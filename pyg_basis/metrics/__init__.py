@@ -1,4 +1,4 @@
-r"""The metrics of the paper, Eq. 16 to 20; arrays or tensors in, floats out."""
+r"""The metrics of the paper, Eq. 16 to 20, of arrays or tensors, as floats."""
 
 from pyg_basis.metrics.clustering_accuracy import clustering_accuracy
 from pyg_basis.metrics.grassmann_distance import grassmann_distance

@@ -1,4 +1,4 @@
-r"""Checks shared by the metrics: arrays or tensors in, clean numpy arrays out."""
+r"""Shared checks of the metrics: arrays or tensors in, valid NumPy arrays out."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from pyg_basis._to_numpy import ArrayLike, to_numpy
 
 
 def check_matrix(value: ArrayLike, name: str) -> NDArray[np.float64]:
-    r"""Return `value` as a finite, non-empty float64 matrix `[n, K]`.
+    r"""Returns :obj:`value` as a finite, non-empty float64 matrix :obj:`[n, K]`.
 
     Raises:
         ValueError: If it is not a real, finite matrix with rows and columns.
     """
     array = to_numpy(value, name)
     try:
-        # It takes a sum first, in which huge values of both signs overflow.
+        # check_array computes a sum first, in which huge values may overflow.
         with np.errstate(invalid="ignore"):
             matrix = check_array(array, input_name=name)
     except (OverflowError, TypeError, ValueError) as error:
@@ -28,14 +28,14 @@ def check_matrix(value: ArrayLike, name: str) -> NDArray[np.float64]:
 
 
 def check_labels(value: ArrayLike, name: str) -> NDArray[Any]:
-    r"""Return `value` as a non-empty vector `[n]` of integers, booleans, strings or
-    finite floats.
+    r"""Returns :obj:`value` as a non-empty vector :obj:`[n]` of integers, booleans,
+    strings or finite floats.
 
     Raises:
         ValueError: If it is anything else.
     """
     labels = to_numpy(value, name)
-    # What pandas makes of strings.
+    # pandas stores strings as objects.
     if labels.dtype == object and all(isinstance(label, str) for label in labels.flat):
         labels = labels.astype(str)
     if labels.ndim != 1 or labels.size == 0 or labels.dtype.kind not in "fiubUS":
@@ -54,10 +54,10 @@ def check_labels(value: ArrayLike, name: str) -> NDArray[Any]:
 def encode_label_pair(
     labels_true: ArrayLike, labels_pred: ArrayLike
 ) -> list[NDArray[np.int64]]:
-    r"""Check two labelings `[n]` of the same points and number each from 0.
+    r"""Checks two labelings :obj:`[n]` of the same points and numbers each from 0.
 
     Raises:
-        ValueError: If either is no label vector, or the lengths differ.
+        ValueError: If either is not a label vector, or the lengths differ.
     """
     true = check_labels(labels_true, "labels_true")
     pred = check_labels(labels_pred, "labels_pred")
@@ -66,7 +66,7 @@ def encode_label_pair(
 
 
 def check_same_length(**arrays: NDArray[Any]) -> None:
-    r"""Raise a ValueError that names the arrays unless they are equally long."""
+    r"""Raises a :class:`ValueError` that names the arrays if their lengths differ."""
     lengths = [len(array) for array in arrays.values()]
     if len(set(lengths)) > 1:
         raise ValueError(
@@ -76,12 +76,9 @@ def check_same_length(**arrays: NDArray[Any]) -> None:
 
 
 def normalize_columns(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    r"""Divide every column by its Euclidean norm; a zero column stays zero.
-
-    A zero column spans nothing: it is left as it is, so that the metrics stay
-    finite and count it as missing.
-    """
-    # Scaling by the largest entry first keeps the squares from overflowing.
+    r"""Divides every column by its Euclidean norm. A zero column stays zero: it spans
+    nothing, so the metrics stay finite and count it as missing."""
+    # Scaling by the largest entry first avoids overflow of the squares.
     largest = np.abs(matrix).max(axis=0)
     scaled = matrix / np.where(largest > 0, largest, 1.0)
     norms = np.linalg.norm(scaled, axis=0)

@@ -1,4 +1,4 @@
-r"""Distance between an embedding and the exact eigenspace (Eq. 16)."""
+r"""Grassmann distance between an embedding and the exact eigenspace (Eq. 16)."""
 
 from typing import Literal
 
@@ -25,28 +25,28 @@ def grassmann_distance(
     .. math::
         d_G = K - \sum_{i=1}^{K} \cos^2 \theta_i,
 
-    with :math:`\theta_i` the principal angles between the two spaces. It is 0 for
-    equal spaces and K for orthogonal ones, and with `variant="paper"` it does not
-    change when the columns of either matrix are rotated, scaled or mixed.
+    with the principal angles :math:`\theta_i` between the two spaces. It is 0 for
+    equal spaces and K for orthogonal ones. With :obj:`variant="paper"` it is invariant
+    to rotating, scaling or mixing the columns of either matrix.
 
     Args:
-        y: Embedding of shape `[n, K]`, in any scale.
-        reference: Reference embedding of shape `[n, K]` of the same nodes, in any
-            scale; for example the exact eigenvectors.
-        variant: `"paper"` takes Eq. 16 between the column spaces: both matrices are
-            orthonormalized first. `"official"` is what the authors' published code
-            computes: columns are only scaled to unit norm, so the value depends on
-            the basis and should be taken against a reference aligned to `y`; it is
-            the paper's value where the columns are orthogonal already, and may be
-            negative where they are not.
+        y (array-like): Embedding, :obj:`[n, K]`, in any scale.
+        reference (array-like): Reference embedding of the same nodes, :obj:`[n, K]`, in
+            any scale; for example the exact eigenvectors.
+        variant (str, optional): :obj:`"paper"` is Eq. 16 between the column spaces:
+            both matrices are orthonormalized first. :obj:`"official"` is the authors'
+            published code: columns are only scaled to unit norm, so the value depends
+            on the basis, and the reference should be aligned to :obj:`y`. It equals the
+            paper's value for orthogonal columns, and may be negative for others.
+            (default: :obj:`"paper"`)
 
     Returns:
-        The distance. With `variant="paper"` in [0, K]; a direction missing in a
-        rank-deficient matrix counts as one right angle.
+        float: The distance. With :obj:`variant="paper"` it is in [0, K]; each missing
+        direction of a rank-deficient matrix counts as a right angle.
 
     Raises:
         ValueError: If a matrix is not real and finite, the shapes differ, K exceeds
-            n, or `variant` is unknown.
+            n, or :obj:`variant` is unknown.
     """
     check_arguments(CONSTRAINTS, "grassmann_distance", variant=variant)
     left = check_matrix(y, "y")
@@ -63,19 +63,19 @@ def grassmann_distance(
             f"pass nodes as rows, or more nodes."
         )
     basis = _orthonormal_basis if variant == "paper" else normalize_columns
-    # |Q1^T Q2|_F^2 is the sum of the squared singular values, the cos^2 theta_i.
+    # |Q1^T Q2|_F^2 is the sum of the squared singular values, which are cos^2 theta_i.
     overlap = float(np.square(basis(left).T @ basis(right)).sum())
     distance = float(num_columns) - overlap
-    # In exact arithmetic the paper's distance is never negative; rounding is.
+    # The exact distance is nonnegative; rounding may make it negative.
     return max(distance, 0.0) if variant == "paper" else distance
 
 
 def _orthonormal_basis(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    r"""Orthonormal basis `[n, rank]` of the column space, numerical rank only.
+    r"""Returns an orthonormal basis :obj:`[n, rank]` of the column space.
 
-    The SVD shows the rank where a QR would fill the missing directions with
-    arbitrary ones and so report angles that mean nothing. Unit columns first: the
-    rank must not depend on how the columns are scaled.
+    The SVD reveals the numerical rank, whereas QR would complete the basis by arbitrary
+    directions and give meaningless angles. Columns are normalized first, so that the
+    rank does not depend on their scale.
     """
     left, values, _ = np.linalg.svd(normalize_columns(matrix), full_matrices=False)
     tolerance = values.max() * max(matrix.shape) * np.finfo(np.float64).eps

@@ -1,4 +1,4 @@
-r"""Accuracy of one linear layer on an embedding (Eq. 20)."""
+r"""Accuracy of a linear classifier on an embedding (Eq. 20)."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ from sklearn.preprocessing import StandardScaler
 from pyg_basis._to_numpy import ArrayLike
 from pyg_basis.metrics._validation import check_labels, check_matrix, check_same_length
 
-# Keeps the optimum finite where classes are linearly separable (their cross-entropy
-# has none); far too small to move the decision of any other problem.
+# Keeps the optimum finite for linearly separable classes, whose cross-entropy has no
+# minimum. Too small to change the decisions for other classes.
 _WEIGHT_DECAY = 1e-6
 
 
@@ -25,26 +25,25 @@ def linear_probe_accuracy(
     r"""Test accuracy of one linear layer trained with cross-entropy.
 
     Eq. 20 of `BASiS (Streicher, Cohen, Gilboa, CVPR 2023)
-    <https://arxiv.org/abs/2211.16960>`_: how much of the classes a linear layer can
-    read from the embedding. The features are standardized with the training
-    statistics and the layer is trained on the whole training set by L-BFGS until
-    the (convex) loss no longer falls, in float64.
+    <https://arxiv.org/abs/2211.16960>`_: how well a linear layer predicts the classes
+    from the embedding. The features are standardized with the training statistics. The
+    layer is trained on the whole training set by L-BFGS, in float64, until the (convex)
+    loss no longer decreases.
 
     Args:
-        z_train: Embedding of shape `[n, K]` to train on, in any scale.
-        y_train: Classes of shape `[n]`, at least two of them.
-        z_test: Embedding of shape `[m, K]` to score.
-        y_test: Classes of shape `[m]`, strings or numbers as in `y_train`: numbers
-            of any type are compared by value. A class never seen in `y_train` counts
-            as wrong.
+        z_train (array-like): Training embedding, :obj:`[n, K]`, in any scale.
+        y_train (array-like): Classes, :obj:`[n]`, at least two different ones.
+        z_test (array-like): Test embedding, :obj:`[m, K]`.
+        y_test (array-like): Classes, :obj:`[m]`, strings or numbers as in
+            :obj:`y_train`. Numbers of any type are compared by value. A class that is
+            not in :obj:`y_train` counts as wrong.
 
     Returns:
-        The share of test points classified rightly, in [0, 1].
+        float: The share of correctly classified test points, in [0, 1].
 
     Raises:
-        ValueError: If an embedding is not a finite matrix, widths or lengths
-            differ, fewer than two classes are given, or strings are to be compared
-            with numbers.
+        ValueError: If an embedding is not a finite matrix, widths or lengths differ,
+            there are fewer than two classes, or strings would be compared with numbers.
     """
     train, test = check_matrix(z_train, "z_train"), check_matrix(z_test, "z_test")
     train_labels = check_labels(y_train, "y_train")
@@ -67,10 +66,10 @@ def linear_probe_accuracy(
             f"y_test must hold {_kind(train_labels)} as y_train does, got "
             f"{_kind(test_labels)}; name the classes in the same way in both."
         )
-    # Variances neither overflow nor vanish in these units.
+    # In these units, variances neither overflow nor underflow.
     unit = np.maximum(np.abs(train).max(axis=0), np.abs(test).max(axis=0))
     unit[unit == 0] = 1
-    # scikit-learn weighs the summed cross-entropy by C, and halves the decay.
+    # scikit-learn multiplies the summed cross-entropy by C, and the decay by 1/2.
     layer = LogisticRegression(
         C=1 / (2 * _WEIGHT_DECAY * len(train)), tol=1e-6, max_iter=10_000
     )
@@ -79,5 +78,5 @@ def linear_probe_accuracy(
 
 
 def _kind(labels: NDArray[Any]) -> str:
-    r"""What labels are compared as: numbers of all types are equal by value."""
+    r"""The type labels are compared as: numbers of all types compare by value."""
     return {"U": "strings", "S": "bytes"}.get(labels.dtype.kind, "numbers")

@@ -16,7 +16,7 @@ def normalized_mutual_information(
     labels_pred: ArrayLike,
     average: Literal["max", "arithmetic"] = "max",
 ) -> float:
-    r"""Normalized mutual information between classes and clusters.
+    r"""Normalized mutual information of classes and clusters.
 
     Eq. 18 of `BASiS (Streicher, Cohen, Gilboa, CVPR 2023)
     <https://arxiv.org/abs/2211.16960>`_,
@@ -26,19 +26,19 @@ def normalized_mutual_information(
             \frac{I(c; \hat c)}{\max\{H(c), H(\hat c)\}} .
 
     Args:
-        labels_true: Classes of shape `[n]`.
-        labels_pred: Clusters of shape `[n]`; their names do not matter.
-        average: What the mutual information is divided by: `"max"` of the two
-            entropies, as in the paper, or their `"arithmetic"` mean, as in the
-            authors' published code. The mean is never the larger of the two, so
-            `"arithmetic"` never gives the lower figure.
+        labels_true (array-like): Classes, :obj:`[n]`.
+        labels_pred (array-like): Clusters, :obj:`[n]`, with arbitrary names.
+        average (str, optional): The denominator: :obj:`"max"` of the two entropies, as
+            in the paper, or their :obj:`"arithmetic"` mean, as in the authors'
+            published code, which never gives a lower score.
+            (default: :obj:`"max"`)
 
     Returns:
-        The score in [0, 1]; 1 where the labelings agree up to names.
+        float: The score in [0, 1]; 1 if the labelings agree up to names.
 
     Raises:
-        ValueError: If a labeling is no vector of labels, the lengths differ, or
-            `average` is unknown.
+        ValueError: If a labeling is not a vector of labels, the lengths differ, or
+            :obj:`average` is unknown.
     """
     check_arguments(CONSTRAINTS, "normalized_mutual_information", average=average)
     true, pred = encode_label_pair(labels_true, labels_pred)

@@ -1,4 +1,4 @@
-r"""How far the columns of an embedding are from orthonormal (Eq. 17)."""
+r"""Deviation of the columns of an embedding from orthonormality (Eq. 17)."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ CONSTRAINTS = {"variant": [StrOptions({"paper", "official"})]}
 def orthogonality(
     y: ArrayLike, variant: Literal["paper", "official"] = "paper"
 ) -> float:
-    r"""Deviation of an embedding's columns from an orthonormal set.
+    r"""Deviation of an embedding's columns from orthonormality.
 
     Eq. 17 of `BASiS (Streicher, Cohen, Gilboa, CVPR 2023)
     <https://arxiv.org/abs/2211.16960>`_,
@@ -23,19 +23,20 @@ def orthogonality(
         d_\perp = \| Y^T Y - I \|_F^2 .
 
     Args:
-        y: Embedding of shape `[n, K]`, with mean square 1 per column (this
+        y (array-like): Embedding, :obj:`[n, K]`, with mean square 1 per column (this
             package's scale: unit eigenvectors times :math:`\sqrt n`).
-        variant: `"paper"` takes Eq. 17 on :math:`Y / \sqrt n`, so both wrong norms
-            and wrong angles count. `"official"` is what the authors' published
-            code computes: the norm is not squared, and columns are scaled to unit
-            norm first, so only angles count and any scale of `y` will do.
+        variant (str, optional): :obj:`"paper"` is Eq. 17 of :math:`Y / \sqrt n`, so
+            norms and angles count. :obj:`"official"` is the authors' published code:
+            the norm is not squared, and columns are scaled to unit norm first, so only
+            angles count, and :obj:`y` may have any scale. (default: :obj:`"paper"`)
 
     Returns:
-        The deviation, 0 for orthonormal columns. A column of zeros counts as one
-        missing unit on the diagonal. What is too large for a float is infinite.
+        float: The deviation, 0 for orthonormal columns. For a column of zeros, a 1 on
+        the diagonal is missing. Values too large for a float are infinite.
 
     Raises:
-        ValueError: If `y` is not a real, finite matrix or `variant` is unknown.
+        ValueError: If :obj:`y` is not a real, finite matrix or :obj:`variant` is
+            unknown.
     """
     check_arguments(CONSTRAINTS, "orthogonality", variant=variant)
     matrix = check_matrix(y, "y")
@@ -43,8 +44,8 @@ def orthogonality(
         scaled = matrix / np.sqrt(len(matrix))
     else:
         scaled = normalize_columns(matrix)
-    # In units of the largest entry products stay finite, and what is too large for a
-    # float is infinite in the end.
+    # In units of the largest entry, products stay finite. Only the final result may
+    # become infinite.
     unit = max(1.0, np.abs(scaled).max())
     scaled = scaled / unit
     with np.errstate(over="ignore"):

@@ -10,14 +10,16 @@ HIDDEN_CHANNELS = (256, 512, 512, 256)
 
 
 class HiddenLayers(nn.Module):
-    r"""Four linear layers with ReLU after each, as in the published network.
+    r"""Four linear layers, each followed by ReLU, as in the published network.
 
     Args:
         in_channels (int): Width of the features :math:`d`.
         generator (torch.Generator, optional): Source of the weights, by default the
             global one. (default: :obj:`None`)
 
-    Shapes: features :obj:`[n, d]` to a tuple of the layers' outputs :obj:`[n, h_i]`.
+    Shapes:
+        - **input:** features :obj:`[n, d]`
+        - **output:** tuple of the layers' outputs :obj:`[n, h_i]`
     """
 
     def __init__(
@@ -32,7 +34,7 @@ class HiddenLayers(nn.Module):
             self.layers.append(layer)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        r"""The outputs of all layers, the last one last."""
+        r"""Returns the outputs of all layers, in order."""
         outputs = []
         for layer in self.layers:
             x = torch.relu(layer(x))

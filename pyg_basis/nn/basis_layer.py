@@ -42,9 +42,9 @@ from pyg_basis.reference import ExactEmbedding, Movement, Reference
 from pyg_basis.reference._points import check_points
 from pyg_basis.reference.unit_rows import Metric
 
-# The bandwidth of an anchor's kernel is the distance to this nearest other anchor.
+# An anchor's bandwidth is the distance to its nearest other anchor of this rank.
 KERNEL_NEIGHBOR = 20
-# Nodes that allow as many directions as there may be.
+# Enough nodes for the maximum number of directions.
 ENOUGH_NODES = NODES_PER_DIRECTION * MOST_DIRECTIONS
 
 CONSTRAINTS: dict[str, list[Any]] = {
@@ -67,55 +67,55 @@ class BASiSLayer(ReferenceSpace):
     .. math::
         f(x) = d(x)^{1/2} \, (h(x) \, C + c)
 
-    The network's hidden features :math:`h` and an output layer regress the eigenvectors
-    of the random walk, which vary smoothly with the features; for
-    :obj:`laplacian="sym"` they are multiplied by the square root of the learned degree
-    (see :class:`DegreeExtension`). Once the network is trained, :meth:`read_out`
-    replaces the output layer by the best approximation of the eigenvectors in the span
-    of the hidden features and of Gaussian kernels at the anchors. Anchors, their
-    reference rows and all else that is fitted live in buffers: :meth:`state_dict`
-    restores it, in a layer built with the same arguments. Under
-    :class:`torch.autocast` the network alone runs in lower precision.
+    The network's hidden features :math:`h` and an output layer regress the random-walk
+    eigenvectors, which vary smoothly with the features. For :obj:`laplacian="sym"` they
+    are multiplied by the square root of the learned degree (see
+    :class:`DegreeExtension`); otherwise this factor is absent. After training,
+    :meth:`read_out` replaces the output layer by the best approximation of the
+    eigenvectors in the span of the hidden features and of Gaussian kernels at the
+    anchors. All fitted quantities, such as anchors and their reference rows, are
+    buffers: :meth:`state_dict` restores them in a layer built with the same arguments.
+    Under :class:`torch.autocast` only the network runs in lower precision.
 
     Args:
         in_channels (int): Width of the features :math:`d`.
-        num_eigenvectors (int): Columns of the embedding :math:`K`.
+        num_eigenvectors (int): Dimension of the embedding :math:`K`.
         num_anchors (int, optional): Number of anchors :math:`l`.
             (default: :obj:`250`)
         network (torch.nn.Module, optional): Any module that maps standardized
             features :obj:`[n, in_channels]` to hidden features :obj:`[n, h]` of any
-            width, or to a tuple of the outputs of several layers, of which the last
-            one is regressed and all are read out; the output layer is added here. By
+            width, or to a tuple of the outputs of several layers: the last one is
+            regressed, and the read-out uses all. The output layer is added here. By
             default four linear layers with ReLU. (default: :obj:`None`)
-        num_neighbors (int, optional): Neighbors of a node in a batch's graph.
+        num_neighbors (int, optional): Neighbors per node in the graph of a batch.
             (default: :obj:`50`)
         bandwidth (str or float, optional): See
             :func:`~pyg_basis.graph.affinity`. (default: :obj:`"self_tuning"`)
         laplacian (str, optional): :obj:`"rw"`, :obj:`"sym"` or :obj:`"comb"`.
             (default: :obj:`"rw"`)
-        alpha (float, optional): How much of the density is taken out of the weights,
-            from 0 to 1, see :func:`~pyg_basis.graph.density_normalized`.
-            (default: :obj:`0.0`)
-        drop_first (bool, optional): Leave out the trivial eigenvector.
+        alpha (float, optional): Exponent of the density normalization, from 0 to 1, see
+            :func:`~pyg_basis.graph.density_normalized`. (default: :obj:`0.0`)
+        drop_first (bool, optional): Omit the trivial eigenvector.
             (default: :obj:`True`)
         alignment (str or aligner, optional): See
             :func:`~pyg_basis.align.fit_affine`. (default: :obj:`"lstsq"`)
         extend_degree (bool, optional): For :obj:`laplacian="sym"`: regress the
-            eigenvectors of the random walk, as above; else, as published, those of
-            the batches' normalized Laplacians, with the degrees of batches as a
-            factor. (default: :obj:`True`)
-        eigen_solver (str, optional): The eigensolver of batches, such as
+            random-walk eigenvectors, as above. If :obj:`False`, regress those of the
+            batches' normalized Laplacians, whose factors are the degrees of the batch,
+            as published. (default: :obj:`True`)
+        eigen_solver (str, optional): Eigensolver of the batches, such as
             :obj:`"lobpcg"`, see :func:`~pyg_basis.eigen.eigenpairs`.
             (default: :obj:`"auto"`)
         generator (torch.Generator, optional): Source of the initial weights, by default
             the global one, as for any module. (default: :obj:`None`)
-        metric (str, optional): :obj:`"euclidean"`, or :obj:`"cosine"`: features are
-            divided by their norms as they enter, see
+        metric (str, optional): :obj:`"euclidean"`, or :obj:`"cosine"`, which divides
+            features by their norms on input, see
             :func:`~pyg_basis.reference.unit_rows.unit_rows`.
             (default: :obj:`"euclidean"`)
 
-    Shapes: features :obj:`[n, d]` of any number of nodes to the embedding
-    :obj:`[n, K]`, mean square 1 per column.
+    Shapes:
+        - **input:** features :obj:`[n, d]` of any number of nodes
+        - **output:** embedding :obj:`[n, K]`, mean square 1 per column
     """
 
     bandwidths: Tensor
@@ -148,7 +148,7 @@ class BASiSLayer(ReferenceSpace):
             eigen_solver=eigen_solver,
             generator=generator,
         )
-        # A batch's own degrees are noise to the network: see DegreeExtension.
+        # The degrees of a batch are noise to the network: see DegreeExtension.
         extend_degree = extend_degree and laplacian == "sym"
         embedding = ExactEmbedding(
             num_eigenvectors,
@@ -165,7 +165,7 @@ class BASiSLayer(ReferenceSpace):
         self.laplacian = laplacian
         self.extend_degree = extend_degree
         self.standardization = Standardization(in_channels)
-        # An empty nn.Sequential, the identity, is false.
+        # An empty nn.Sequential, the identity, is falsy.
         self.network = (
             HiddenLayers(in_channels, generator) if network is None else network
         )
@@ -179,7 +179,7 @@ class BASiSLayer(ReferenceSpace):
         self.root_degree = DegreeExtension(in_channels)
 
     def reset_parameters(self) -> None:
-        r"""Forgets everything learned, and draws the weights anew."""
+        r"""Resets all learned parameters and buffers, and reinitializes the weights."""
         for module in self.modules():
             reset = getattr(module, "reset_parameters", None)
             if module is not self and callable(reset):
@@ -187,12 +187,12 @@ class BASiSLayer(ReferenceSpace):
         self.forget()
 
     def forget(self) -> None:
-        r"""Back to no reference."""
+        r"""Discards the reference."""
         super().forget()
         self.bandwidths.fill_(1)
 
     def keep(self, reference: Reference) -> None:
-        r"""Writes a reference into the buffers."""
+        r"""Copies a reference into the buffers."""
         super().keep(reference)
         self.bandwidths.copy_(neighbor_bandwidths(self.anchors, KERNEL_NEIGHBOR))
 
@@ -200,9 +200,9 @@ class BASiSLayer(ReferenceSpace):
     def prepare(
         self, reference: Reference, x: Tensor, keep_distances: bool = True
     ) -> None:
-        r"""Makes the layer ready for a training: keeps the reference, and fits the
-        standardization to a sample :obj:`x [n, d]` of the features, with one scale for
-        all of them where :obj:`keep_distances`, see
+        r"""Prepares the layer for training: stores the reference, and fits the
+        standardization to a sample :obj:`x [n, d]`, with a single scale if
+        :obj:`keep_distances`, see
         :class:`~pyg_basis.nn.standardization.Standardization`."""
         self.keep(reference)
         self.standardization.fit(x, keep_distances)
@@ -217,23 +217,24 @@ class BASiSLayer(ReferenceSpace):
         seed: int = 0,
     ) -> None:
         r"""Fixes the reference space from a sample of the training features
-        (Algorithm 1, step 1), and the statistics that go with it.
+        (Algorithm 1, step 1), and fits the degrees and the standardization.
 
         Args:
-            x (Tensor): The sample, :obj:`[n, in_channels]`. The more, the
-                better the degrees are known; 10,000 are used at most.
+            x (Tensor): The sample, :obj:`[n, in_channels]`. A larger sample gives more
+                accurate degrees, for which at most 10,000 nodes are used.
             anchor_index (Tensor, optional): Rows of the anchors in :obj:`x`,
                 :obj:`[num_anchors]`; by default chosen by
-                :func:`~pyg_basis.reference.choose_anchors`. Some are exchanged where
-                they leave a direction open; :obj:`nodes` begins with those in use.
-            reference_size (int, optional): Nodes of the reference set, anchors
-                included. The more, the closer the reference is to the eigenvectors of
-                a large set. (default: :obj:`10_000`)
-            seed (int, optional): Seed of the draws. (default: :obj:`0`)
+                :func:`~pyg_basis.reference.choose_anchors`. Some are replaced if the
+                anchors do not span the reference space. :obj:`nodes` begins with the
+                anchors in use.
+            reference_size (int, optional): Nodes of the reference set, including
+                anchors. A larger set approximates the eigenvectors of a large graph
+                better. (default: :obj:`10_000`)
+            seed (int, optional): Seed of all sampling. (default: :obj:`0`)
 
         Raises:
-            ValueError: If the sample's width is not :obj:`in_channels`, it has
-                no node beside the anchors, or too few for a batch's graph.
+            ValueError: If the sample's width is not :obj:`in_channels`, it has no nodes
+                besides the anchors, or too few for the graph of a batch.
         """
         x = self._checked(x).to(self.anchors.device)
         reference, _ = fix_reference(
@@ -257,12 +258,12 @@ class BASiSLayer(ReferenceSpace):
         alignment: AlignmentMethod | Aligner = "moments",
         momentum: float = 0.0,
     ) -> Movement:
-        r"""Keeps the reference space in its basis when the features have changed
+        r"""Keeps the basis of the reference space after the features have changed
         (Algorithm 2; see :func:`~pyg_basis.algorithm.update_reference`).
 
-        The features' standardization follows. The degrees, a factor of the output for
-        :obj:`laplacian="sym"`, are those of the features at :meth:`init_reference`
-        until :meth:`fit_degree` is called.
+        The standardization is fitted anew. For :obj:`laplacian="sym"`, the degrees are
+        those of the features at :meth:`init_reference` until :meth:`fit_degree` is
+        called.
 
         Args:
             x (Tensor): Present features of the nodes that :meth:`init_reference` was
@@ -270,15 +271,15 @@ class BASiSLayer(ReferenceSpace):
             alignment (str or aligner, optional): How the map to the previous basis is
                 fitted, see :func:`~pyg_basis.align.fit_affine`; :obj:`"lstsq"` as
                 published. (default: :obj:`"moments"`)
-            momentum (float, optional): The rows are an exponential average, in which
-                the newest have the weight :obj:`1 - momentum`. (default: :obj:`0.0`)
+            momentum (float, optional): The rows are an exponential average, with weight
+                :obj:`1 - momentum` of the newest. (default: :obj:`0.0`)
 
         Returns:
             Movement: How far the space moved, and what was lost.
 
         Raises:
             RuntimeError: If there is no reference yet.
-            ValueError: If the features are of another shape, or not finite. Nothing
+            ValueError: If the features have another shape, or are not finite. Nothing
                 has changed then.
 
         Warns:
@@ -296,9 +297,9 @@ class BASiSLayer(ReferenceSpace):
 
     @torch.no_grad()
     def fit_degree(self, x: Tensor, seed: int = 0) -> None:
-        r"""Learns the degrees of the graph of a sample :obj:`x [n, d]`, of which
-        10,000 nodes are used at most. :meth:`init_reference` does it; do it again
-        when features have changed."""
+        r"""Learns the degrees of the graph of a sample :obj:`x [n, d]`, of which at
+        most 10,000 nodes are used. :meth:`init_reference` calls it; call it again when
+        features have changed."""
         check_arguments(CONSTRAINTS, "fit_degree", seed=seed)
         if not self.extend_degree:
             return
@@ -309,20 +310,19 @@ class BASiSLayer(ReferenceSpace):
         self.root_degree.fit(sample, self.embedding.operator(sample).degree, generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        r"""The embedding :obj:`[n, K]` of points :obj:`x [n, d]`, each by itself."""
+        r"""Embeds points :obj:`x [n, d]` independently of each other, :obj:`[n, K]`."""
         x = self._checked(x)
         rows = self._rows(x)
         return rows * self.root_degree(x).unsqueeze(1) if self.extend_degree else rows
 
     def loss(self, x: Tensor | Data) -> Tensor:
-        r"""Mean squared error between the network and the aligned
-        eigenvectors (Eq. 15), over nodes and columns, for new nodes
-        :obj:`x [m - l, d]` or a batch from :meth:`targets` or an
-        :class:`AnchorLoader`. Gradients reach :obj:`x` through the network;
-        the targets are constants."""
+        r"""Mean squared error between the output and the aligned eigenvectors
+        (Eq. 15), over nodes and columns. :obj:`x` are new nodes :obj:`[m - l, d]` or a
+        batch of :meth:`targets` or an :class:`AnchorLoader`. Gradients reach :obj:`x`
+        through the network only; the targets are constants."""
         batch = x if isinstance(x, Data) else self.targets(x)
-        # Worker processes make their batches on the CPU. Data.to would move that of the
-        # caller.
+        # Worker processes make batches on the CPU. Data.to would move the caller's
+        # batch in place.
         device = self.anchors.device
         rows = self._rows(self._checked(batch.x).to(device, non_blocking=True))
         if not isinstance(batch.y, Tensor) or batch.y.shape != rows.shape:
@@ -338,38 +338,36 @@ class BASiSLayer(ReferenceSpace):
     def read_out(
         self, x: Tensor | Data | Iterable[Tensor | Data], seed: int = 0
     ) -> RitzVectors | None:
-        r"""Replaces the output layer by the Laplacian eigenvectors in the span of
-        :meth:`hidden`, once the network is trained: one Rayleigh-Ritz step, see
+        r"""Replaces the output layer of the trained network by the Laplacian
+        eigenvectors in the span of :meth:`hidden`, by one Rayleigh-Ritz step, see
         :class:`~pyg_basis.readout.rayleigh_ritz.RayleighRitz`.
 
-        The columns are ordered and nearly orthonormal, and their eigenvalues are in
-        :obj:`output.eigenvalues`, with some beyond. Signs, and the bases of nearly
-        equal eigenvalues, follow the anchors' reference rows, or the present output of
-        a layer without a reference. The degrees stay as they are, see
-        :meth:`fit_degree`.
+        The columns are ordered and nearly orthonormal. Their eigenvalues, and some
+        more, are in :obj:`output.eigenvalues`. Signs, and the bases of nearly equal
+        eigenvalues, follow the anchors' reference rows, or, without a reference, the
+        present output. The degrees do not change, see :meth:`fit_degree`.
 
         Args:
             x (Tensor or Data or iterable): A sample of nodes :obj:`[n, d]`, whose graph
-                is made as that of batches, only larger; or a
-                :class:`~torch_geometric.data.Data` with features :obj:`x` and the
-                edges of a symmetric graph. The size of the sample sets which operator
-                is approximated. Several samples, of other nodes each, are taken one
-                after another until the vectors settle; their mean has less of the
-                noise of each. The directions that are searched are those in which the
-                first sample varies.
+                is built like that of a batch; or a :class:`~torch_geometric.data.Data`
+                with features :obj:`x` and the edges of a symmetric graph. The sample
+                size determines which operator is approximated. Several samples of
+                different nodes are used one after another until the vectors converge;
+                averaging reduces their noise. The search directions are those in which
+                the first sample varies.
             seed (int, optional): Seed of the random mixture of many hidden features.
                 (default: :obj:`0`)
 
         Returns:
-            RitzVectors: The vectors and some beyond as functions of
-            :meth:`hidden`, or nothing where the output stays as it was.
+            RitzVectors: The vectors, and some more, as functions of :meth:`hidden`, or
+            :obj:`None` if the output did not change.
 
         Raises:
-            ValueError: If the features or the graph are not valid.
+            ValueError: If the features or the graph are invalid.
 
         Warns:
             UserWarning: If the hidden features do not span :math:`K` directions. The
-                output stays as it was.
+                output does not change then.
         """
         check_arguments(CONSTRAINTS, "read_out", seed=seed)
         is_one = isinstance(x, (Tensor, Data))
@@ -385,7 +383,7 @@ class BASiSLayer(ReferenceSpace):
                 raise ValueError(
                     "x holds no sample: give a sample of the training features"
                 )
-            # How many samples will follow is not known.
+            # The number of samples is unknown.
             num_nodes = first.laplacian.num_nodes
             num_nodes = num_nodes if is_one else max(num_nodes, ENOUGH_NODES)
             moments = self.new_moments(first.x, num_nodes, seed)
@@ -397,8 +395,8 @@ class BASiSLayer(ReferenceSpace):
     def new_moments(
         self, x: Tensor, num_nodes: int, seed: int = 0, ranks: Ranks | None = None
     ) -> RayleighRitz:
-        r"""Moments of the hidden features, to which graphs may be added, of
-        :obj:`num_nodes` in all; their directions are those of the nodes
+        r"""Returns empty moments of the hidden features, for graphs of
+        :obj:`num_nodes` nodes in total. Their directions are those of the nodes
         :obj:`x [n, d]`."""
         generator = torch.Generator().manual_seed(int(seed))
         num_vectors = self.embedding.num_pairs + NUM_BEYOND
@@ -407,7 +405,7 @@ class BASiSLayer(ReferenceSpace):
         )
 
     def _graph_of(self, sample: Tensor | Data) -> SampleGraph:
-        """The nodes and the Laplacian of a sample's graph."""
+        """Returns the nodes and the graph Laplacian of a sample."""
         if isinstance(sample, Tensor):
             x = self._checked(sample).to(self.anchors.device)
             return SampleGraph(x, self.embedding.operator(x))
@@ -431,27 +429,28 @@ class BASiSLayer(ReferenceSpace):
         return SampleGraph(x, graph.laplacian(self.embedding.laplacian))
 
     def known_rows(self, moments: RayleighRitz) -> tuple[Tensor, Tensor]:
-        r"""Nodes :obj:`[m, d]`, and the rows :obj:`[m, K]` there whose signs a read-out
-        takes over: the anchors, or, without a reference, those of the moments."""
+        r"""Returns nodes :obj:`[m, d]`, and the rows :obj:`[m, K]` whose signs a
+        read-out adopts: those of the anchors, or, without a reference, of the nodes of
+        the moments."""
         if self.is_initialized:
             return self.anchors, self.reference.anchor_rows
         return moments.x, self._rows(moments.x)
 
     def hidden(self, x: Tensor) -> Tensor:
-        r"""What the output layer sees of points :obj:`x [n, d]`, :obj:`[n, l + h]`:
-        Gaussian kernels at the :math:`l` anchors, zero as long as there are none, and
-        the hidden features of all layers that the network gives.
+        r"""Returns the input of the output layer for points :obj:`x [n, d]`,
+        :obj:`[n, l + h]`: Gaussian kernels at the :math:`l` anchors, zero without a
+        reference, and the hidden features of all layers that the network returns.
 
-        Kernels, which a Nyström extension is made of, separate what a network that is
-        trained in few steps does not separate yet.
+        The kernels, as in a Nyström extension, separate points that a network does not
+        separate after a few training steps.
         """
         return torch.cat(self.hidden_layers(x), dim=1)
 
     def hidden_layers(self, x: Tensor) -> list[Tensor]:
-        r"""The parts of :meth:`hidden`: the kernels :obj:`[n, l]`, and the outputs
-        :obj:`[n, h_i]` of the network's layers."""
+        r"""Returns the parts of :meth:`hidden`: the kernels :obj:`[n, l]`, and the
+        outputs :obj:`[n, h_i]` of the network's layers."""
         x = self._checked(x)
-        # Autocast, where it is on, is for the network alone.
+        # Only the network runs under autocast.
         given = self.network(self.standardization(x))
         layers = given if isinstance(given, tuple) else (given,)
         shapes = [tuple(layer.shape) for layer in layers]
@@ -469,12 +468,12 @@ class BASiSLayer(ReferenceSpace):
         return kernels * self.is_initialized
 
     def _rows(self, x: Tensor) -> Tensor:
-        """The rows in the form of the targets."""
+        """Rows to compare with the targets: without the degree factor."""
         rows: Tensor = self.output(*self.hidden_layers(x))
         return rows
 
     def _checked(self, x: Tensor) -> Tensor:
-        """The features as their distances are taken, in the layer's dtype."""
+        """Validated features, as distances use them, in the layer's dtype."""
         self._check_precision()
         check_points(x, self.in_channels)
         return self.embedding.points(x).to(self.anchors.dtype)
@@ -489,11 +488,11 @@ class BASiSLayer(ReferenceSpace):
 def _hidden_widths(
     network: nn.Module, in_channels: int, generator: torch.Generator | None
 ) -> list[int]:
-    """The widths of the layers that a network gives, by a pass of two rows, in which
-    lazy layers draw their weights."""
+    """Returns the widths of a network's layers, by a pass of two rows, in which lazy
+    layers initialize their weights."""
     like = next(network.parameters(), torch.zeros(()))
     x = torch.zeros(2, in_channels, dtype=like.dtype, device=like.device)
-    # The default device may be another one, as where a layer is made on meta.
+    # The default device may differ, as for a layer created on meta.
     own = OwnGenerator(generator) if generator and not is_compiled(network) else None
     with torch.no_grad(), evaluating(network), like.device, own or nullcontext():
         given = network(x)
@@ -510,8 +509,7 @@ def _hidden_widths(
 
 
 def warn_about_span(layer: BASiSLayer) -> None:
-    r"""Warns that the hidden features do not span as many directions as are to be read
-    out."""
+    r"""Warns that the hidden features span fewer directions than the read-out needs."""
     warn(
         f"the hidden features do not span the num_eigenvectors="
         f"{layer.num_eigenvectors} directions that are to be read out of them, so the "

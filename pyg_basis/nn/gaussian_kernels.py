@@ -6,34 +6,34 @@ from torch import Tensor
 
 from pyg_basis.graph import knn_graph
 
-# Kernels of a smaller logarithm are zero: near the end of single precision, where
-# numbers have fewer digits, processors are slow.
+# Kernels with a smaller logarithm are set to zero: arithmetic on subnormal numbers of
+# single precision is slow.
 LEAST_EXPONENT = -80.0
-# Squared distances of centers to the origin, in units of their bandwidths, up to which
-# kernels of matrix products are right to 1e-5 in single precision, and in double.
+# Maximum squared distance of centers to the origin, in units of their bandwidths, for
+# kernels by matrix products to be accurate to 1e-5 in single, or double, precision.
 MOST_SINGLE, MOST_DOUBLE = 16.0, 1e9
-# Coordinates beyond this, in units of the bandwidths, are cut: their squares are
-# finite, and all kernels zero.
+# Maximum coordinate, in units of the bandwidths: beyond it, squares may overflow, and
+# all kernels are zero.
 FARTHEST = 1e15
 
 
 def gaussian_kernels(x: Tensor, centers: Tensor, bandwidths: Tensor) -> Tensor:
-    r"""The Gaussian kernels of points :obj:`x [n, d]` and centers :obj:`[c, d]`,
-    :obj:`[n, c]`, each center with a bandwidth of its own, :obj:`[c]`.
+    r"""Returns the Gaussian kernels between points :obj:`x [n, d]` and centers
+    :obj:`[c, d]`, :obj:`[n, c]`. Each center has its own bandwidth, :obj:`[c]`.
 
     .. math::
         \exp(-\|x - z_j\|^2 / s_j^2)
     """
-    # Rounding may leave what is above zero.
+    # Rounding may make exponents positive.
     exponents = _exponents(x, centers, bandwidths).clamp(max=0).to(x.dtype)
     return F.threshold(exponents, LEAST_EXPONENT, -inf).exp()
 
 
 def _exponents(x: Tensor, centers: Tensor, bandwidths: Tensor) -> Tensor:
-    # One matrix product gives them, -(|x|^2 - 2 x z + |z|^2) / s^2. It loses the digits
-    # of distances that are small beside those to the origin. Where the terms of the
-    # centers are small, so are those of all points with a positive kernel, and single
-    # precision will do. Traced code cannot depend on values.
+    # One matrix product gives -(|x|^2 - 2 x z + |z|^2) / s^2. Its cancellation error is
+    # large for distances that are small relative to the distance to the origin. If the
+    # terms of the centers are small, so are those of all points with a positive kernel,
+    # and single precision suffices. Traced code cannot depend on values.
     origin = centers.mean(dim=0, dtype=torch.float64).to(centers.dtype)
     is_traced = torch.compiler.is_compiling() or x.is_meta
     dtype = torch.float64 if is_traced else x.dtype
@@ -51,7 +51,7 @@ def _exponents(x: Tensor, centers: Tensor, bandwidths: Tensor) -> Tensor:
 
 
 def _center_terms(centers: Tensor, bandwidths: Tensor) -> tuple[Tensor, Tensor]:
-    """The factors of points and their squares, [c, d + 1], and the constants, [c]."""
+    """Factors of points and their squares, [c, d + 1], and constants [c]."""
     centers = _in_units(centers, bandwidths)
     precision = (bandwidths.max() / bandwidths.to(centers)).square()
     columns = torch.cat([2 * centers, -torch.ones_like(centers[:, :1])], dim=1)
@@ -60,17 +60,17 @@ def _center_terms(centers: Tensor, bandwidths: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _in_units(rows: Tensor, bandwidths: Tensor) -> Tensor:
-    """Rows in units of a bandwidth, where squares neither overflow nor vanish."""
+    """Rows in units of the largest bandwidth, to avoid overflow and underflow."""
     return (rows / bandwidths.max()).clamp(-FARTHEST, FARTHEST)
 
 
 def neighbor_bandwidths(centers: Tensor, neighbor: int) -> Tensor:
-    r"""The distance of each center :obj:`[c, d]` to this nearest other one, or to the
-    farthest where there are fewer, :obj:`[c]`."""
+    r"""Returns the distance of each center :obj:`[c, d]` to its nearest other one of
+    rank :obj:`neighbor`, or to the farthest if there are fewer, :obj:`[c]`."""
     neighbor = min(neighbor, len(centers) - 1)
     if neighbor == 0:
         return torch.ones_like(centers[:, 0])
     distance = knn_graph(centers, neighbor).edge_distance.view(-1, neighbor)[:, -1]
-    # Duplicated centers would have no width.
+    # The bandwidth of duplicated centers would be zero.
     floor = 1e-3 * distance.double().mean().to(distance)
     return distance.maximum(torch.where(floor > 0, floor, 1.0))

@@ -9,12 +9,12 @@ from pyg_basis.algorithm import batch_targets
 from pyg_basis.align import Aligner
 from pyg_basis.reference import ExactEmbedding, Reference
 
-# Buffers as long as the reference set, which is not known before there is one.
+# Buffers of the length of the reference set, which is initially unknown.
 OF_ANY_LENGTH = ("nodes", "rows")
 
 
 class ReferenceSpace(nn.Module):
-    r"""Keeps a :class:`~pyg_basis.reference.Reference` in buffers: what
+    r"""Stores a :class:`~pyg_basis.reference.Reference` in buffers, which
     :meth:`state_dict` saves and :meth:`to` moves.
 
     Args:
@@ -40,7 +40,7 @@ class ReferenceSpace(nn.Module):
     ) -> None:
         super().__init__()
         self.in_channels = int(in_channels)
-        self.num_anchors = int(num_anchors)  # NumPy's small integers wrap
+        self.num_anchors = int(num_anchors)  # small NumPy integers overflow
         self.num_eigenvectors = embedding.num_eigenvectors
         self.embedding = embedding
         self.aligner = aligner
@@ -51,14 +51,14 @@ class ReferenceSpace(nn.Module):
         self.register_buffer("is_initialized", torch.tensor(False))
 
     def forget(self) -> None:
-        r"""Back to no reference."""
+        r"""Discards the reference."""
         self.anchors.zero_()
         self.nodes, self.rows = self.nodes[:0], self.rows[:0]
         self.num_nodes.zero_()
         self.is_initialized.fill_(False)
 
     def keep(self, reference: Reference) -> None:
-        r"""Writes a reference into the buffers."""
+        r"""Copies a reference into the buffers."""
         self.anchors.copy_(reference.anchors)
         self.nodes = reference.nodes.to(self.nodes.device)
         self.rows = reference.rows.to(self.rows)
@@ -67,7 +67,7 @@ class ReferenceSpace(nn.Module):
 
     @property
     def reference(self) -> Reference:
-        r"""The reference space, for an :class:`~pyg_basis.data.AnchorLoader`; a
+        r"""The reference space, for an :class:`~pyg_basis.data.AnchorLoader`; raises a
         :class:`RuntimeError` if there is none yet."""
         if not self.is_initialized:
             raise RuntimeError(
@@ -76,7 +76,7 @@ class ReferenceSpace(nn.Module):
             )
         self._check_precision()
         return Reference(
-            # Rows and nodes are replaced as a whole, anchors are written over.
+            # Rows and nodes are replaced by new tensors, anchors are overwritten.
             self.anchors.clone(),
             self.rows,
             self.nodes,
@@ -88,15 +88,15 @@ class ReferenceSpace(nn.Module):
     @uncompiled
     @full_precision
     def targets(self, x: Tensor) -> Data:
-        r"""The batch of the new nodes :obj:`x [m - l, d]` and the anchors, with
-        aligned targets, see :func:`~pyg_basis.algorithm.batch_targets`. Where a layer
-        extends degrees, they are of the random-walk form, not yet multiplied by
-        them."""
+        r"""Returns the batch of the new nodes :obj:`x [m - l, d]` and the anchors, with
+        aligned targets, see :func:`~pyg_basis.algorithm.batch_targets`. If the layer
+        extends degrees, the targets do not include them: they are of the random-walk
+        form."""
         return batch_targets(self.reference, x)
 
     def _check_precision(self) -> None:
-        # Near the anchors, float16 and bfloat16 distinguish neighbors and degrees
-        # by their rounding.
+        # In float16 and bfloat16, neighbors and degrees near the anchors differ by
+        # rounding.
         if self.anchors.dtype.itemsize < 4:
             raise RuntimeError(
                 f"this layer is in {self.anchors.dtype}, which is too coarse for the "

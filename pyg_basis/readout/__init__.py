@@ -1,4 +1,4 @@
-r"""Reading the eigenvectors out of the hidden features of a trained network."""
+r"""Extraction of the eigenvectors from the hidden features of a trained network."""
 
 from pyg_basis.readout.closest_in_span import closest_in_span
 from pyg_basis.readout.rayleigh_ritz import RayleighRitz, RitzVectors

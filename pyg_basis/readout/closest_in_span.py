@@ -14,7 +14,8 @@ def closest_in_span(
     has_constant: bool,
     drop_first: bool,
 ) -> tuple[Tensor, float] | None:
-    r"""What comes closest to known eigenvectors in the span of features.
+    r"""Returns the least-squares approximation of known eigenvectors in the span of
+    features.
 
     With :math:`H` the features of the nodes and a constant, :math:`\Phi` the
     eigenvectors and :math:`D` the weights of the nodes, it is
@@ -22,21 +23,21 @@ def closest_in_span(
     .. math::
         C = (H^\top D H)^{-1} H^\top D \Phi,
 
-    orthonormalized by a symmetric matrix, which changes the columns least. Where the
-    constant is an eigenvector it is kept as it is, and the others are searched in its
-    complement, as nodes that take no part leave them not quite orthogonal to it.
+    orthonormalized by a symmetric matrix, which changes the columns least. If the
+    constant is an eigenvector, it is kept, and the others are fitted in its orthogonal
+    complement: excluded nodes make them not quite orthogonal to it.
 
     Args:
         moments (RayleighRitz): The directions of the features.
         blocks (iterable of Tensor): The nodes, in blocks of rows.
-        eigenvectors (Tensor): Their rows of the eigenvectors, :obj:`[n, K]`.
-        weight (Tensor): What the nodes count, :obj:`[n]`.
+        eigenvectors (Tensor): Rows of the eigenvectors at these nodes, :obj:`[n, K]`.
+        weight (Tensor): Weights of the nodes, :obj:`[n]`.
         has_constant (bool): Whether the constant is an eigenvector.
-        drop_first (bool): Whether it was left out of the eigenvectors.
+        drop_first (bool): Whether it is omitted from the eigenvectors.
 
     Returns:
         tuple: The coefficients of the directions and the constant, :obj:`[r, K]`, and
-        d_G to the eigenvectors; or nothing where the features span less than K
+        d_G to the eigenvectors; or :obj:`None` if the features span less than K
         directions.
     """
     root = (weight / weight.sum()).double().sqrt().unsqueeze(1)
@@ -49,8 +50,8 @@ def closest_in_span(
         rows = torch.cat([rows * root[part].to(rows), known[part].to(rows)], dim=1)
         products += rows.T @ rows
         start = part.stop
-    # The rest of the products with the constant is zero up to rounding, as is what
-    # the pseudoinverse makes of it.
+    # The remaining products with the constant are zero up to rounding, as is what the
+    # pseudoinverse makes of them.
     column = products[:, size - 1] / products[size - 1, size - 1].sqrt()
     if has_constant:
         products = products - torch.outer(column, column)
@@ -61,7 +62,7 @@ def closest_in_span(
     lengths = gram.diagonal().sqrt()
     if (lengths <= NEGLIGIBLE).any():
         return None
-    # Of equal length, so that orthonormalizing them treats all alike.
+    # Normalize, so that orthonormalization treats all columns alike.
     overlap, gram = overlap / lengths, gram / torch.outer(lengths, lengths)
     coefficients = torch.linalg.pinv(mass, rtol=NEGLIGIBLE, hermitian=True) @ overlap
     found = overlap.T @ coefficients

@@ -15,15 +15,14 @@ class OutputLayer(nn.Module):
     .. math::
         h \mapsto h \, C + c
 
-    In training, the last hidden layer's part of :math:`C` is a parameter, and the part
+    During training, the last hidden layer's part of :math:`C` is a parameter, and that
     of the earlier layers is zero. :meth:`fit` sets all of it to Ritz vectors.
 
     Args:
-        widths (sequence of int): Widths of the layers that the hidden features are of,
-            the last one last.
-        num_columns (int): Columns of the embedding :math:`K`.
-        num_values (int): Eigenvalues that are kept, infinite where features have no
-            further direction.
+        widths (sequence of int): Widths of the hidden layers, in order.
+        num_columns (int): Dimension of the embedding :math:`K`.
+        num_values (int): Number of stored eigenvalues, infinite if the features span
+            fewer directions.
         generator (torch.Generator, optional): Source of the weights, by default the
             global one. (default: :obj:`None`)
     """
@@ -47,19 +46,19 @@ class OutputLayer(nn.Module):
         draw_weights(self.weight, self.bias, generator)
 
     def reset_parameters(self) -> None:
-        r"""Draws the weights anew, and forgets what was read out."""
+        r"""Reinitializes the weights, and discards the Ritz vectors."""
         draw_weights(self.weight, self.bias, None)
         self.forget()
 
     def forget(self) -> None:
-        r"""Back to the last hidden layer alone, and to no eigenvalues."""
+        r"""Resets the weights of the earlier layers and the eigenvalues to zero."""
         self.earlier.zero_()
         self.eigenvalues.zero_()
 
     @torch.no_grad()
     def fit(self, vectors: RitzVectors) -> None:
-        r"""Takes the first Ritz vectors as columns, and their eigenvalues with those
-        beyond."""
+        r"""Sets the columns to the first Ritz vectors, and the eigenvalues to all Ritz
+        values."""
         num_columns = len(self.bias)
         weight = vectors.weight[:, :num_columns].T
         self.earlier.copy_(weight[:, : self.earlier.size(1)])
@@ -70,10 +69,10 @@ class OutputLayer(nn.Module):
 
     @full_precision
     def forward(self, *layers: Tensor) -> Tensor:
-        r"""The embedding :obj:`[n, K]` of nodes with these hidden features, layer by
-        layer, :obj:`[n, h_i]`."""
-        # Side by side they would be copied, and products of rows of an odd length round
-        # by the place of a row in memory, and so by what other nodes there are.
+        r"""Returns the embedding :obj:`[n, K]` of nodes, given their hidden features
+        layer by layer, :obj:`[n, h_i]`."""
+        # Concatenation would copy them. Also, products of rows of odd length round
+        # differently by memory position, and so would depend on the other nodes.
         *earlier, last = layers
         rows = F.linear(last, self.weight, self.bias)
         weights = self.earlier.split(self.widths[:-1], dim=1)

@@ -10,31 +10,31 @@ from pyg_basis.eigen.rayleigh_ritz import ritz_of_moments
 from pyg_basis.graph import Laplacian
 from pyg_basis.graph._sparse import to_scipy_csr
 
-# Directions in which the features have a smaller share of their largest variance are
-# left out: they hold rounding, and the noise of single nodes.
+# Directions with less variance, relative to the largest, are omitted: they consist of
+# rounding errors, and the noise of single nodes.
 LEAST_VARIANCE = 3e-6
-# Nodes, of all graphs together, for each direction, so that the vectors do not follow
+# Minimum number of nodes of all graphs per direction, so that the vectors do not follow
 # the noise of the graphs.
 NODES_PER_DIRECTION = 8
-# Rows that the directions are taken from, at most.
+# Maximum number of rows that determine the directions.
 NUM_ROWS = 4096
-# Directions at most, as eigenproblems cost the cube of their number. More features are
-# first mixed at random into so many (the range finder of Halko, Martinsson and Tropp
+# Maximum number of directions, as eigenproblems have cubic cost. More features are
+# first mixed at random to this number (the range finder of Halko, Martinsson and Tropp
 # 2011).
 MOST_DIRECTIONS = 1024
-# Numbers in single precision that are held at once, a gigabyte.
+# Maximum number of single precision values in memory, a gigabyte.
 MOST_ELEMENTS = 1 << 28
-# Columns whose products with a graph are held at once, and those that one thread
-# takes at a time, which stay in its cache.
+# Columns per product with a graph, to bound memory, and columns per thread, which stay
+# in its cache.
 BLOCK_COLUMNS = 256
 THREAD_COLUMNS = 32
-# Rows of one pass of the network: enough to keep the matrix products busy, few enough
-# for what they give to stay in the cache.
+# Rows per pass of the network: enough for efficient matrix products, few enough for the
+# results to stay in the cache.
 BLOCK_ROWS = 1024
-# Steps of subspace iteration that eigenvalues are taken after. They are of a few
-# columns, so they cost little.
+# Steps of subspace iteration before eigenvalues are computed. They have few columns, so
+# they are cheap.
 NUM_STEPS = 4
-# Directions of a smaller share of the largest moment are rounding.
+# Directions with a smaller share of the largest moment are rounding.
 NEGLIGIBLE = 1e-10
 
 
@@ -43,8 +43,8 @@ class RitzVectors(NamedTuple):
     :math:`h \, C + c`.
 
     Args:
-        values (Tensor): Ritz values, ascending, float64, :obj:`[k]`; of a graph whose
-            eigenvalues are known, these, with some beyond.
+        values (Tensor): Ritz values, ascending, float64, :obj:`[k]`; if the eigenvalues
+            of the graph are known, these, and some more.
         weight (Tensor): :math:`C`, float64, :obj:`[h, k]`.
         bias (Tensor): :math:`c`, float64, :obj:`[k]`.
     """
@@ -54,22 +54,22 @@ class RitzVectors(NamedTuple):
     bias: Tensor
 
     def rows(self, features: Tensor) -> Tensor:
-        r"""The vectors' rows :obj:`[n, k]` at nodes of these features
+        r"""Returns the vectors' rows :obj:`[n, k]` at nodes with these features
         :obj:`[n, h]`."""
         return features @ self.weight.to(features) + self.bias.to(features)
 
 
 class Moments(NamedTuple):
-    r"""The moments of some graphs in their mean, for graphs that come later.
+    r"""The mean moments of several graphs, to which later graphs can be added.
 
     Args:
-        mean (Tensor): Of the features, :obj:`[h]`.
-        directions (Tensor): Orthogonal directions in which they vary, :obj:`[h, r]`,
-            scaled so that the variance is 1 in each.
+        mean (Tensor): Mean of the features, :obj:`[h]`.
+        directions (Tensor): Orthogonal directions of variation of the features, scaled
+            to variance 1, :obj:`[h, r]`.
         stiffness (Tensor), mass (Tensor): :math:`H^\top L H` and
             :math:`H^\top D H` for the features in these directions, and a constant,
             :obj:`[r + 1, r + 1]`.
-        num_nodes (Tensor): Nodes of the graphs, :obj:`[]`.
+        num_nodes (Tensor): Number of nodes of the graphs, :obj:`[]`.
     """
 
     mean: Tensor
@@ -79,8 +79,8 @@ class Moments(NamedTuple):
     num_nodes: Tensor
 
     def changed(self, mean: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-        r"""Stiffness and mass for other directions :obj:`[h, p]`. In those in which the
-        features did not vary they have no moments."""
+        r"""Returns stiffness and mass for other directions :obj:`[h, p]`. Directions in
+        which the features did not vary have zero moments."""
         size = directions.size(1)
         change = directions.new_zeros(len(self.mass), size + 1)
         change[:-1, :size] = self.inverse() @ directions
@@ -89,44 +89,44 @@ class Moments(NamedTuple):
         return change.T @ self.stiffness @ change, change.T @ self.mass @ change
 
     def inverse(self) -> Tensor:
-        r"""What the features are, from their values in the directions, :obj:`[r, h]`.
-        Its second moments are the features' covariance."""
+        r"""Returns the map :math:`B` from values in the directions to features,
+        :obj:`[r, h]`; :math:`B^\top B` is the covariance of the features."""
         return (self.directions / self.directions.square().sum(dim=0)).T
 
 
 class RayleighRitz:
-    r"""The Laplacian eigenvectors in the span of features, from moments that add up
+    r"""The Laplacian eigenvectors in the span of features, from moments that are summed
     over graphs (the Rayleigh-Ritz method: Saad, `"Numerical Methods for Large
     Eigenvalue Problems" <https://doi.org/10.1137/1.9781611970739>`_, 2011,
     Section 4.3).
 
     With :math:`H` the features of a graph's nodes and a constant column, and
-    :math:`L = D - W`, the eigenvectors of the random walk in the span of :math:`H` are
+    :math:`L = D - W`, the random-walk eigenvectors in the span of :math:`H` are
     :math:`H c` with
 
     .. math::
         H^\top L H \, c = \lambda \, H^\top D H \, c.
 
-    The other Laplacians have the identity in the place of :math:`D`. Both moments,
-    divided by the graph's volume :math:`\sum_i d_i`, are averaged over the graphs of
-    several samples: the result has less of the noise that each sample has.
+    For the other Laplacians, the identity replaces :math:`D`. Both moments, divided by
+    the graph's volume :math:`\sum_i d_i`, are averaged over the graphs of several
+    samples, which reduces their noise.
 
     Args:
-        features (callable): Gives the features :obj:`[n, h]` of nodes
+        features (callable): Returns the features :obj:`[n, h]` of nodes
             :obj:`x [n, d]`.
-        x (Tensor): A sample of nodes, :obj:`[n, d]`. The directions in which their
-            features vary are those that are searched.
-        num_nodes (int): Nodes of all graphs that may be added. At most one direction
-            for eight nodes is searched, or four for each vector; of the nodes, only
-            those of the graphs count that have been added so far.
-        num_vectors (int): Vectors that are to be found.
+        x (Tensor): A sample of nodes, :obj:`[n, d]`. The search directions are those in
+            which their features vary.
+        num_nodes (int): Total number of nodes of the graphs to add. At most one
+            direction per eight nodes is searched, or four per vector; only nodes of
+            graphs added so far count.
+        num_vectors (int): Number of vectors to compute.
         generator (torch.Generator): Source of the random mixture of many features.
-        earlier (Moments, optional): Those of earlier graphs of the same features, to
-            which the others are added. (default: :obj:`None`)
-        share (float, optional): The weight of the earlier ones in the mean of all.
+        earlier (Moments, optional): Moments of earlier graphs of the same features, to
+            which the new ones are added. (default: :obj:`None`)
+        share (float, optional): Weight of the earlier ones in the mean of all.
             (default: :obj:`0.0`)
-        ranks (Ranks, optional): Processes that each add graphs of their own to the
-            same moments, in step. (default: this one alone)
+        ranks (Ranks, optional): Processes that each add their own graphs to the same
+            moments, in step. (default: this process only)
     """
 
     @torch.no_grad()
@@ -149,7 +149,7 @@ class RayleighRitz:
         self.x = x[drawn_rows.to(x.device)]
         rows = features(self.x)
         mean = rows.mean(dim=0)
-        # What rounding makes of a constant feature is no direction.
+        # The rounding of a constant feature is not a direction.
         rounding = 10 * torch.finfo(rows.dtype).eps * float(mean.norm())
         rows = rows - mean
         if earlier is not None:
@@ -159,7 +159,7 @@ class RayleighRitz:
         if width > MOST_DIRECTIONS:
             shape = width, MOST_DIRECTIONS
             drawn = torch.randn(shape, generator=generator).to(rows)
-            # One power iteration brings the mixture close to the leading directions.
+            # One power iteration aligns the mixture with the leading directions.
             mixture = torch.linalg.qr(rows.T @ (rows @ drawn)).Q
         mixture, mixed = mixture.double(), (rows @ mixture).double()
         variance, turn = torch.linalg.eigh(mixed.T @ mixed / len(mixed))
@@ -170,8 +170,8 @@ class RayleighRitz:
         least = (LEAST_VARIANCE * variance[-1]).clamp(min=max(rounding**2, 1e-300))
         is_kept = variance > least
         is_kept[: max(len(variance) - most, 0)] = False
-        # Whitened, so that all directions count alike in what follows. Those of the
-        # largest variance come last.
+        # Whitened, so that all directions have equal weight in what follows. Those of
+        # largest variance are last.
         directions = mixture @ (turn[:, is_kept] * variance[is_kept].rsqrt())
         # Machines may round differently.
         same = self.ranks.first(lambda: (mean.double(), directions))
@@ -184,26 +184,25 @@ class RayleighRitz:
         if earlier is not None:
             self._earlier = earlier.changed(self.mean, self.directions)
             self._num_earlier = int(earlier.num_nodes)
-        # Of all ranks.
+        # Totals of all ranks.
         self.num_graphs, self.num_nodes = 0, self._num_earlier
-        # Of this one, kept for the eigenvalues.
+        # Graphs of this rank, stored for the eigenvalues.
         self.graphs: list[tuple[Tensor, Laplacian]] = []
         self.has_constant = True
-        # Numbers of graphs and of nodes, and the solution, at the last look whether it
-        # has settled.
+        # Numbers of graphs and nodes, and the solution, at the last convergence check.
         self._before: tuple[int, int, Tensor] | None = None
-        # Asked for several times between two graphs.
+        # Cached, as it is used several times between two graphs.
         self._solution: tuple[Tensor, Tensor] | None = None
 
     @torch.no_grad()
     def add(self, x: Tensor | Iterable[Tensor], laplacian: Laplacian) -> None:
-        r"""Adds the moments of a graph. Of several ranks each adds one at the same
-        time, or one of no nodes.
+        r"""Adds the moments of a graph. With several ranks, each adds one at the same
+        time, possibly without nodes.
 
         Args:
-            x (Tensor or iterable of Tensor): Its nodes :obj:`[n, d]`, which may come
-                as blocks of rows.
-            laplacian (Laplacian): Its Laplacian :obj:`[n, n]`, of one kind in all
+            x (Tensor or iterable of Tensor): Its nodes :obj:`[n, d]`, or blocks of
+                these rows.
+            laplacian (Laplacian): Its Laplacian :obj:`[n, n]`, of the same kind in all
                 graphs.
         """
         blocks = x.split(BLOCK_ROWS) if isinstance(x, Tensor) else x
@@ -226,22 +225,23 @@ class RayleighRitz:
         self._solution = None
 
     def weigh(self, share: float) -> None:
-        r"""Gives the earlier moments another share of the mean: with 0, the vectors are
-        those of the graphs alone."""
+        r"""Changes the weight of the earlier moments in the mean; with 0, only the
+        graphs count."""
         self.share, self._solution = share, None
 
     def moments(self) -> Moments:
-        r"""The mean over all graphs, to add others later."""
+        r"""Returns the mean over all graphs, to add others later."""
         num_nodes = torch.tensor(self.num_nodes)
         return Moments(self.mean, self.directions, *self._means(), num_nodes)
 
     def solve(self, k: int) -> tuple[Tensor, Tensor]:
-        r"""The first :obj:`k` Ritz values, or as many as there are directions, and the
-        vectors as coefficients of the directions and the constant, :obj:`[r, k]`.
+        r"""Returns the first :obj:`k` Ritz values, or fewer if there are fewer
+        directions, and the vectors as coefficients of the directions and the constant,
+        :obj:`[r, k]`.
 
-        They are orthonormal in the mean over the graphs, with the degrees as weights
-        for the random walk. Where the constant is an eigenvector it comes first, and
-        the others are orthogonal to it, also in a graph that falls apart.
+        They are orthonormal in the mean over the graphs, weighted by degrees for the
+        random walk. If the constant is an eigenvector, it comes first, and the others
+        are orthogonal to it, also for a disconnected graph.
         """
         if self._solution is None:
             found = self.ranks.first(self._solve)
@@ -250,15 +250,15 @@ class RayleighRitz:
         return values[:k].clone(), coefficients[:, :k].clone()
 
     def eigenvalues(self, coefficients: Tensor) -> Tensor:
-        r"""The graphs' eigenvalues that belong to a solution's vectors, ascending,
+        r"""Returns the graphs' eigenvalues for a solution's vectors, ascending,
         :obj:`[k]`.
 
-        The Ritz values themselves are upper bounds, and above small eigenvalues by a
-        good part of them: a vector that lacks a share :math:`\epsilon` of an
-        eigenvector has as much of those with large eigenvalues instead. A few steps
-        of subspace iteration take those out (Saad, Section 5.1), which a graph allows
-        and new points do not. The moments of the result are averaged over the graphs
-        like the others.
+        Ritz values are upper bounds, and their relative error is large for small
+        eigenvalues: a vector that lacks a share :math:`\epsilon` of an eigenvector
+        contains as much of those with large eigenvalues. A few steps of subspace
+        iteration damp these (Saad, Section 5.1), which is possible on a graph but not
+        at new points. The resulting moments are averaged over the graphs like the
+        others.
         """
         size = coefficients.size(1)
         stiffness, mass = coefficients.new_zeros(2, size, size)
@@ -271,34 +271,33 @@ class RayleighRitz:
             stiffness += weighted.T @ product(rows)
             mass += weighted.T @ rows
         stiffness, mass = self.ranks.sum(stiffness), self.ranks.sum(mass)
-        if self._earlier is not None:  # whose graphs are gone
+        if self._earlier is not None:  # whose graphs are not stored
             weight = self.share * self.num_graphs / max(1 - self.share, 1e-12)
             stiffness += weight * coefficients.T @ self._earlier[0] @ coefficients
             mass += weight * coefficients.T @ self._earlier[1] @ coefficients
         stiffness = (stiffness + stiffness.T) / 2
         values = ritz_of_moments(stiffness, mass, NEGLIGIBLE)[0].clamp(min=0)
-        # What the steps took out altogether lies at the end of the spectrum.
+        # Directions that the steps eliminated are at the end of the spectrum.
         bounds = [laplacian.norm_bound for _, laplacian in self.graphs]
         last = max(self.ranks.gather(max(bounds, default=0.0)))
         return torch.cat([values, values.new_full((size - len(values),), last)])
 
     def columns(self, x: Tensor) -> Tensor:
-        r"""The directions' values and a constant, :obj:`[n, r]`, at nodes
+        r"""Returns the values of the directions and a constant, :obj:`[n, r]`, at nodes
         :obj:`x [n, d]`."""
         features = self.features(x)
         rows = (features - self.mean.to(features)) @ self.directions.to(features)
         return torch.cat([rows, rows.new_ones(len(rows), 1)], dim=1)
 
     def is_settled(self, k: int, tolerance: float) -> bool:
-        r"""Whether more graphs would turn the space of the first :obj:`k` vectors by
-        little: by a Grassmann distance of less than :obj:`tolerance * k`.
+        r"""Whether more graphs would change the space of the first :obj:`k` vectors by
+        a Grassmann distance of less than :obj:`tolerance * k`.
 
-        The noise of the samples averages out as :math:`1 / g` in :math:`g` graphs. So
-        what is left of it is estimated by :math:`f / (g - f)` times the distance to the
-        space of :math:`f` graphs, the last that was looked at. To find the vectors
-        costs as much as to add some nodes for each direction, so small graphs are
-        looked at together. False between looks, and where the look before was at
-        fewer directions, or there was none.
+        The sampling noise decreases as :math:`1 / g` in :math:`g` graphs. The remaining
+        noise is estimated by :math:`f / (g - f)` times the distance to the space of
+        :math:`f` graphs, at the last check. A solve costs as much as adding some nodes
+        per direction, so several small graphs share a check. Returns :obj:`False`
+        between checks, and if the last check used fewer directions, or there was none.
         """
         earlier, num_nodes, before = self._before or (0, self._num_earlier, None)
         num_new = self.num_nodes - num_nodes
@@ -319,21 +318,21 @@ class RayleighRitz:
         return earlier / (self.num_graphs - earlier) * distance <= tolerance * k
 
     def vectors(self, values: Tensor, coefficients: Tensor) -> RitzVectors:
-        r"""A solution as functions of the features."""
+        r"""Returns a solution as functions of the features."""
         weight = self.directions @ coefficients[:-1]
         return RitzVectors(values, weight, coefficients[-1] - self.mean @ weight)
 
     def _allowed(self, num_nodes: int) -> int:
-        """Directions that may be searched in graphs of so many nodes together."""
+        """Maximum number of search directions for graphs of this many nodes."""
         few = min(4 * self.num_vectors, num_nodes // 2)
         return min(max(num_nodes // NODES_PER_DIRECTION, few), MOST_DIRECTIONS)
 
     def _num_searched(self, num_nodes: int) -> int:
-        """Directions that are searched in graphs of so many nodes."""
+        """Number of search directions for graphs of this many nodes."""
         return min(self._allowed(num_nodes), self.size - 1)
 
     def _means(self) -> tuple[Tensor, Tensor]:
-        """Both moments in the mean over all graphs."""
+        """Mean of both moments over all graphs."""
         stiffness = (self.stiffness + self.stiffness.T) / 2 / self.num_graphs
         mass = self.mass / self.num_graphs
         if self._earlier is None:
@@ -343,7 +342,7 @@ class RayleighRitz:
         return stiffness, self.share * before[1] + own * mass
 
     def _solve(self) -> tuple[Tensor, Tensor]:
-        """All Ritz pairs of the moments as they are."""
+        """All Ritz pairs of the present moments."""
         stiffness, mass = self._means()
         searched = torch.eye(len(mass), dtype=mass.dtype, device=mass.device)
         searched = searched[:, -1 - self._num_searched(self.num_nodes) :]
@@ -365,8 +364,8 @@ class RayleighRitz:
 def _joined(
     mean: Tensor, rows: Tensor, earlier: Moments, share: float
 ) -> tuple[Tensor, Tensor]:
-    """The mean of new and of earlier features, and centered rows whose second moments
-    are the covariance of both."""
+    """Returns the mean of new and earlier features, and centered rows whose second
+    moments are the covariance of both."""
     rows, before = rows.double(), earlier.inverse()
     center = (1 - share) * mean.double() + share * earlier.mean
     apart = (earlier.mean - mean.double()) * (share * (1 - share)) ** 0.5
@@ -380,18 +379,18 @@ def _joined(
 
 
 def _weight(laplacian: Laplacian) -> Tensor:
-    """What the nodes count in the moments of a graph, [n, 1], in sum 1. For the random
-    walk it makes ``D (I - D^-1 W)`` the symmetric ``D - W``."""
+    """Weights of the nodes in the moments of a graph, [n, 1], of sum 1. For the random
+    walk they turn ``D (I - D^-1 W)`` into the symmetric ``D - W``."""
     degree = laplacian.degree.double()
     weight = degree if laplacian.kind == "rw" else torch.ones_like(degree)
     return (weight / weight.sum()).unsqueeze(1)
 
 
 def _product(matrix: Tensor) -> Callable[[Tensor], Tensor]:
-    """The product of a sparse matrix with some columns."""
+    """Returns a function that multiplies a sparse matrix with columns."""
     if matrix.is_cuda:
         return lambda columns: matrix @ columns
-    # SciPy's product lets several threads in.
+    # SciPy's product releases the GIL.
     array = to_scipy_csr(matrix)
 
     def product(columns: Tensor) -> Tensor:

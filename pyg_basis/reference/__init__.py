@@ -1,4 +1,4 @@
-r"""The reference space: anchors, the exact embedding of a set, targets of graphs."""
+r"""The reference space: anchors, exact embeddings of sets, and targets of graphs."""
 
 from pyg_basis.reference.choose_anchors import choose_anchors
 from pyg_basis.reference.exact_embedding import ExactEmbedding, SpectralRows

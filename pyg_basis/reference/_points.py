@@ -6,7 +6,7 @@ from torch import Tensor
 
 def check_points(x: Any, num_features: int | None = None) -> None:
     r"""Raises a :class:`ValueError` unless :obj:`x` is a dense matrix of real numbers,
-    :obj:`[n, d]`, with so many features."""
+    :obj:`[n, d]`, with :obj:`num_features` columns."""
     is_tensor = isinstance(x, Tensor)
     if not is_tensor or x.layout != torch.strided or x.is_complex():
         given = f"{x.dtype} of {x.layout}" if is_tensor else type(x).__name__

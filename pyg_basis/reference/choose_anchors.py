@@ -9,8 +9,8 @@ from pyg_basis._constraints import SEED, StrOptions, at_least, check_arguments
 from pyg_basis.graph import knn_graph
 from pyg_basis.reference._points import check_points
 
-# Poisson disks are laid among so many random nodes an anchor: enough for evenness,
-# while the neighbors of all of a large set would not fit into memory.
+# Number of random nodes per anchor among which Poisson disks are placed: enough for an
+# even spread. The neighbors of all nodes of a large set would not fit into memory.
 DISK_CANDIDATES = 10
 
 AnchorMethod = Literal["random", "poisson_disk", "per_class"]
@@ -28,28 +28,28 @@ def choose_anchors(
     y: Tensor | None = None,
     seed: int = 0,
 ) -> Tensor:
-    r"""Chooses the fixed nodes that every batch shares (Algorithm 1 of `BASiS
+    r"""Chooses the anchors, which all batches share (Algorithm 1 of `BASiS
     <https://arxiv.org/abs/2211.16960>`_, step 1).
 
     Args:
         x (Tensor): Features of the nodes to choose from, :obj:`[n, d]`.
         num_anchors (int): Number of anchors :math:`l`.
-        method (str, optional): :obj:`"random"` (uniform, follows the density),
-            :obj:`"poisson_disk"` (random, but no anchor among the nearest
-            neighbors of another, with as many neighbors as leave room: it
-            follows the density, evenly, and does not prefer outliers),
-            or :obj:`"per_class"` (equally many random nodes of each class, as
-            the paper does; needs labels). (default: :obj:`"poisson_disk"`)
+        method (str, optional): :obj:`"random"` (uniform over the nodes, so it follows
+            the density); :obj:`"poisson_disk"` (random, but no anchor is among the
+            nearest neighbors of another, with the largest feasible number of
+            neighbors: it follows the density evenly, without preferring outliers); or
+            :obj:`"per_class"` (equally many random nodes per class, as in the paper;
+            needs labels). (default: :obj:`"poisson_disk"`)
         y (Tensor, optional): Labels :obj:`[n]`, for :obj:`"per_class"` only.
             (default: :obj:`None`)
-        seed (int, optional): Seed of the draws. (default: :obj:`0`)
+        seed (int, optional): Seed of the sampling. (default: :obj:`0`)
 
     Returns:
-        Tensor: Indices of the anchors, distinct, :obj:`[l]` int64.
+        Tensor: Distinct indices of the anchors, :obj:`[l]` int64.
 
     Raises:
-        ValueError: For an unknown method, more anchors than nodes, missing
-            labels, or features without distances (NaN or infinite).
+        ValueError: For an unknown method, more anchors than nodes, missing labels, or
+            NaN or infinite features, which have no distances.
     """
     check_points(x)
     check_arguments(
@@ -60,7 +60,7 @@ def choose_anchors(
             f"num_anchors={num_anchors} must be at most {x.size(0)}, the nodes to "
             f"choose from: ask for fewer anchors or give more nodes"
         )
-    # NumPy's small integers would wrap.
+    # Small NumPy integers overflow.
     num_anchors, rng = int(num_anchors), np.random.default_rng(seed)
     if method == "random":
         return torch.from_numpy(rng.choice(x.size(0), num_anchors, replace=False))
@@ -75,13 +75,13 @@ def _poisson_disk(x: Tensor, num_anchors: int, rng: np.random.Generator) -> Tens
     if num_nodes > num_candidates:
         drawn = torch.from_numpy(rng.choice(num_nodes, num_candidates, replace=False))
         return drawn[_poisson_disk(x[drawn.to(x.device)], num_anchors, rng)]
-    # A disk of n / l nodes would leave room for l of them if disks could tile.
+    # Disks of n / l nodes would allow l anchors if disks could tile.
     most = min(2 * num_nodes // num_anchors, num_nodes - 1)
     if most < 1:
         return torch.from_numpy(rng.permutation(num_nodes)[:num_anchors])
     neighbors = knn_graph(x, most).edge_index[0].view(num_nodes, most).cpu().numpy()
     order = rng.permutation(num_nodes)
-    # The largest disks that leave room for all anchors, by bisection.
+    # Bisection for the largest disks that allow all anchors.
     chosen, low, high = order, 0, most + 1
     while high - low > 1:
         middle = (low + high) // 2
@@ -96,7 +96,7 @@ def _poisson_disk(x: Tensor, num_anchors: int, rng: np.random.Generator) -> Tens
 def _independent_nodes(
     neighbors: NDArray[np.int64], order: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Greedy maximal independent set of the graph of these neighbors."""
+    """Greedy maximal independent set of the neighbor graph."""
     covered = np.zeros(len(order), dtype=bool)
     is_chosen = np.zeros(len(order), dtype=bool)
     chosen = []
@@ -114,7 +114,7 @@ def _with_distances(x: Tensor) -> Tensor:
             "x holds NaN or infinite values, which have no distances: clean the "
             "features, or use method='random'"
         )
-    # Differences of integers wrap, those of halves overflow.
+    # Differences of integers, or of half precision, overflow.
     return x if x.dtype in (torch.float32, torch.float64) else x.double()
 
 
@@ -129,8 +129,8 @@ def _per_class(
             f"needs no labels"
         )
     labels = y.cpu().numpy()
-    # Round robin over the shuffled classes: the numbers differ by one at most,
-    # and a class that runs out leaves its share to the others.
+    # Round robin over the shuffled classes: their counts differ by at most one, unless
+    # a class is exhausted; the others then share the rest.
     members = [
         rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)
     ]

@@ -12,8 +12,8 @@ from pyg_basis.graph.laplacian import ALPHA, KIND, LaplacianKind
 from pyg_basis.reference._points import check_points
 from pyg_basis.reference.unit_rows import METRIC, Metric, unit_rows
 
-# Eigenvalues below, relative to the bound of the norm, count as zero: parts of a graph
-# that are joined by nothing more count as components.
+# Smaller eigenvalues, relative to the norm bound, count as zero: parts of a graph whose
+# connection is that weak count as components.
 ZERO_EIGENVALUE = 5e-7
 
 CONSTRAINTS: dict[str, list[Any]] = {
@@ -36,12 +36,12 @@ class SpectralRows:
         vectors (Tensor): Laplacian eigenvectors, mean square 1 per column,
             :obj:`[m, K]`.
         values (Tensor): Eigenvalues of the Laplacian, ascending, :obj:`[K]`.
-        all_values (Tensor): Those, with the trivial one if it was left out, and those
-            beyond that were asked for.
+        all_values (Tensor): These eigenvalues, the trivial one even if it was omitted,
+            and the further ones requested.
         degree (Tensor): Weighted degrees of the graph, :obj:`[m]`.
         num_components (int): Number of connected components of the graph.
         converged (bool): Whether the eigensolver reached its tolerance.
-        fell_back (bool): Whether it took more than one solver.
+        fell_back (bool): Whether more than one solver was needed.
     """
 
     vectors: Tensor
@@ -60,26 +60,24 @@ class ExactEmbedding:
     :math:`\to` Laplacian :math:`\to` eigenvectors (Eq. 1-4 of `BASiS
     <https://arxiv.org/abs/2211.16960>`_).
 
-    It makes the reference set, every batch, and the exact embedding of a whole
-    set that BASiS is measured against.
+    It embeds the reference set, every batch, and the whole set when BASiS is evaluated.
 
     Args:
         num_eigenvectors (int): Number of columns :math:`K`.
-        num_neighbors (int, optional): Neighbors of a node. (default: :obj:`50`)
+        num_neighbors (int, optional): Neighbors per node. (default: :obj:`50`)
         bandwidth (str or float, optional): Bandwidth of the affinity, see
             :func:`~pyg_basis.graph.affinity`. (default: :obj:`"self_tuning"`)
         laplacian (str, optional): :obj:`"rw"`, :obj:`"sym"` or :obj:`"comb"`.
             (default: :obj:`"rw"`)
-        drop_first (bool, optional): Leave out the trivial eigenvector (of
-            eigenvalue 0; constant, or the square root of the degree for
-            :obj:`"sym"`). (default: :obj:`True`)
+        drop_first (bool, optional): Omit the trivial eigenvector (of eigenvalue 0;
+            constant, or the square root of the degree for :obj:`"sym"`).
+            (default: :obj:`True`)
         solver (str, optional): The eigensolver, see
             :func:`~pyg_basis.eigen.eigenpairs`. (default: :obj:`"auto"`)
-        alpha (float, optional): How much of the density is taken out of the weights,
-            from 0 to 1, see :func:`~pyg_basis.graph.density_normalized`.
-            (default: :obj:`0.0`)
-        metric (str, optional): :obj:`"euclidean"`, or :obj:`"cosine"`: the same of
-            rows that are divided by their norms, see
+        alpha (float, optional): Exponent of the density normalization, from 0 to 1, see
+            :func:`~pyg_basis.graph.density_normalized`. (default: :obj:`0.0`)
+        metric (str, optional): :obj:`"euclidean"`, or :obj:`"cosine"`, which divides
+            rows by their norms first, see
             :func:`~pyg_basis.reference.unit_rows.unit_rows`.
             (default: :obj:`"euclidean"`)
     """
@@ -96,16 +94,16 @@ class ExactEmbedding:
     def __post_init__(self) -> None:
         check_arguments(CONSTRAINTS, type(self).__name__, **vars(self))
         for name in ("num_eigenvectors", "num_neighbors"):
-            # NumPy's small integers wrap.
+            # Small NumPy integers overflow.
             object.__setattr__(self, name, int(getattr(self, name)))
 
     @property
     def num_pairs(self) -> int:
-        r"""Number of eigenpairs that are needed, the trivial one included."""
+        r"""Number of eigenpairs to compute, including the trivial one."""
         return self.num_eigenvectors + int(self.drop_first)
 
     def widened(self, num_columns: int) -> "ExactEmbedding":
-        r"""The same with more columns."""
+        r"""Returns the same embedding with :obj:`num_columns` more columns."""
         return replace(self, num_eigenvectors=self.num_eigenvectors + num_columns)
 
     @property
@@ -115,14 +113,14 @@ class ExactEmbedding:
 
     @property
     def num_constant(self) -> int:
-        r"""Number of columns that are the same in every embedding and need no
-        alignment. By itself, the constant column is left to the shift of an affine
-        map."""
+        r"""Number of columns that are equal in every embedding and need no alignment.
+        If the constant is the only column, it is left to the shift of the affine map
+        and not counted."""
         is_constant = self.has_constant and not self.drop_first
         return int(is_constant and self.num_eigenvectors > 1)
 
     def check_num_anchors(self, num_anchors: int, num_nodes: int | None = None) -> None:
-        r"""Raises a :class:`ValueError` unless so many anchors fix an affine map to
+        r"""Raises a :class:`ValueError` unless the anchors determine an affine map to
         another embedding and leave other nodes of :obj:`num_nodes`."""
         if num_nodes is not None and num_anchors >= num_nodes:
             raise ValueError(
@@ -139,13 +137,13 @@ class ExactEmbedding:
 
     @property
     def least_anchors(self) -> int:
-        r"""Anchors that fix an affine map to another embedding, one more than it has
-        columns. The constant one, where there are others, needs no alignment."""
+        r"""Minimum number of anchors to determine an affine map to another embedding:
+        one more than its columns, not counting a constant one among others."""
         return self.num_eigenvectors - self.num_constant + 1
 
     def check_num_nodes(self, num_nodes: int) -> None:
-        r"""Raises a :class:`ValueError` unless a graph of so many nodes gives the
-        neighbors and eigenvectors asked for."""
+        r"""Raises a :class:`ValueError` unless a graph of :obj:`num_nodes` nodes has
+        enough neighbors and eigenvectors."""
         if num_nodes <= self.num_pairs:
             raise ValueError(
                 f"num_eigenvectors={self.num_eigenvectors} is above what {num_nodes} "
@@ -177,10 +175,10 @@ class ExactEmbedding:
         )
 
     def rows_of(self, operator: Laplacian, num_beyond: int = 0) -> SpectralRows:
-        r"""The embedding of the nodes of a graph by its Laplacian, which is of this
-        kind, and up to :obj:`num_beyond` eigenvalues more."""
+        r"""Embeds the nodes of a graph, given its Laplacian of the kind
+        :obj:`laplacian`, with up to :obj:`num_beyond` further eigenvalues."""
         last = min(self.num_pairs + num_beyond, operator.num_nodes)
-        # The trivial vector comes first, whatever the number of components.
+        # The trivial vector comes first for any number of components.
         pairs = eigenpairs(operator, last, solver=self.solver)
         kept = slice(int(self.drop_first), self.num_pairs)
         vectors = pairs.vectors[:, kept]
@@ -197,18 +195,18 @@ class ExactEmbedding:
         )
 
     def points(self, x: Tensor) -> Tensor:
-        r"""The points :obj:`x [m, d]` as their distances are taken: divided by their
+        r"""Returns the points :obj:`x [m, d]` as distances use them: divided by their
         norms for :obj:`metric="cosine"`.
 
         Raises:
-            ValueError: If :obj:`x` is no matrix of real numbers, or has a row of zeros
-                that cannot be divided.
+            ValueError: If :obj:`x` is not a matrix of real numbers, or has a row of
+                zeros to be divided.
         """
         check_points(x)
         return unit_rows(x) if self.metric == "cosine" else x
 
     def operator(self, x: Tensor) -> Laplacian:
-        r"""The Laplacian of the graph of the points :obj:`x [m, d]`, in double
+        r"""Returns the Laplacian of the graph of the points :obj:`x [m, d]`, in double
         precision.
 
         Raises:

@@ -3,21 +3,21 @@ from torch import Tensor
 
 from pyg_basis.align.align_to_anchors import Directions, directions
 
-# Keeps the moments of anchors that leave a direction open from being singular.
+# Keeps the moments nonsingular if the anchors do not span a direction.
 RIDGE = 1e-9
-# Rows that vary by less than this share of their norm are constant in single precision.
+# Rows with less variation, relative to their norm, are constant in single precision.
 ROUNDING = 1e-6
 
 
 def fixing_anchors(rows: Tensor, num_anchors: int) -> Tensor:
-    r"""An order of the nodes, of which the first are to be anchors: the order they
-    have, but for exchanges until the anchors spread in every direction of their rows
-    :obj:`[m, K]` in which the nodes do, or no exchange helps, :obj:`[m]`.
+    r"""Reorders the nodes so that the first :obj:`num_anchors`, the anchors, vary in
+    every direction of their rows :obj:`[m, K]` in which the nodes vary. The given order
+    is changed by exchanges until this holds, or no exchange helps, :obj:`[m]`.
 
-    Without an anchor in a group of nodes that an eigenvector lives on, nothing would
-    bring that column of a batch into the reference basis. Each exchange adds the node
-    that the anchors predict worst and drops the anchor that the others predict best,
-    by their variances in the affine regression on the anchors, so that it raises the
+    If an eigenvector is supported on a group of nodes without an anchor, its column in
+    a batch could not be mapped to the reference basis. Each exchange adds the node that
+    the anchors predict worst and removes the anchor that the others predict best, by
+    their variances in the affine regression on the anchors. This increases the
     determinant of the moments (`Mitchell 1974
     <https://doi.org/10.1080/00401706.1974.10489175>`_).
     """
@@ -39,8 +39,8 @@ def fixing_anchors(rows: Tensor, num_anchors: int) -> Tensor:
 
 
 def are_fixing(rows: Tensor, num_anchors: int) -> bool:
-    r"""Whether the first nodes, the anchors, spread in every direction of the rows
-    :obj:`[m, K]` in which the nodes do."""
+    r"""Whether the first nodes, the anchors, vary in every direction of the rows
+    :obj:`[m, K]` in which the nodes vary."""
     if float((rows - rows.mean(dim=0)).norm()) <= ROUNDING * float(rows.norm()):
         return True
     return bool(_directions(rows, num_anchors).is_fixed.all())
@@ -52,8 +52,8 @@ def _directions(rows: Tensor, num_anchors: int) -> Directions:
 
 
 def _variances(anchors: Tensor, nodes: Tensor) -> Tensor:
-    r"""Of predictions at :obj:`nodes [m, p]` by a regression on :obj:`anchors [l, p]`,
-    in units of that of an observation, :obj:`[m]`."""
+    r"""Returns the variances of predictions at :obj:`nodes [m, p]` by a regression on
+    :obj:`anchors [l, p]`, relative to that of an observation, :obj:`[m]`."""
     moments = anchors.t() @ anchors
     moments.diagonal().add_(RIDGE * len(anchors))
     root = torch.linalg.cholesky(moments)

@@ -15,16 +15,16 @@ from pyg_basis.reference.reference import aligned, oversampled
 
 @dataclass(frozen=True, eq=False)
 class WholeGraph:
-    r"""Targets for the nodes of a given graph: the exact eigenvectors of all of it.
+    r"""Targets for the nodes of a given graph: its exact eigenvectors.
 
     Args:
-        nodes (numpy.ndarray): The nodes whose rows are known, all, :obj:`[n]`.
-        rows (Tensor): Their rows, :obj:`[n, K]`.
-        eigenvalues (Tensor): The first ones, the trivial one included, and those
-            beyond that were asked for.
+        nodes (numpy.ndarray): The nodes with known rows, which are all, :obj:`[n]`.
+        rows (Tensor): Rows of the eigenvectors, :obj:`[n, K]`.
+        eigenvalues (Tensor): The first eigenvalues, including the trivial one, and the
+            further ones requested.
         num_components (int): Number of connected components of the graph.
         converged (bool): Whether the eigensolver reached its tolerance.
-        fell_back (bool): Whether it took more than one solver.
+        fell_back (bool): Whether more than one solver was needed.
     """
 
     nodes: NDArray[np.int64]
@@ -38,10 +38,10 @@ class WholeGraph:
     def from_graph(
         cls, graph: GivenGraph, embedding: ExactEmbedding, num_beyond: int = 0
     ) -> "WholeGraph":
-        r"""Decomposes the whole graph, once, with up to :obj:`num_beyond` eigenvalues
-        more than there are vectors."""
+        r"""Decomposes the whole graph once, with up to :obj:`num_beyond` more
+        eigenvalues than eigenvectors."""
         found = embedding.rows_of(graph.laplacian(embedding.laplacian), num_beyond)
-        # The small eigenvalues of a long graph are no sign of more components.
+        # Small eigenvalues of a long graph do not indicate more components.
         return cls(
             np.arange(graph.num_nodes),
             found.vectors,
@@ -52,9 +52,8 @@ class WholeGraph:
         )
 
     def targets(self, drawn: NDArray[np.int64], seed: int = 0) -> Data:
-        r"""The targets :obj:`y [m, K]` of the nodes that were drawn, with the
-        diagnostics of :func:`~pyg_basis.algorithm.batch_targets`; the :obj:`seed`
-        plays no role."""
+        r"""Returns the targets :obj:`y [m, K]` of the drawn nodes, with the diagnostics
+        of :func:`~pyg_basis.algorithm.batch_targets`. The :obj:`seed` is ignored."""
         return Data(
             y=self.rows[torch.from_numpy(drawn)].float(),
             residual=0.0,
@@ -68,20 +67,20 @@ class WholeGraph:
 
 @dataclass(frozen=True, eq=False)
 class CoarsenedGraph:
-    r"""Targets for the nodes of a given graph that is too large to be decomposed:
+    r"""Targets for the nodes of a given graph that is too large to decompose:
     Algorithm 1 of `BASiS <https://arxiv.org/abs/2211.16960>`_ on samples of it.
 
-    Every other node joins the nearest sampled one, and the weights between these cells
-    add up, so that samples are as connected as the graph, see
-    :func:`~pyg_basis.graph.coarsened`. Anchors need not be sampled, as they have the
-    rows of their cells.
+    Every other node joins the nearest sampled node, and the weights between these cells
+    are summed, so that a sample is as connected as the graph, see
+    :func:`~pyg_basis.graph.coarsened`. Anchors need not be sampled: they have the rows
+    of their cells.
 
     Args:
         graph (GivenGraph): The graph.
         nodes (numpy.ndarray): The anchors, :obj:`[l]`.
         rows (Tensor): Their rows of the reference embedding, :obj:`[l, K]`.
-        eigenvalues (Tensor): Of the reference embedding, the trivial one included, and
-            those beyond that were asked for.
+        eigenvalues (Tensor): Eigenvalues of the reference embedding, including the
+            trivial one, and the further ones requested.
         embedding (ExactEmbedding): How a sample is embedded.
         aligner (LeastSquares or RANSAC or Orthogonal or MomentPreserving): How the
             affine map is fitted.
@@ -105,10 +104,10 @@ class CoarsenedGraph:
         num_beyond: int = 0,
     ) -> "CoarsenedGraph":
         r"""Draws the reference set, whose nodes are all anchors, and embeds it, with up
-        to :obj:`num_beyond` eigenvalues more than there are vectors.
+        to :obj:`num_beyond` more eigenvalues than eigenvectors.
 
         Raises:
-            ValueError: If coarsening does not keep Laplacians of this kind, or the
+            ValueError: If coarsening does not preserve Laplacians of this kind, or the
                 eigenvectors of the reference set do not converge.
         """
         if embedding.laplacian == "comb":
@@ -138,10 +137,10 @@ class CoarsenedGraph:
         )
 
     def targets(self, drawn: NDArray[np.int64], seed: int = 0) -> Data:
-        r"""Embeds the nodes that were drawn, with the anchors in their cells, and
-        aligns the result to the reference (Eq. 12-14). Gives the same as a
+        r"""Embeds the drawn nodes, with the anchors in their cells, and aligns the
+        result to the reference (Eq. 12-14). Returns the same fields as
         :class:`WholeGraph`."""
-        # Of a component that no sampled node is in, the batch says nothing.
+        # The batch has no information about components without a sampled node.
         component = self.graph.components
         is_reached = np.isin(component[self.nodes], component[drawn])
         anchors = self.nodes[is_reached]
@@ -178,18 +177,18 @@ def _embed(
     seed: int,
     num_beyond: int = 0,
 ) -> SpectralRows:
-    r"""The rows of some nodes, of components that are sampled, in the embedding of a
+    r"""Returns the rows of some nodes, of sampled components, in the embedding of a
     coarsened graph."""
     cell = nearest_seeds(graph, sample, seed)
     part = coarsened(graph, cell, len(sample))
-    # The eigenvectors of the random walk are functions of the nodes; those of the
-    # normalized Laplacian have a factor that depends on what is sampled.
+    # The random-walk eigenvectors are functions of the nodes; those of the normalized
+    # Laplacian have a factor that depends on the sample.
     kind: Literal["rw"] = "rw"
     found = replace(embedding, laplacian=kind).rows_of(part.laplacian(kind), num_beyond)
     vectors = found.vectors[torch.from_numpy(cell[nodes])]
     if embedding.laplacian == "sym":
         degree = torch.from_numpy(graph.degree[nodes])
-        # An isolated node is a null vector of its own, whatever its factor is.
+        # An isolated node is a null vector, whatever its factor.
         root = torch.where(degree > 0, degree, 1.0).sqrt()
         vectors = vectors * root.unsqueeze(1)
     scale = vectors.square().mean(dim=0).rsqrt()

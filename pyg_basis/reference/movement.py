@@ -8,23 +8,22 @@ from pyg_basis.align import Alignment
 
 @dataclass(frozen=True)
 class Movement:
-    r"""How far an embedding moved when its features did.
+    r"""How far an embedding moved when its features changed.
 
     Args:
         alignment (Alignment): The map :math:`T_G` from the new eigenvectors to the
-            basis that was there, with its residual, rank and condition number.
-        cosines (Tensor): Canonical correlations of the two, descending: 1 for the
-            directions that both have, :obj:`[K]` (one less if there is a constant
-            column).
-        change (Tensor): Norm of what the rows of the nodes changed by, relative to
-            their norm, :obj:`[]`.
-        eigenvalues (Tensor): Of the new Laplacian, ascending, :obj:`[K]`.
-        eigengap (Tensor): From the last of them to the next, :obj:`[]`. Where it is
-            small, the next update may exchange the last directions.
-        num_lost (int): Directions that the new space does not have. New ones took
-            their places in the basis.
-        reanchored (bool): Whether other nodes were made anchors, as the old ones did
-            not spread in every direction any more.
+            previous basis, with its residual, rank and condition number.
+        cosines (Tensor): Canonical correlations of the two, descending: 1 for shared
+            directions, :obj:`[K]` (one less with a constant column).
+        change (Tensor): Norm of the change of the nodes' rows, relative to the norm of
+            the rows, :obj:`[]`.
+        eigenvalues (Tensor): Eigenvalues of the new Laplacian, ascending, :obj:`[K]`.
+        eigengap (Tensor): Distance from the last of them to the next, :obj:`[]`. If it
+            is small, the next update may exchange the last directions.
+        num_lost (int): Number of directions missing from the new space. New ones
+            replace them in the basis.
+        reanchored (bool): Whether other nodes became anchors, because the previous ones
+            no longer varied in every direction.
     """
 
     alignment: Alignment
@@ -37,9 +36,8 @@ class Movement:
 
 
 def warn_about_movement(num_lost: int, reanchored: bool) -> None:
-    r"""Warns the caller of the caller when directions were lost, or the anchors chosen
-    anew."""
-    # No numbers: the same words are shown once.
+    r"""Warns, two frames up, if directions were lost, or the anchors chosen anew."""
+    # Without numbers, so that repeated warnings are shown once.
     if num_lost:
         warn(
             "the features moved so far that a direction of the reference space is not "

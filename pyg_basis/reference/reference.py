@@ -10,21 +10,21 @@ from pyg_basis.align.aligner import keeps_width
 from pyg_basis.reference.choose_anchors import choose_anchors
 from pyg_basis.reference.exact_embedding import ExactEmbedding, SpectralRows
 
-# Eigenvectors of a batch, beyond its first K, that the map to a larger reference draws
-# on.
+# Number of eigenvectors of a batch beyond its first K that the map to a larger
+# reference uses.
 NUM_OVERSAMPLES = 6
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    r"""The reference space: the set that was embedded once, and the rule that brings
-    any batch into its basis (`BASiS <https://arxiv.org/abs/2211.16960>`_).
+    r"""The reference space: an embedding that is computed once, and the rule that
+    aligns batches to it (`BASiS <https://arxiv.org/abs/2211.16960>`_).
 
     Args:
         anchors (Tensor): Features of the anchors, :obj:`[l, d]`.
         rows (Tensor): Rows of the reference embedding, anchors first, :obj:`[m, K]`.
-        nodes (Tensor): Which of the given nodes these rows are of, :obj:`[m]`.
-        num_nodes (int): Number of nodes that were given.
+        nodes (Tensor): Indices of these rows among the given nodes, :obj:`[m]`.
+        num_nodes (int): Number of given nodes.
         embedding (ExactEmbedding): How the set and all batches are embedded.
         aligner (LeastSquares or RANSAC or Orthogonal or MomentPreserving): How the
             affine map from a batch to the reference is fitted.
@@ -48,7 +48,7 @@ class Reference:
         return self.rows[: self.num_anchors]
 
     def to(self, device: str | torch.device) -> "Reference":
-        r"""The same reference on another device."""
+        r"""Returns the same reference on another device."""
         return replace(
             self,
             anchors=self.anchors.to(device),
@@ -70,12 +70,13 @@ def oversampled(
     reference_size: int,
     num_nodes: int,
 ) -> ExactEmbedding:
-    r"""How a batch of :obj:`num_nodes` is embedded for its alignment to a reference.
-    The eigenvectors of a larger set are not all among the first of a small one where
-    no gap follows, so the map draws on some more, as far as the anchors fix it."""
+    r"""Returns the embedding of a batch of :obj:`num_nodes` for its alignment to a
+    reference. Without a gap, the first eigenvectors of a larger set are not all among
+    the first of a small one. The map then uses some more columns, as many as the
+    anchors determine."""
     if reference_size <= num_nodes or keeps_width(aligner):
         return embedding
-    # A map through few anchors would follow their noise.
+    # A map fitted to few anchors would follow their noise.
     room = max(num_anchors // 3 - embedding.least_anchors, 0)
     return embedding.widened(min(NUM_OVERSAMPLES, room))
 
@@ -83,8 +84,8 @@ def oversampled(
 def aligned(
     found: SpectralRows, anchor_rows: Tensor, aligner: Aligner, num_constant: int
 ) -> tuple[Tensor, dict[str, Any]]:
-    r"""Brings the embedding of a batch, anchors first, into the basis of the anchors'
-    rows :obj:`[l, K]` (Eq. 12-14).
+    r"""Aligns the embedding of a batch, anchors first, to the anchors' rows
+    :obj:`[l, K]` (Eq. 12-14).
 
     Returns:
         tuple: The rows :obj:`[m, K]`, and the batch's diagnostics: :obj:`residual`,
@@ -118,11 +119,11 @@ def reference_nodes(
         num_anchors (int): Number of anchors :math:`l`.
         anchor_index (Tensor, optional): The anchors' rows in :obj:`x`, :obj:`[l]`; by
             default chosen by :func:`~pyg_basis.reference.choose_anchors`.
-        reference_size (int): Nodes of the set :math:`m`, or all where there are fewer.
-        seed (int): Seed of the draws.
+        reference_size (int): Nodes of the set :math:`m`, or all if there are fewer.
+        seed (int): Seed of the sampling.
 
     Raises:
-        ValueError: If the anchors are no different rows of :obj:`x`.
+        ValueError: If the anchors are not distinct rows of :obj:`x`.
     """
     if anchor_index is None:
         anchor_index = choose_anchors(x, num_anchors, seed=seed)

@@ -10,32 +10,32 @@ from pyg_basis._constraints import StrOptions
 Metric = Literal["euclidean", "cosine"]
 METRIC = [StrOptions(set(get_args(Metric)))]
 
-# What rounding may add to a norm, in units of the machine epsilon and of the root of
-# the number of squares that it is a sum of.
+# Bound of the rounding error of a norm, in units of the machine epsilon and of the
+# square root of the number of its summands.
 ROUNDING = 4
 
 
 def unit_rows(x: Tensor, numbers: Sequence[int] | np.ndarray | None = None) -> Tensor:
-    r"""Rows :obj:`[n, d]` divided by their Euclidean norms, as :obj:`metric="cosine"`
-    takes them: :math:`|x - y|^2 = 2 - 2 \cos(x, y)` holds for them.
+    r"""Divides rows :obj:`[n, d]` by their Euclidean norms, for
+    :obj:`metric="cosine"`. Then :math:`|x - y|^2 = 2 - 2 \cos(x, y)`.
 
-    Rows whose norm is 1 up to the rounding of their own precision are left as they are,
-    to the last bit, so that dividing twice changes nothing. Rows in half precision
-    become single ones.
+    Rows whose norm is 1 up to the rounding of their own precision are left bitwise
+    unchanged, so the division is idempotent. Rows in half precision become single
+    precision.
 
     Args:
         x (Tensor): The rows.
-        numbers (sequence of int, optional): What an error calls the rows; by default
-            they are counted from 0.
+        numbers (sequence of int, optional): Row numbers for error messages; by default
+            they count from 0.
 
     Raises:
         ValueError: If a row is zero.
     """
     x = x.to(torch.promote_types(x.dtype, torch.float32))
-    # Squares of what is divided by the largest entry neither overflow nor vanish.
+    # Squares of rows scaled to maximum 1 neither overflow nor all underflow.
     largest = x.detach().abs().amax(dim=1, keepdim=True)
     is_zero = largest == 0
-    # Traced code cannot depend on values: there rows of zeros become NaN.
+    # Traced code cannot depend on values: rows of zeros become NaN there.
     is_traced = torch.compiler.is_compiling()
     if not is_traced and is_zero.any():
         row = int(is_zero.flatten().nonzero()[0])

@@ -4,7 +4,7 @@ from torch_geometric.data import Data
 
 
 def checked_graph(data: object, transform: str) -> Data:
-    r"""The graph, once it is known to be homogeneous."""
+    r"""Checks that the graph is homogeneous."""
     if not isinstance(data, Data):
         raise ValueError(
             f"{transform} takes a torch_geometric.data.Data or a Batch of them, got "
@@ -15,7 +15,7 @@ def checked_graph(data: object, transform: str) -> Data:
 
 
 def checked_name(attr_name: object) -> str | None:
-    r"""The name of an attribute, or nothing."""
+    r"""Checks the name of an attribute, or :obj:`None`."""
     if attr_name is None or (isinstance(attr_name, str) and attr_name):
         return attr_name
     raise ValueError(
@@ -25,8 +25,8 @@ def checked_name(attr_name: object) -> str | None:
 
 
 def add_node_attribute(data: Data, value: Tensor, name: str | None) -> Data:
-    r"""Sets the rows :obj:`value [n, k]` as an attribute, or, without a name, beside
-    the columns of :obj:`x`, as transforms of PyG do."""
+    r"""Stores the rows :obj:`value [n, k]` as an attribute, or, without a name,
+    concatenates them to :obj:`x`, as transforms of PyG do."""
     if name is not None:
         data[name] = value
     elif data.x is None:
@@ -40,7 +40,7 @@ def add_node_attribute(data: Data, value: Tensor, name: str | None) -> Data:
                 f"columns, got {shape}: reshape it, or pass an attr_name"
             )
         x = x.to_dense().view(len(x), -1)
-        # Classes of atoms, say, are integers: encodings would be cut off.
+        # Integer features, such as atom types, would truncate the encodings.
         x = x if x.is_floating_point() else x.to(value)
         data.x = torch.cat([x, value.to(x)], dim=-1)
     return data

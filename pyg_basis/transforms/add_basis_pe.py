@@ -20,29 +20,28 @@ from pyg_basis.transforms._node_attribute import (
 
 @functional_transform("add_basis_pe")
 class AddBASiSPE(BaseTransform):
-    r"""Adds the rows that a trained model gives the nodes: the Laplacian eigenvectors
+    r"""Adds the embedding of the nodes by a trained model: the Laplacian eigenvectors
     of the graph it was trained on, from `"BASiS: Batch Aligned Spectral Embedding
     Space" <https://arxiv.org/abs/2211.16960>`_ (functional name:
     :obj:`add_basis_pe`).
 
-    A row depends on the node's own features and the model alone: it does not flip its
-    sign between calls, does not change when other nodes come or go, and exists for
-    nodes that the model has never seen, with edges or without.
+    A row depends on the node's own features and the model only. Its sign is the same in
+    every call, it does not change when other nodes are added or removed, and it exists
+    for unseen nodes, with or without edges.
 
     Args:
         model (BASiS or BASiSLayer): The trained model.
         attr_name (str, optional): The attribute of the data object that holds the
-            encodings, :obj:`[n, K]`; with :obj:`None` they are concatenated to
-            :obj:`x`. (default: :obj:`"basis_pe"`)
+            encodings, :obj:`[n, K]`. If :obj:`None`, they are concatenated to :obj:`x`.
+            (default: :obj:`"basis_pe"`)
         input_name (str): The attribute with the features that the model was trained
-            on, :obj:`[n, d]`. A BASiS projects wide ones itself, as it did when it was
-            fitted; its :obj:`layer_` alone takes projected ones.
-            (default: :obj:`"x"`)
+            on, :obj:`[n, d]`. A BASiS projects wide features itself, as in its fit; its
+            :obj:`layer_` alone expects projected ones. (default: :obj:`"x"`)
 
     Raises:
-        ValueError: If :obj:`model` is neither of the two, or a BASiS not fitted; when
+        ValueError: If :obj:`model` is neither of the two, or an unfitted BASiS; when
             called, if the graph has no such features, or of another width, or if the
-            rows are not finite.
+            encodings are not finite.
     """
 
     def __init__(
@@ -61,7 +60,7 @@ class AddBASiSPE(BaseTransform):
 
     @torch.no_grad()
     def forward(self, data: Data) -> Data:
-        r"""The graph with encodings."""
+        r"""Adds the encodings to the graph."""
         graph = checked_graph(data, type(self).__name__)
         x = graph.get(self.input_name)
         if not isinstance(x, Tensor):

@@ -34,52 +34,53 @@ class AddSpectralPE(BaseTransform):
 
     Differs from :class:`~torch_geometric.transforms.AddLaplacianEigenvectorPE` in that
 
-    * every call gives the same rows: start vectors are seeded, and of each
-      eigenvector the entry of largest magnitude is positive;
+    * every call returns the same rows: start vectors are seeded, and the largest entry
+      of each eigenvector in magnitude is positive;
     * residuals are checked, and a solver that does not reach :obj:`tol` is replaced;
-    * each connected component is embedded by itself, so that a graph gets the same
-      rows alone and in a :class:`~torch_geometric.data.Batch`, and a graph of many
-      components does not get their indicators; what a small component lacks is 0;
-    * the basis of a multiple eigenvalue follows from its space and the order of the
-      nodes, see :func:`~pyg_basis.eigen.component_eigenpairs`;
-    * columns have mean square 1 over the nodes of a component, whatever its size;
-    * the eigenvalues are kept, in the attribute :obj:`<attr_name>_eigenvalues`, for
-      each node those of its component, :obj:`[n, k]`.
+    * each connected component is embedded separately: a graph has the same rows alone
+      and in a :class:`~torch_geometric.data.Batch`, and a graph of many components
+      does not get their indicators; missing columns of small components are 0;
+    * the basis of a multiple eigenvalue is determined by its eigenspace and the order
+      of the nodes, see :func:`~pyg_basis.eigen.component_eigenpairs`;
+    * columns have mean square 1 over the nodes of a component of any size;
+    * the eigenvalues of each node's component are stored in the attribute
+      :obj:`<attr_name>_eigenvalues`, :obj:`[n, k]`.
 
-    What no rule can fix is left: in another order of the nodes, signs and bases may
-    differ where a symmetry exchanges nodes (in rings, or branches that are alike), and
-    nodes that a symmetry exchanges get different rows. A network that must not depend
-    on that can take absolute values, the lengths of a node's rows in each eigenspace
-    (columns of equal eigenvalues), or random signs in every training step.
+    Symmetries remain ambiguous: if a symmetry exchanges nodes (in rings, or between
+    equal branches), signs and bases may change with the order of the nodes, and the
+    exchanged nodes get different rows. A network that must not depend on this can use
+    absolute values, the norms of a node's rows in each eigenspace (columns of equal
+    eigenvalues), or random signs in every training step.
 
     Args:
         k (int): Number of eigenvectors, in the order of their eigenvalues.
         attr_name (str, optional): The attribute of the data object that holds the
-            encodings, :obj:`[n, k]`, in the precision of the edge weights; with
-            :obj:`None` they are concatenated to :obj:`x`, in its own.
+            encodings, :obj:`[n, k]`, in the precision of the edge weights. If
+            :obj:`None`, they are concatenated to :obj:`x`, in its precision.
             (default: :obj:`"spectral_pe"`)
         laplacian (str): :obj:`"sym"`, :obj:`"rw"` or :obj:`"comb"`, see
-            :func:`~pyg_basis.graph.laplacian`; of :obj:`data.edge_weight`, or the
-            values of :obj:`data.adj_t`, if there are some. (default: :obj:`"sym"`)
-        drop_first (bool): Leave out the eigenvector of eigenvalue 0.
+            :func:`~pyg_basis.graph.laplacian`, with the weights
+            :obj:`data.edge_weight`, or the values of :obj:`data.adj_t`, if present.
+            (default: :obj:`"sym"`)
+        drop_first (bool): Omit the eigenvector of eigenvalue 0.
             (default: :obj:`True`)
-        tol (float): Bound of the residuals, relative to the Laplacian's norm. Where
-            eigenvalues are closer than it can separate, the solver goes on; if it
-            cannot, as for chains of ten thousand nodes, a warning names the tolerance
-            that is needed. (default: :obj:`1e-5`)
-        seed (int): Seed of the solver's start. (default: :obj:`0`)
-        alpha (float): How much of the density is taken out of the weights, from 0 to
-            1, see :func:`~pyg_basis.graph.density_normalized`. (default: :obj:`0.0`)
+        tol (float): Bound of the residuals, relative to the norm of the Laplacian. If
+            it cannot separate close eigenvalues, the solver continues; if that fails,
+            as for chains of ten thousand nodes, a warning states the tolerance needed.
+            (default: :obj:`1e-5`)
+        seed (int): Seed of the solver's start vectors. (default: :obj:`0`)
+        alpha (float): Exponent of the density normalization, from 0 to 1, see
+            :func:`~pyg_basis.graph.density_normalized`. (default: :obj:`0.0`)
 
     Raises:
         ValueError: If :obj:`k` is not an integer from 1 to 65,535, :obj:`laplacian`
             unknown, :obj:`drop_first` not a truth value, :obj:`tol` not positive or
             :obj:`seed` negative; when called, if the graph is directed, heterogeneous,
-            or not valid.
+            or invalid.
 
     Warns:
-        RuntimeWarning: If no solver reached :obj:`tol`, or eigenvalues are so close
-            that vectors are mixed.
+        RuntimeWarning: If no solver reached :obj:`tol`, or eigenvalues are too close to
+            separate their eigenvectors.
     """
 
     def __init__(
@@ -108,8 +109,8 @@ class AddSpectralPE(BaseTransform):
         self.drop_first = drop_first
 
     def forward(self, data: Data | spmatrix | sparray) -> Data:
-        r"""The graph with encodings and eigenvalues; also that of an adjacency matrix
-        :obj:`[n, n]` of :mod:`scipy.sparse`."""
+        r"""Adds encodings and eigenvalues to the graph; also accepts an adjacency
+        matrix :obj:`[n, n]` of :mod:`scipy.sparse`."""
         data = as_data(data) if issparse(data) else data
         graph = checked_graph(data, type(self).__name__)
         first = int(self.drop_first)
