@@ -62,7 +62,8 @@ notebooks: $(STAMP)
 
 # The site, in docs/_build/html; needs no network. A warning is an error.
 docs: $(STAMP)
-	$(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build/html
+	# The fits of its pictures are small: threads would wait for each other.
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build/html
 
 # Writes the executed notebooks anew from their sources.
 notebooks-update: $(STAMP)
