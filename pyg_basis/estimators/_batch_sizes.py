@@ -53,11 +53,18 @@ class BatchSizes(NamedTuple):
                 f"components"
             )
         warn(
-            f"n_samples = {num_points} is below batch_size={batch_size}: batches of "
-            f"{num_points} points with n_anchors={num_anchors} and "
-            f"n_neighbors={num_neighbors} are used",
+            f"n_samples = {num_points} is below batch_size={batch_size}: each batch "
+            f"has all points, with n_anchors={num_anchors} and "
+            f"n_neighbors={num_neighbors}",
         )
         return cls(num_points, num_anchors, num_neighbors, num_points)
+
+    def within(self, num_points: int) -> "BatchSizes":
+        """Returns the sizes for somewhat fewer points, as after some are held out."""
+        return self._replace(
+            batch_size=min(self.batch_size, num_points),
+            reference_size=min(self.reference_size, num_points),
+        )
 
 
 def neighbors_among(estimator: "BASiS", num_points: int) -> int:

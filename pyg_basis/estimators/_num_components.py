@@ -1,6 +1,7 @@
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
@@ -37,6 +38,22 @@ def chosen_components(
         eigenvalues = graph_eigenvalues(widest, data, seed)
     values = eigenvalues[first : first + most + 1].cpu()
     return suggest_num_components(values, estimator.drop_first, 1)[0]
+
+
+def later_gap(
+    before: NDArray[np.floating[Any]],
+    after: NDArray[np.floating[Any]],
+    num: int,
+    drop_first: bool,
+) -> int | None:
+    """Returns the number of eigenvalues before the largest gap after an update, if that
+    gap followed the ``num``-th before and now follows a later one."""
+    if min(len(before), len(after)) < num + 1:
+        return None
+    earlier, now = (
+        suggest_num_components(values, drop_first, 1)[0] for values in (before, after)
+    )
+    return now if earlier == num < now else None
 
 
 def _point_eigenvalues(estimator: "BASiS", source: FeatureSource, seed: int) -> Tensor:

@@ -59,6 +59,7 @@ def point_training(
     )
     sizes = BatchSizes.for_points(estimator, len(source))
     num_held_out = _num_held_out(estimator, len(source), sizes.reference_size)
+    sizes = sizes.within(len(source) - num_held_out)
     # Anchors, degrees, scales and read-outs use samples of bounded size.
     num_sampled = max(sizes.reference_size, DEGREE_SAMPLE)
     most_nodes = min(MOST_NODES, MOST_NUMBERS // source.num_features)
@@ -152,11 +153,12 @@ def point_training(
 
 def _num_held_out(estimator: "BASiS", num_points: int, reference_size: int) -> int:
     """Returns the number of points to hold out: at most half of those not in the
-    reference, and half of the graph that they are measured in."""
-    free = max(num_points - reference_size, 0)
+    reference or, if these are few, a tenth of all; and at most half of the graph that
+    they are measured in."""
+    free = max((num_points - reference_size) // 2, int(HELD_OUT_SHARE * num_points))
     least = LEAST_HELD_OUT * estimator.n_components
     num_held_out = max(int(HELD_OUT_SHARE * reference_size), least)
-    num_held_out = min(num_held_out, free // 2, reference_size // 2)
+    num_held_out = min(num_held_out, free, reference_size // 2)
     return num_held_out if estimator.readout and num_held_out >= least else 0
 
 

@@ -129,9 +129,10 @@ def warn_if_poor(
         )
     elif is_poor and (not has_gap or found["captured_by_more"] >= POOR):
         remedy = (
-            f"no gap follows eigenvalue {k} (see eigenvalues_), so that the last "
-            f"eigenvectors differ from sample to sample: choose n_components where a "
-            f"gap follows, as n_components='eigengap' does"
+            f"no gap follows eigenvalue {k}, so that the last eigenvectors differ from "
+            f"sample to sample: choose n_components where a gap follows, as "
+            f"n_components='eigengap' does, if there is one in eigenvalues_; points "
+            f"without structure have none"
         )
     elif unfinished:
         category = ConvergenceWarning
@@ -149,7 +150,7 @@ def warn_if_poor(
 
 def in_words(found: dict[str, Any]) -> str:
     """Describes the quality of a fit."""
-    where = "held-out points" if found["held_out"] else "the points"
+    where = "held-out points" if found["held_out"] else "the points of the fit itself"
     return (
         f"the embedding holds {np.mean(found['captured']):.0%} of the exact "
         f"eigenvectors at {where} (d_G {found['grassmann_distance']:.2f} of "

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from pyg_basis._constraints import check_arguments
 from pyg_basis._own_generator import is_compiled
 from pyg_basis._ranks import Ranks, failing_together
+from pyg_basis._warn import warn
 from pyg_basis.algorithm import train
 from pyg_basis.align import AlignmentMethod
 from pyg_basis.data import FeatureSource
@@ -31,7 +32,7 @@ from pyg_basis.estimators._agreement import agreed
 from pyg_basis.estimators._batch_sizes import BatchSizes
 from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
 from pyg_basis.estimators._graph_training import given_edges, graph_training
-from pyg_basis.estimators._num_components import chosen_components
+from pyg_basis.estimators._num_components import chosen_components, later_gap
 from pyg_basis.estimators._parameters import (
     CONSTRAINTS,
     EIGENGAP,
@@ -204,16 +205,17 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         n_components_ (int): Dimension of the embedding.
         eigengap_ (float): Distance from the K-th eigenvalue to the next. If it is
             small, the last columns vary between samples.
-        quality_ (dict): Quality of the fit, with a read-out only, measured on held-out
-            points (if there are more than :obj:`reference_size`), or held-out nodes of
-            a given graph. :obj:`grassmann_distance`: d_G to the exact eigenvectors of a
-            graph of these points; :obj:`captured`: the share of each exact eigenvector
-            in the span of the embedding, from 0 to 1; :obj:`captured_by_more`: its mean
-            with five more learned columns, high even without a gap after the last
-            eigenvalue (no more columns for a given graph with exact targets);
-            :obj:`eigengap`; :obj:`disconnected_batches`: the share of batches with a
-            disconnected graph; :obj:`num_nodes`: the number of these points;
-            :obj:`held_out`: whether they were held out.
+        quality_ (dict): Quality of the fit, with a read-out only, measured at a tenth
+            of the points (of :obj:`reference_size` at most) or nodes of a given graph,
+            held out if they are at least 20 K, and else at the points of the fit, which
+            is too favorable. :obj:`grassmann_distance`: d_G to the exact eigenvectors
+            of a graph of these points; :obj:`captured`: the share of each exact
+            eigenvector in the span of the embedding, from 0 to 1;
+            :obj:`captured_by_more`: its mean with five more learned columns, high even
+            without a gap after the last eigenvalue (no more columns for a given graph
+            with exact targets); :obj:`eigengap`; :obj:`disconnected_batches`: the share
+            of batches with a disconnected graph; :obj:`num_nodes`: the number of these
+            points; :obj:`held_out`: whether they were held out.
         n_iter_ (int): Number of training batches.
         n_features_in_ (int): Width of the features, before the projection.
 
@@ -556,13 +558,31 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             ValueError: If the model was fitted without :obj:`updatable` or has a
                 :obj:`diffusion_time`, which needs single eigenvectors, or the points
                 are invalid. Nothing has changed then.
+
+        Warns:
+            UserWarning: If the largest gap in the eigenvalues followed the K-th and
+                now follows a later one, as when new points form further clusters.
         """
+        before: Any = getattr(self, "eigenvalues_", None)
+        movement = self._update(X, forget_factor)
+        k, values = self.n_components_, self.eigenvalues_
+        if (num := later_gap(before, values, k, self.drop_first)) is not None:
+            warn(
+                f"the largest gap in the eigenvalues no longer follows eigenvalue "
+                f"{k} but {num}, as when new points form further clusters: "
+                f"n_components={k} columns do not separate these, so fit anew with "
+                f"n_components={num}"
+            )
+        return movement
+
+    def _update(self, X: Any, forget_factor: float) -> Movement:
         check_is_fitted(self)
         check_arguments(UPDATE_CONSTRAINTS, "update", forget_factor=forget_factor)
         if self._memory is None:
             raise ValueError(
                 "update needs what a fit keeps with updatable=True, a readout and a "
-                "graph of neighbors: fit a BASiS with updatable=True"
+                "graph of neighbors: fit BASiS(..., updatable=True), or, for clusters, "
+                "BASiSClustering(..., basis=BASiS(..., updatable=True))"
             )
         if self.diffusion_time is not None:
             raise ValueError(

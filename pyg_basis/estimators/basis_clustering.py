@@ -13,16 +13,20 @@ from torch import Tensor, nn
 
 from pyg_basis._constraints import StrOptions, at_least, check_arguments
 from pyg_basis._ranks import Ranks, failing_together
+from pyg_basis._warn import warn
 from pyg_basis.eigen import suggest_num_components
 from pyg_basis.estimators._checkpoint import read_checkpoint, write_checkpoint
 from pyg_basis.estimators._clusters import grown_clusters, kmeans_at, leading_clusters
+from pyg_basis.estimators._num_components import later_gap
 from pyg_basis.estimators._parameters import EIGENGAP
 from pyg_basis.estimators._update import embedded, leading_rows, rows_at
 from pyg_basis.estimators.basis import BASiS
 from pyg_basis.reference import Movement
 from pyg_basis.training_state import Callback
 
-UPDATE_CONSTRAINTS: dict[str, list[Any]] = {"n_clusters": [at_least(1), None]}
+UPDATE_CONSTRAINTS: dict[str, list[Any]] = {
+    "n_clusters": [at_least(1), StrOptions({EIGENGAP}), None]
+}
 
 
 class BASiSClustering(ClusterMixin, BaseEstimator):
@@ -153,19 +157,24 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         return self
 
     def update(
-        self, X: Any, n_clusters: int | None = None, forget_factor: float = 1.0
+        self,
+        X: Any,
+        n_clusters: int | Literal["eigengap"] | None = None,
+        forget_factor: float = 1.0,
     ) -> Movement:
         r"""Also learns new points :obj:`X [n, d]`, see :meth:`BASiS.update`. Existing
-        clusters keep their labels, and new clusters get new labels.
+        clusters keep their labels. If there are to be more clusters, the new ones get
+        new labels.
 
         Clusters are computed from a proportional sample of earlier and new points.
         :obj:`labels_` then are those of :obj:`X`.
 
         Args:
             X: New points.
-            n_clusters (int, optional): New number of clusters, at least the present
-                one. By default it stays; if it was :obj:`"eigengap"`, it is chosen
-                again by the largest gap. (default: :obj:`None`)
+            n_clusters (int or str, optional): New number of clusters, at least the
+                present one, or :obj:`"eigengap"`: the number of eigenvalues before the
+                largest gap, with the trivial one. By default the number stays, unless
+                it was :obj:`"eigengap"` in the fit. (default: :obj:`None`)
             forget_factor (float, optional): See :meth:`BASiS.update`.
                 (default: :obj:`1.0`)
 
@@ -176,25 +185,33 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
             NotFittedError: Before :meth:`fit`.
             ValueError: If :obj:`n_clusters` is below the present number, or the
                 embedding cannot be updated. Nothing has changed then.
+
+        Warns:
+            UserWarning: If the number stays, the largest gap in the eigenvalues
+                followed as many as there are clusters, and now follows a later one.
         """
         check_is_fitted(self)
         known = self.n_clusters_
         check_arguments(UPDATE_CONSTRAINTS, "update", n_clusters=n_clusters)
-        if n_clusters is not None and n_clusters < known:
+        num: Any = n_clusters
+        if num is None:
+            num = EIGENGAP if self.n_clusters == EIGENGAP else known
+        if num != EIGENGAP and num < known:
             raise ValueError(
                 f"n_clusters={n_clusters} is below the {known} clusters that there "
                 f"are, whose labels stay: ask for as many or more, or fit anew"
             )
         basis = copy.copy(self.basis_)
         before = basis._memory
-        movement = basis.update(X, forget_factor)
+        movement = basis._update(X, forget_factor)
         assert before is not None and basis._memory is not None
-        if n_clusters is None and self.n_clusters == EIGENGAP:
-            n_clusters = max(num_clusters(basis), known)
+        if num == EIGENGAP:
+            num = max(suggested_clusters(basis), known)
+        elif n_clusters is None:
+            self._warn_of_later_gap(basis)
         earlier, points = before.points, basis._memory.points
-        n_clusters = n_clusters or known
         centers = torch.from_numpy(self.kmeans_.cluster_centers_)
-        num_leading = num_columns(n_clusters, basis)
+        num_leading = num_columns(num, basis)
         of_points, of_earlier, of_centers = (
             leading_rows(rows, basis.layer_, movement, num_leading)
             for rows in (
@@ -209,13 +226,25 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
             of_earlier,
             self.kmeans_.predict(self._rows(self.basis_, earlier)),
             of_centers,
-            n_clusters,
+            num,
             self.n_init,
             basis._memory.seed,
         )
         self.basis_, self.kmeans_ = basis, kmeans
         self.labels_ = self.predict(X)
         return movement
+
+    def _warn_of_later_gap(self, basis: BASiS) -> None:
+        first = int(basis.drop_first)
+        before, after = self.basis_.eigenvalues_, basis.eigenvalues_
+        num = later_gap(before, after, self.n_clusters_ - first, basis.drop_first)
+        if num is not None:
+            warn(
+                f"the largest gap in the eigenvalues, with the trivial one, no longer "
+                f"follows number {self.n_clusters_} but {num + first}, as when new "
+                f"points form further clusters: to separate them, pass "
+                f"n_clusters={num + first} to update"
+            )
 
     def _rows(self, basis: BASiS, points: Tensor) -> NDArray[np.floating[Any]]:
         rows = embedded(basis.layer_, points).cpu().numpy()
@@ -310,10 +339,15 @@ def default_basis(n_clusters: int | Literal["eigengap"]) -> BASiS:
 
 def num_clusters(basis: BASiS) -> int:
     """Number of eigenvalues before the largest gap, with the trivial one."""
-    first = int(basis.drop_first)
     if basis.n_components == EIGENGAP:
-        return basis.n_components_ + first
-    return suggest_num_components(basis.eigenvalues_, basis.drop_first, 1)[0] + first
+        return basis.n_components_ + int(basis.drop_first)
+    return suggested_clusters(basis)
+
+
+def suggested_clusters(basis: BASiS) -> int:
+    """The same of the eigenvalues that are known, five beyond the components."""
+    num = suggest_num_components(basis.eigenvalues_, basis.drop_first, 1)[0]
+    return num + int(basis.drop_first)
 
 
 def num_columns(n_clusters: int, basis: BASiS) -> int:

@@ -29,6 +29,7 @@ def test_clusters_keep_their_labels(run: Run, points: Path, blobs: np.ndarray) -
     assert run("update", *files, "--n-clusters", 4).status == 0
     found = BASiSClustering.load("newer.pt")
     assert found.n_clusters_ == 4
+    assert run("update", *files, "--n-clusters", "eigengap", "--force").status == 0
 
 
 def test_what_cannot_be_updated(run: Run, model: Path, points: Path) -> None:

@@ -394,13 +394,13 @@ def test_no_solver_gives_up_on_ordinary_sets(points: Any) -> None:
 
 
 def test_a_solver_that_gives_up_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, solve = three_blobs(1100), ChebyshevSubspace.solve
+    x, solve = three_blobs(1300), ChebyshevSubspace.solve
     monkeypatch.setattr(
         ChebyshevSubspace,
         "solve",
         lambda solver, *problem: solve(replace(solver, max_products=1), *problem),
     )
-    basis = quick(batch_size=1100, max_iter=2).fit(x)
+    basis = quick(batch_size=1300, max_iter=2).fit(x)
     assert basis.history_["fell_back"] == [True] * 2
     assert basis.history_["converged"] == [True] * 2
 

@@ -144,6 +144,27 @@ def test_clusters_keep_their_labels(n_clusters: Any) -> None:
     assert np.array_equal(clustering.labels_, clustering.predict(new))
 
 
+@pytest.mark.parametrize("num_components", [2, "eigengap"])
+def test_clusters_are_counted_anew_where_asked(num_components: Any) -> None:
+    basis = learner(n_components=num_components, drop_first=False, **SETTINGS)
+    clustering = BASiSClustering(2, basis=basis, random_state=0)
+    clustering.fit(blobs(0, 1, num_points=400))
+    clustering.update(blobs(2, num_points=400), "eigengap")
+    assert clustering.n_clusters_ == 3
+
+
+def test_a_further_cluster_is_reported() -> None:
+    old, new = blobs(0, 1, num_points=400), blobs(2, num_points=400)
+    basis = learner(drop_first=False, **SETTINGS)
+    clustering = BASiSClustering(2, basis=basis, random_state=0).fit(old)
+    with pytest.warns(UserWarning, match="n_clusters=3"):
+        clustering.update(new)
+    assert clustering.n_clusters_ == 2
+    basis = learner(n_components=1, **SETTINGS).fit(old)
+    with pytest.warns(UserWarning, match="n_components=2"):
+        basis.update(new)
+
+
 @pytest.mark.parametrize("drop_first", [True, False])
 def test_columns_within_clusters_split_none(drop_first: bool) -> None:
     basis = learner(n_components=6, drop_first=drop_first, **SETTINGS)
