@@ -120,7 +120,7 @@ def cold_start(graph: Data, seed: int, max_iter: int) -> dict[str, float]:
     seen = graph.subgraph(torch.from_numpy(before))
     known = SPACE.rows_of(GivenGraph.from_data(seen).laplacian("rw")).vectors
     rows = {
-        "mean of known neighbors": neighbor_mean(given, before, later, known.numpy())
+        "mean of known neighbours": neighbor_mean(given, before, later, known.numpy())
     }
     for steps in (0, 2):
         basis = learn(seen, neighborhood(seen, steps), seed, max_iter)
