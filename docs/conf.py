@@ -1,4 +1,8 @@
-"""Sphinx: `make docs` builds the site into docs/_build/html, without a network."""
+"""Sphinx: `make docs` builds the site into docs/_build/html, without a network.
+
+A reader's browser loads MathJax and mermaid from the net. Without it, formulas and
+diagrams show their source.
+"""
 
 import ast
 import re
@@ -33,7 +37,7 @@ myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"
 suppress_warnings = [
-    "misc.highlighting_failure",  # a diagram in mermaid, which GitHub draws
+    "misc.highlighting_failure",  # a diagram in mermaid, see _static/diagrams.js
     # Pages also link to what is in the repository and not on the site.
     "myst.xref_missing",
     "myst.header",
@@ -45,11 +49,19 @@ autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
 autosummary_generate = True
 napoleon_use_ivar = True
+strip_signature_backslash = True  # napoleon then keeps the "_" of a fitted attribute
 
 html_theme = "pydata_sphinx_theme"
-html_title = "pyg_basis"
+html_title = f"{project} {release}"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_js_files = [("diagrams.js", {"defer": "defer"})]
+templates_path = ["_templates"]
+# The sidebar lists all pages, so the header need not.
+html_sidebars = {"**": ["sidebar.html"]}
 html_theme_options = {
+    "navbar_center": [],
     "show_toc_level": 2,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
