@@ -34,6 +34,7 @@ from sklearn.model_selection import GridSearchCV
 from torch import Tensor
 
 from benchmarks.baselines import NystroemEmbedding
+from benchmarks.data.turntable import Turntable, turntable
 from benchmarks.lib.alone import run_alone
 from benchmarks.lib.exact import exact_space
 from benchmarks.lib.own_memory import OwnMemory
@@ -41,7 +42,6 @@ from benchmarks.lib.record import read_results, save
 from benchmarks.lib.tables import grouped, markdown_table, over_runs
 from pyg_basis import BASiS
 from pyg_basis.align import fit_affine
-from pyg_basis.datasets import Turntable, turntable
 from pyg_basis.metrics import grassmann_distance
 
 NUM_NEIGHBORS = 20

@@ -1,4 +1,4 @@
-r"""Toy sets, manifolds with known eigenfunctions, digits, and a rotating toy."""
+r"""Toy sets, manifolds with known eigenfunctions, and digits."""
 
 from pyg_basis.datasets.digits import ImageSplit, digits
 from pyg_basis.datasets.manifolds import (
@@ -15,12 +15,10 @@ from pyg_basis.datasets.toys import (
     three_moons,
     two_moons,
 )
-from pyg_basis.datasets.turntable import Turntable, turntable
 
 __all__ = [
     "TOYS",
     "ImageSplit",
-    "Turntable",
     "blobs",
     "circle",
     "circle_eigenfunctions",
@@ -30,6 +28,5 @@ __all__ = [
     "sphere_eigenfunctions",
     "spirals",
     "three_moons",
-    "turntable",
     "two_moons",
 ]

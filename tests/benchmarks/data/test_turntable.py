@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.data.turntable import Turntable, turntable
 from pyg_basis.data import FeatureSource
-from pyg_basis.datasets import Turntable, turntable
 
 SMALL = {"height": 48, "width": 80}
 
@@ -70,15 +70,3 @@ def test_the_file_holds_the_frames(tmp_path):
     assert x.shape == (5, 48 * 80 * 3) and x.dtype == np.float32
     for source in (FeatureSource(frames), FeatureSource(tmp_path / "frames.npy")):
         assert torch.equal(source.__getitems__(range(5)), torch.from_numpy(x.copy()))
-
-
-@pytest.mark.parametrize("name", ["num_frames", "height", "width"])
-def test_sizes_are_checked(name):
-    with pytest.raises(ValueError, match=rf"'{name}' .* Got 0"):
-        turntable(**{name: 0})
-
-
-@pytest.mark.parametrize("angles", [[[1.0]], [math.nan], 3.0])
-def test_angles_are_checked(angles):
-    with pytest.raises(ValueError, match="angles must be a vector of finite numbers"):
-        Turntable(angles)

@@ -13,14 +13,6 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from pyg_basis._atomic_file import atomic_file
-from pyg_basis._constraints import SEED, at_least, check_arguments
-
-CONSTRAINTS = {
-    "num_frames": [at_least(1)],
-    "height": [at_least(8)],
-    "width": [at_least(8)],
-    "seed": [SEED],
-}
 
 
 class Ellipsoid(NamedTuple):
@@ -110,19 +102,10 @@ class Turntable(Dataset[Tensor]):
 
     Attributes:
         angles (Tensor): The angles, :obj:`[n]` float64.
-
-    Raises:
-        ValueError: If the angles are not a finite vector, or a size is below 8.
     """
 
     def __init__(self, angles: Any, height: int = 240, width: int = 400) -> None:
-        check_arguments(CONSTRAINTS, "Turntable", height=height, width=width)
         self.angles = torch.as_tensor(angles, dtype=torch.float64).clone()
-        if self.angles.dim() != 1 or not bool(self.angles.isfinite().all()):
-            raise ValueError(
-                f"angles must be a vector of finite numbers, got shape "
-                f"{tuple(self.angles.shape)}: pass one angle a frame, in radians"
-            )
         self.height, self.width = int(height), int(width)
 
     @property
@@ -172,11 +155,7 @@ def turntable(
 
     Returns:
         Turntable: The frames, a map-style dataset.
-
-    Raises:
-        ValueError: If an argument is out of range.
     """
-    check_arguments(CONSTRAINTS, "turntable", num_frames=num_frames, seed=seed)
     rng = np.random.default_rng(int(seed))
     arcs = rng.permutation(num_frames)
     angles = 2 * math.pi * (arcs + rng.random(num_frames)) / num_frames
