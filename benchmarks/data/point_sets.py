@@ -201,5 +201,7 @@ POINT_SETS = {
         alanine,
     ),
     "sphere": Description("Sphere", "In 16 dimensions; closed form", of_sphere),
-    "torus": Description("4-torus", "In 8 dimensions; closed form", of_torus),
+    "torus": Description(
+        "Torus of four angles", "In 8 dimensions; closed form", of_torus
+    ),
 }
