@@ -16,8 +16,9 @@ from pyg_basis.align.alignment import Alignment, full_dtype
 def fit_affine(
     source: Tensor, target: Tensor, method: AlignmentMethod | Aligner = "lstsq"
 ) -> Alignment:
-    r"""Fits the affine map from one embedding of the anchors to another,
-    :math:`\min_T \sum_i \| \phi^{ref}_i - T [\phi_i, 1] \|^2`
+    r"""Fits the affine map from one embedding of the anchors to another.
+
+    It minimizes :math:`\sum_i \| \phi^{ref}_i - T [\phi_i, 1] \|^2` over :math:`T`
     (Eq. 12-13 of `BASiS <https://arxiv.org/abs/2211.16960>`_).
 
     Args:

@@ -8,10 +8,11 @@ from pyg_basis.estimators.basis import BASiS
 
 
 class DiffusionMap(BASiS):
-    r"""Learned diffusion map that also embeds new points: the eigenvectors of a random
-    walk on the points, scaled by powers of their eigenvalues (Coifman and Lafon,
-    `"Diffusion maps" <https://doi.org/10.1016/j.acha.2006.04.006>`_, Appl. Comput.
-    Harmon. Anal. 21, 2006).
+    r"""Learned diffusion map that also embeds new points.
+
+    Its columns are the eigenvectors of a random walk on the points, scaled by powers of
+    their eigenvalues (Coifman and Lafon, `"Diffusion maps"
+    <https://doi.org/10.1016/j.acha.2006.04.006>`_, 2006).
 
     .. math::
         x \mapsto \bigl(\gamma_1^t \, \phi_1(x), \dots, \gamma_K^t \, \phi_K(x)\bigr),

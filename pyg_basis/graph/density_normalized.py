@@ -7,9 +7,10 @@ LEAST_DEGREE = 1e-100
 
 
 def density_normalized(weight: csr_matrix, alpha: float) -> csr_matrix:
-    r"""Normalizes the weights of a graph by the density of the nodes (Coifman and
-    Lafon, `"Diffusion maps" <https://doi.org/10.1016/j.acha.2006.04.006>`_, Appl.
-    Comput. Harmon. Anal. 21, 2006, Section 3).
+    r"""Normalizes the weights of a graph by the density of the nodes.
+
+    See Coifman and Lafon, `"Diffusion maps"
+    <https://doi.org/10.1016/j.acha.2006.04.006>`_, 2006, Section 3.
 
     .. math::
         W_{ij} \leftarrow \frac{W_{ij}}{(q_i q_j)^\alpha}, \qquad

@@ -56,11 +56,11 @@ class SpectralRows:
 @dataclass(frozen=True)
 class ExactEmbedding:
     r"""Embeds a set of points by the exact Laplacian eigenvectors of its own
-    nearest-neighbor graph: :math:`x \to` kNN :math:`\to` affinity
-    :math:`\to` Laplacian :math:`\to` eigenvectors (Eq. 1-4 of `BASiS
-    <https://arxiv.org/abs/2211.16960>`_).
+    nearest-neighbor graph.
 
-    It embeds the reference set, every batch, and the whole set when BASiS is evaluated.
+    The steps are neighbors, affinity, Laplacian and eigenvectors (Eq. 1-4 of `BASiS
+    <https://arxiv.org/abs/2211.16960>`_). They embed the reference set, every batch,
+    and the whole set when BASiS is evaluated.
 
     Args:
         num_eigenvectors (int): Number of columns :math:`K`.
