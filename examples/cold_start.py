@@ -4,7 +4,7 @@
 
 A tenth of the nodes, and their edges, are taken away; a GCN is trained on the rest, and
 tested on the nodes that were away, once they are back with their edges. Encodings for
-them: none; the mean of their neighbours' exact ones; or those of a BASiS model that has
+them: none; the mean of their neighbors' exact ones; or those of a BASiS model that has
 never seen them, which predicts a node's row from the features of its neighbourhood.
 """
 
@@ -34,7 +34,7 @@ from torch_geometric.utils import scatter
 from pyg_basis.transforms import AddBASiSPE
 
 NEVER_SEEN = 0.1
-MEAN = "mean of neighbours' exact"
+MEAN = "mean of neighbors' exact"
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, list[float]]:

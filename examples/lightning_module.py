@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
         path = Path(folder) / "half_way.ckpt"
         trainer = quiet_trainer(num_epochs // 2)
         trainer.fit(module, batches)
-        trainer.save_checkpoint(path)  # weights, reference, optimiser, epoch
+        trainer.save_checkpoint(path)  # weights, reference, optimizer, epoch
         loaded = SpectralClassifier.load_from_checkpoint(path)
         difference = rows_of(loaded, images.x_test) - rows_of(module, images.x_test)
         quiet_trainer(num_epochs).fit(loaded, batches, ckpt_path=path)

@@ -158,8 +158,8 @@ print(f"d_G = {grassmann_distance(learned[few], exact):.3f}")
 def to_plane(rows, clusters):
     angle = 2 * np.pi * np.arange(10) / 10
     corners = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    centres = np.stack([rows[clusters == c].mean(axis=0) for c in range(10)])
-    return rows @ np.linalg.lstsq(centres, corners)[0]
+    centers = np.stack([rows[clusters == c].mean(axis=0) for c in range(10)])
+    return rows @ np.linalg.lstsq(centers, corners)[0]
 
 
 inside = spectral_embedding(

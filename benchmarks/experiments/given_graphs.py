@@ -95,7 +95,7 @@ def learned_change(
         basis = learn(graph, neighborhood(graph, steps), seed, max_iter)
         transform = AddBASiSPE(basis, "pe")
         before = transform(Data(x=neighborhood(graph, steps))).pe
-        name = f"AddBASiSPE, {'own features' if steps == 0 else 'and of neighbours'}"
+        name = f"AddBASiSPE, {'own features' if steps == 0 else 'and of neighbors'}"
         moved[name] = {}
         for change, changed in CHANGES.items():
             other, kept = changed(graph, seed)
@@ -120,11 +120,11 @@ def cold_start(graph: Data, seed: int, max_iter: int) -> dict[str, float]:
     seen = graph.subgraph(torch.from_numpy(before))
     known = SPACE.rows_of(GivenGraph.from_data(seen).laplacian("rw")).vectors
     rows = {
-        "mean of known neighbours": neighbor_mean(given, before, later, known.numpy())
+        "mean of known neighbors": neighbor_mean(given, before, later, known.numpy())
     }
     for steps in (0, 2):
         basis = learn(seen, neighborhood(seen, steps), seed, max_iter)
-        name = f"BASiS, {'own features' if steps == 0 else 'and of neighbours'}"
+        name = f"BASiS, {'own features' if steps == 0 else 'and of neighbors'}"
         rows[name] = basis.transform(neighborhood(graph, steps)[later])
     distances = {
         name: grassmann_distance(found, exact[later]) for name, found in rows.items()

@@ -84,11 +84,11 @@ def test_the_graph_of_a_batch_has_one_component_for_each(name):
     for _ in range(num_batches):
         batch = rng.choice(len(x), 256, replace=False)
         points, labels = x[batch], y[batch]
-        neighbours = cKDTree(points).query(points, 11)[1][:, 1:]
-        same = labels[neighbours] == labels[:, None]
+        neighbors = cKDTree(points).query(points, 11)[1][:, 1:]
+        same = labels[neighbors] == labels[:, None]
         joined += not same.all()
         rows = np.repeat(np.arange(256), 10)[same.ravel()]
-        columns = neighbours[same]
+        columns = neighbors[same]
         graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(256, 256))
         count = connected_components(graph, directed=False)[0]
         split += count > NUM_COMPONENTS[name]

@@ -8,9 +8,9 @@ from pyg_basis.metrics import linear_probe_accuracy
 
 def overlapping(num_points, seed, num_classes=4, width=6):
     rng = np.random.default_rng(seed)
-    centres = np.random.default_rng(99).standard_normal((num_classes, width))
+    centers = np.random.default_rng(99).standard_normal((num_classes, width))
     y = rng.integers(0, num_classes, num_points)
-    return centres[y] + rng.standard_normal((num_points, width)), y
+    return centers[y] + rng.standard_normal((num_points, width)), y
 
 
 def test_agrees_with_logistic_regression():

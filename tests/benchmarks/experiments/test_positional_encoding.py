@@ -89,4 +89,4 @@ def test_cold_start_compares_the_same_nodes(graph) -> None:
     distances = cold_start(graph, seed=0, max_iter=2)
     assert len(distances) == 4
     assert all(0 <= distance <= 8 for distance in distances.values())
-    assert distances["mean of known neighbours"] < distances["BASiS, own features"]
+    assert distances["mean of known neighbors"] < distances["BASiS, own features"]
