@@ -563,10 +563,11 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             UserWarning: If the largest gap in the eigenvalues followed the K-th and
                 now follows a later one, as when new points form further clusters.
         """
-        before: Any = getattr(self, "eigenvalues_", None)
+        check_is_fitted(self)
+        before, k = self.eigenvalues_, self.n_components_
         movement = self._update(X, forget_factor)
-        k, values = self.n_components_, self.eigenvalues_
-        if (num := later_gap(before, values, k, self.drop_first)) is not None:
+        num = later_gap(before, self.eigenvalues_, k, self.drop_first)
+        if num is not None:
             warn(
                 f"the largest gap in the eigenvalues no longer follows eigenvalue "
                 f"{k} but {num}, as when new points form further clusters: "
@@ -576,7 +577,6 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return movement
 
     def _update(self, X: Any, forget_factor: float) -> Movement:
-        check_is_fitted(self)
         check_arguments(UPDATE_CONSTRAINTS, "update", forget_factor=forget_factor)
         if self._memory is None:
             raise ValueError(
