@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from pyg_basis.estimators import BASiS, BASiSClustering, DiffusionMap
     from pyg_basis.nn import BASiSLayer
 
-__version__ = "0.1.0"
+__version__: str
 
 __all__ = ["BASiS", "BASiSClustering", "BASiSLayer", "DiffusionMap"]
 
@@ -21,6 +21,18 @@ _FOLDERS = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name not in _FOLDERS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_FOLDERS[name]}"), name)
+
+
+def _version() -> str:
+    """The installed version, which the build takes from the git tag."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("pyg-basis")
+    except PackageNotFoundError:  # a source tree on the path
+        return "0+unknown"

@@ -224,7 +224,8 @@ def fingerprint(
     compared = np.linspace(0, len(source) - 1, min(len(source), NUM_COMPARED))
     rows = source.__getitems__(compared.astype(np.int64))
     found = {
-        "pyg_basis": __version__,
+        # Commits between two releases go on with each other's trainings.
+        "pyg_basis": __version__.partition(".dev")[0],
         "estimator": type(estimator).__name__,
         **{
             # The architecture of a network, without weights: training changes them.

@@ -255,6 +255,8 @@ def test_another_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         cut_off(tmp_path)
     with pytest.raises(ValueError, match=r"pyg_basis: 0\.0\.9 there, "):
         training().fit(three_blobs(), checkpoint=tmp_path)
+    monkeypatch.setattr(_training_checkpoint, "__version__", "0.0.9.dev5+g1234567")
+    training().fit(three_blobs(), checkpoint=tmp_path)
 
 
 def test_another_estimator(tmp_path: Path) -> None:
