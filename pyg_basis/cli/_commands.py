@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.cluster import KMeans
 
 from pyg_basis import BASiS, BASiSClustering
@@ -162,12 +163,14 @@ def cluster(arguments: Namespace) -> None:
     elif clustering is None:
         blocks = points.blocks("transform", arguments.quiet)
         embedding = np.concatenate([basis.transform(block) for block in blocks])
-        if settings["n_clusters"] == EIGENGAP:
-            settings["n_clusters"] = num_clusters(basis)
-        kmeans = KMeans(**{"n_init": BASiSClustering().n_init, **settings})
+        settings = {"n_init": BASiSClustering().n_init, **settings}
+        n_clusters = settings["n_clusters"]
+        if n_clusters == EIGENGAP:
+            n_clusters = num_clusters(basis)
+        kmeans = KMeans(**{**settings, "n_clusters": n_clusters})
         num_leading = num_columns(kmeans.n_clusters, basis)
         found = leading_clusters(kmeans, embedding, num_leading, points.weights)
-        clustering = fitted_clustering(basis, found, kmeans.n_init)
+        clustering = fitted_clustering(basis, found, basis=clone(basis), **settings)
     predict: Any = clustering.predict
     columns = ["cluster"]
     if arguments.soft:

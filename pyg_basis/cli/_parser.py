@@ -116,12 +116,13 @@ FLAG: dict[str, Any] = {"action": "store_true"}
 AXES: dict[str, Any] = {"type": int, "nargs": 2, "metavar": ("I", "J")}
 
 
-def clusters(text: str) -> int | str:
-    """A number of clusters, or the method that chooses it."""
+def int_or_eigengap(text: str) -> int | str:
+    """A number of clusters, or the method that chooses it. Errors show the name of
+    this function."""
     return text if text == "eigengap" else int(text)
 
 
-CLUSTERS: dict[str, Any] = {"type": clusters, "metavar": "INT|eigengap"}
+CLUSTERS: dict[str, Any] = {"type": int_or_eigengap, "metavar": "INT|eigengap"}
 ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "points": (PATH, "points, a row each, or an embedding; to info and plot, a model"),
     "parts": (PARTS, "points, a row each, in one file or many"),

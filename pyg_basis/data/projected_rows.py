@@ -8,6 +8,7 @@ from sklearn.random_projection import SparseRandomProjection
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from pyg_basis.data.check_finite import check_finite
 from pyg_basis.data.feature_source import FeatureSource
 
 # Wider features are projected: otherwise the sample, the anchors and the network's
@@ -92,11 +93,7 @@ class ProjectedRows(Dataset[Tensor]):
     def _block(self, index: NDArray[np.int64]) -> Tensor:
         rows = self.source.__getitems__(index)
         # The projection is sparse: it could miss a NaN.
-        if not torch.isfinite(rows).all():
-            raise ValueError(
-                f"X holds NaN or infinite values among points {index.min()} to "
-                f"{index.max()}: drop those points or replace the values"
-            )
+        check_finite(rows, index)
         # In double precision, as each column sums hundreds of features. Huge sums stay
         # finite.
         with np.errstate(over="ignore", invalid="ignore"):

@@ -47,9 +47,6 @@ def write_checkpoint(
     """
     params = estimator.get_params(deep=False)
     has_network = params.pop("network") is not None
-    if not isinstance(params["random_state"], (int, np.integer)):
-        # A fitted estimator does not need the state of a generator.
-        params["random_state"] = None
     content = _plain(
         {
             "params": params,
@@ -164,11 +161,14 @@ def _read(path: str | Path) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Converts NumPy's numbers and strings to Python's."""
+    """Converts NumPy's numbers and strings to Python's, and generators to ``None``, as
+    a fitted estimator does not need their state."""
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
+    if isinstance(value, np.random.RandomState):
+        return None
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -288,4 +288,5 @@ def _clusters(saved: dict[str, Any], num_columns: int) -> dict[str, Any] | None:
     centers = clusters["centers"]
     if not _is_stored(centers) or centers.shape[1:] != (num_columns,):
         raise ValueError(f"centers of shape {list(centers.shape)}")
-    return {"centers": centers, "n_init": int(clusters["n_init"])}
+    # Earlier files hold the centers and n_init only.
+    return {"n_clusters": len(centers), "basis": {}, **clusters}

@@ -15,8 +15,9 @@ from pyg_basis.training_state import History
 
 # A fit that captures a smaller share of the exact eigenvectors is poor.
 POOR = 0.9
-# From this share on, a fit is good even if training ended early.
-DONE = 0.99
+# From this share on, a fit is good even if training ended early: at new points, further
+# training improves it little.
+DONE = 0.95
 # A gap after the last eigenvalue that is smaller, relative to it, does not count: the
 # eigenvectors there vary between samples.
 NO_GAP = 0.1
@@ -137,8 +138,8 @@ def warn_if_poor(
     elif unfinished:
         category = ConvergenceWarning
         remedy = (
-            f"the training ended far from done (see excess in history_): raise "
-            f"max_iter={max_iter}"
+            f"max_iter={max_iter} ended the training early (see excess in history_): "
+            f"raise it until quality_ no longer improves"
         )
     else:
         remedy = (

@@ -6,12 +6,14 @@ import networkx as nx
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 from torch.utils.data import Dataset
 from torch_geometric.data.data import BaseData
 
 from pyg_basis.data import FeatureSource
+from pyg_basis.data.check_finite import check_finite
 from pyg_basis.data.projected_rows import block_rows
 from pyg_basis.data.repeated_rows import RepeatedRows
 from pyg_basis.graph._edges import as_data
@@ -48,19 +50,20 @@ def feature_source(estimator: "BASiS", X: Any, reset: bool) -> FeatureSource:
     X = as_data(X) if isinstance(X, nx.Graph) else X
     least = 2 if reset else 1
     if _is_array_like(X):
-        floats = [np.float64, np.float32]
-        # scikit-learn checks finiteness by a sum, which may overflow.
         with np.errstate(invalid="ignore", over="ignore"):
             rows = validate_data(
                 estimator,
                 X,
                 reset=reset,
                 accept_sparse="csr",
-                dtype=floats,
+                dtype=[np.float64, np.float32],
+                ensure_all_finite=False,  # its error recommends other estimators
                 ensure_min_samples=least,
             )
+            # Quick, and finite only if all values are.
+            total = (rows.data if issparse(rows) else rows).sum()
         source = of_rows(rows)
-        if is_cosine and reset:
+        if not np.isfinite(total) or (is_cosine and reset):
             _read_all(source)
         return source
     source = of_rows(X)
@@ -120,18 +123,10 @@ def row_blocks(source: FeatureSource) -> Iterator[tuple[slice, Tensor]]:
     """
     step = min(BLOCK_ROWS, block_rows(source.num_features))
     for start in range(0, len(source), step):
-        where = slice(start, min(start + step, len(source)))
-        rows = source.__getitems__(np.arange(where.start, where.stop))
-        _check_finite(rows, f"among points {where.start} to {where.stop - 1}")
-        yield where, rows
-
-
-def _check_finite(rows: Tensor, where: str) -> None:
-    if not torch.isfinite(rows).all():
-        raise ValueError(
-            f"X holds NaN or infinite values {where}: drop those points or replace "
-            f"the values"
-        )
+        numbers = np.arange(start, min(start + step, len(source)))
+        rows = source.__getitems__(numbers)
+        check_finite(rows, numbers)
+        yield slice(start, start + step), rows
 
 
 def class_codes(y: ArrayLike | None, num_points: int) -> NDArray[np.int64]:
@@ -157,7 +152,7 @@ def single_precision(rows: Tensor) -> Tensor:
         ValueError: If they are not finite (rows of a dataset are only read here), or
             that precision cannot represent their distances.
     """
-    _check_finite(rows, "among the sampled points")
+    check_finite(rows)
     largest = float(rows.abs().max())
     rounding = torch.finfo(torch.float32).eps * rows.abs().amax(dim=0)
     # Below this bound, a feature is constant up to its own rounding.

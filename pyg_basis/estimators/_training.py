@@ -85,9 +85,8 @@ def warn_about_batches(
         ],
         "had anchors that agree on no alignment, and fell back to least squares over "
         "all: raise n_anchors": [not agreed for agreed in history["consensus"]],
-        "had anchors that do not determine the alignment: raise n_anchors": [
-            rank < num_mapped for rank in history["rank"]
-        ],
+        "had anchors that do not determine the alignment: raise n_anchors, or give "
+        "more distinct points": [rank < num_mapped for rank in history["rank"]],
     }
     for cause, is_affected in causes.items():
         if sum(is_affected) >= 0.1 * num_batches:

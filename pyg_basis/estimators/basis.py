@@ -66,7 +66,6 @@ from pyg_basis.estimators._training_checkpoint import (
 from pyg_basis.estimators._update import Memory, updated
 from pyg_basis.estimators._whole_read_out import WholeReadOut
 from pyg_basis.nn import BASiSLayer
-from pyg_basis.nn.basis_layer import warn_about_span
 from pyg_basis.reference import Movement
 from pyg_basis.reference.choose_anchors import AnchorMethod
 from pyg_basis.reference.unit_rows import Metric
@@ -458,7 +457,13 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             self.quality_ = quality(layer, vectors, held_out, history)
         self.eigenvalues_ = eigenvalues.cpu().numpy()
         if self.readout and vectors is None and ranks.is_first:
-            warn_about_span(layer)
+            num_distinct = len(held_out.x.unique(dim=0))
+            warn(
+                f"the hidden features do not span n_components={self.n_components_} "
+                f"directions, so the output stays as it was trained: give more "
+                f"distinct points ({num_distinct} of {len(held_out.x)} here), lower "
+                f"n_components, or use a wider network"
+            )
         if ranks.is_first:
             warn_about_batches(history, layer.embedding, graph is not None)
         if self.quality_ is not None and ranks.is_first:

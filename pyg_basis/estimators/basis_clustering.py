@@ -305,10 +305,14 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
 
         Raises:
             NotFittedError: Before :meth:`fit`.
+            ValueError: As for :meth:`BASiS.save`.
         """
         check_is_fitted(self)
-        centers = torch.from_numpy(self.kmeans_.cluster_centers_)
-        clusters = {"centers": centers, "n_init": self.n_init}
+        self._validate_params()
+        clusters = self.get_params(deep=False)
+        if self.basis is not None:  # the fitted one may have another seed
+            clusters["basis"] = {"random_state": self.basis.random_state}
+        clusters["centers"] = torch.from_numpy(self.kmeans_.cluster_centers_)
         write_checkpoint(self.basis_, path, clusters)
 
     @classmethod
@@ -316,7 +320,7 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         cls, path: str | Path, network: nn.Module | None = None
     ) -> "BASiSClustering":
         r"""Loads what :meth:`save` wrote: everything but the labels of the fitted
-        points, with the present number of clusters. No code from the file is run.
+        points. No code from the file is run.
 
         Raises:
             ValueError: If the file is not such a checkpoint, has no clusters, or has a
@@ -328,8 +332,10 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
                 f"path={str(path)!r} holds an embedding without clusters: read it with "
                 f"BASiS.load, or fit a BASiSClustering"
             )
-        kmeans = kmeans_at(clusters["centers"].numpy())
-        return fitted_clustering(basis, kmeans, clusters["n_init"])
+        kmeans = kmeans_at(clusters.pop("centers").numpy())
+        if clusters["basis"] is not None:
+            clusters["basis"] = clone(basis).set_params(**clusters["basis"])
+        return fitted_clustering(basis, kmeans, **clusters)
 
 
 def default_basis(n_clusters: int | Literal["eigengap"]) -> BASiS:
@@ -355,13 +361,14 @@ def num_columns(n_clusters: int, basis: BASiS) -> int:
     return max(n_clusters - int(basis.drop_first), 1)
 
 
-def fitted_clustering(basis: BASiS, kmeans: KMeans, n_init: int) -> BASiSClustering:
-    """Builds a clustering from a fitted embedding and its clusters."""
-    clustering = BASiSClustering(kmeans.n_clusters, basis=clone(basis), n_init=n_init)
-    clustering.basis_, clustering.kmeans_ = basis, kmeans
-    clustering.n_features_in_ = basis.n_features_in_
-    if hasattr(basis, "feature_names_in_"):
-        clustering.feature_names_in_ = basis.feature_names_in_
+def fitted_clustering(fitted: BASiS, kmeans: KMeans, **params: Any) -> BASiSClustering:
+    """Builds a clustering from a fitted embedding, its clusters, and the parameters."""
+    clustering = BASiSClustering(**params)
+    clustering._validate_params()
+    clustering.basis_, clustering.kmeans_ = fitted, kmeans
+    clustering.n_features_in_ = fitted.n_features_in_
+    if hasattr(fitted, "feature_names_in_"):
+        clustering.feature_names_in_ = fitted.feature_names_in_
     return clustering
 
 

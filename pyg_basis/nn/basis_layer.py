@@ -389,7 +389,12 @@ class BASiSLayer(ReferenceSpace):
             moments = self.new_moments(first.x, num_nodes, seed)
             vectors = read_out(self, moments, chain([first], graphs))
         if vectors is None:
-            warn_about_span(self)
+            warn(
+                f"the hidden features do not span the num_eigenvectors="
+                f"{self.num_eigenvectors} directions that are to be read out of them, "
+                f"so the output layer stays as it was trained: use a wider network, or "
+                f"more nodes"
+            )
         return vectors
 
     def new_moments(
@@ -506,12 +511,3 @@ def _hidden_widths(
                 f"tuple of several layers' outputs"
             )
     return [layer.size(1) for layer in layers]
-
-
-def warn_about_span(layer: BASiSLayer) -> None:
-    r"""Warns that the hidden features span fewer directions than the read-out needs."""
-    warn(
-        f"the hidden features do not span the num_eigenvectors="
-        f"{layer.num_eigenvectors} directions that are to be read out of them, so the "
-        f"output layer stays as it was trained: use a wider network, or more nodes",
-    )

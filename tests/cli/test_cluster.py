@@ -111,7 +111,7 @@ def test_number_of_clusters_by_the_largest_gap(
     [
         ("", 2, "--n-clusters: give it"),
         ("--model model.pt", 2, "--n-clusters: give it"),
-        ("--n-clusters many", 2, "--n-clusters: invalid clusters value: 'many'"),
+        ("--n-clusters many", 2, "--n-clusters: invalid int_or_eigengap value: 'many'"),
         ("--model clusters.pt --n-clusters 3", 2, "and not both"),
         ("--model model.pt --n-clusters 3 --device cpu", 2, "device: leave out"),
         ("--model clusters.pt --weights new.npy", 1, "--weights='new.npy' is no file"),

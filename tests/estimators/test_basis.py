@@ -252,7 +252,7 @@ def test_points_that_cannot_be_used(tmp_path: Path, kind: str) -> None:
     for bad in (np.nan, np.inf):
         x[123, 1] = bad
         for call in (quick().fit, basis.transform):
-            with pytest.raises(ValueError, match=r"(?i)\b(nan|infinit)"):
+            with pytest.raises(ValueError, match=r"NaN or .* (row 123 |a sample)"):
                 call(KINDS[kind](tmp_path, x))
 
 
