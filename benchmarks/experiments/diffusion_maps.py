@@ -41,6 +41,7 @@ from torch_geometric.utils import to_scipy_sparse_matrix
 from benchmarks.lib import diffusion_peers
 from benchmarks.lib.record import read_results, save
 from benchmarks.lib.tables import grouped, markdown_table, over_runs
+from benchmarks.lib.timed import timed
 from pyg_basis import BASiS, DiffusionMap
 from pyg_basis.datasets import circle_eigenfunctions
 from pyg_basis.graph import affinity, knn_graph
@@ -261,15 +262,10 @@ def learned(x: Tensor, new: Tensor, seed: int, quick: bool, **settings: Any) -> 
     model = DiffusionMap(4, diffusion_time=None, random_state=seed, **settings)
     if quick:
         model.set_params(batch_size=300, n_anchors=50, max_iter=5, reference_size=600)
-    start = time.process_time()
-    model.fit(x)
-    fitted = time.process_time()
-    rows = model.transform(new).numpy()
-    seconds = {
-        "fit_seconds": fitted - start,
-        "transform_seconds": time.process_time() - fitted,
-    }
-    return Found(rows, model.eigenvalues_, seconds)
+    _, fit_seconds = timed(model.fit, x)
+    rows, transform_seconds = timed(model.transform, new)
+    seconds = {"fit_seconds": fit_seconds, "transform_seconds": transform_seconds}
+    return Found(rows.numpy(), model.eigenvalues_, seconds)
 
 
 def exact_map(
