@@ -2,10 +2,8 @@
 columns that are to be learned at these.
 """
 
-import math
 from collections.abc import Callable
 from functools import partial
-from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +14,7 @@ from torch import Tensor
 
 from benchmarks.data.image_features import load_features
 from benchmarks.data.load_images import load_images
+from benchmarks.data.manifolds import torus, torus_eigenfunctions, turned
 from benchmarks.data.word_vectors import FILE_NAME, load_word_vectors
 from benchmarks.lib.evaluation import FeatureSplit
 from benchmarks.lib.exact import exact_space
@@ -130,30 +129,20 @@ def drawn(x: Tensor, quick: bool, num_columns: int = NUM_COMPONENTS) -> PointSet
 
 
 def of_sphere(source: Source) -> PointSet:
-    """In 16 dimensions."""
-    generator = torch.Generator().manual_seed(5)
-    turn = torch.linalg.qr(torch.randn(16, 16, generator=generator)).Q[:3]
-    num, num_new = (FEW, FEW_NEW) if source.quick else (NUM_DRAWN, NUM_NEW)
-    x, x_new = sphere(num, seed=0), sphere(num_new, seed=SEED)
-    data = FeatureSplit(x @ turn, None, x_new @ turn, None)
+    x, x_new = two_samples(sphere, source.quick)
+    data = FeatureSplit(turned(x, 5), None, turned(x_new, 5), None)
     return point_set(data, exact=sphere_eigenfunctions(x_new, 2))
 
 
 def of_torus(source: Source) -> PointSet:
-    """Four angles, of whose cosines and sines single ones and products of two are
-    eigenfunctions."""
-    num, num_new = (FEW, FEW_NEW) if source.quick else (NUM_DRAWN, NUM_NEW)
-    x, x_new = (
-        2 * math.pi * torch.rand(n, 4, generator=torch.Generator().manual_seed(s))
-        for n, s in ((num, 0), (num_new, SEED))
-    )
-    waves = [torch.stack([y.cos(), y.sin()], dim=1) * 2**0.5 for y in x_new.T]
-    columns = [torch.ones(num_new, 1), *waves]
-    for first, second in combinations(waves, 2):
-        columns.append((first[:, :, None] * second[:, None, :]).flatten(1))
-    x, x_new = (torch.cat([y.cos(), y.sin()], dim=1) for y in (x, x_new))
+    x, x_new = two_samples(torus, source.quick)
     data = FeatureSplit(x, None, x_new, None)
-    return point_set(data, exact=torch.cat(columns, dim=1))
+    return point_set(data, exact=torus_eigenfunctions(x_new))
+
+
+def two_samples(draw: Callable[..., Tensor], quick: bool) -> tuple[Tensor, Tensor]:
+    num, num_new = (FEW, FEW_NEW) if quick else (NUM_DRAWN, NUM_NEW)
+    return draw(num, seed=0), draw(num_new, seed=SEED)
 
 
 SIAMESE = {

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from benchmarks.experiments.scaling import BLOCK, DIMENSION, turned
+from benchmarks.data.manifolds import DIMENSION, torus, turned, write_points
 from benchmarks.lib.alone import ROOT, THREAD_COUNTS
 from benchmarks.lib.own_memory import OwnMemory
 from benchmarks.lib.record import read_results, save
@@ -63,7 +64,7 @@ def main(options: argparse.Namespace) -> None:
             planned = [("torus", options.points, (RUNS[0], RUNS[-1]))]
         for data, num_points, ways in planned:
             path = folder / f"{data}.npy"
-            write_points(data, path, num_points)
+            write_points(path, num_points, partial(sorted_points, data))
             for seed in range(options.seeds):
                 for num_ranks, points in ways:
                     what = {"ranks": num_ranks, "points": points, "seed": seed}
@@ -75,14 +76,6 @@ def main(options: argparse.Namespace) -> None:
     save(options, settings, {"runs": runs})
 
 
-def torus(num_points: int, seed: int) -> Tensor:
-    """Points of the product of four circles in 8 dimensions, whose coordinates are its
-    first eight eigenfunctions."""
-    generator = torch.Generator().manual_seed(seed)
-    angle = 2 * torch.pi * torch.rand(num_points, 4, generator=generator)
-    return torch.cat([angle.cos(), angle.sin()], dim=1)
-
-
 def drawn(data: str, num_points: int, seed: int) -> tuple[Tensor, Tensor]:
     """Points in 16 dimensions, and the eigenfunctions there."""
     if data == "sphere":
@@ -92,14 +85,10 @@ def drawn(data: str, num_points: int, seed: int) -> tuple[Tensor, Tensor]:
     return torch.cat([x, torch.zeros_like(x)], dim=1), x
 
 
-def write_points(data: str, path: Path, num_points: int) -> None:
-    """Each block sorted by the first column, and so the parts of few points."""
-    shape = num_points, DIMENSION
-    points = np.lib.format.open_memmap(path, "w+", np.float32, shape)
-    for start in range(0, num_points, BLOCK):
-        stop = min(start + BLOCK, num_points)
-        x = drawn(data, stop - start, start // BLOCK)[0]
-        points[start:stop] = x[x[:, 0].argsort()].numpy()
+def sorted_points(data: str, num_points: int, seed: int) -> Tensor:
+    """By the first column, and so the parts of a file of few points."""
+    x, _ = drawn(data, num_points, seed)
+    return x[x[:, 0].argsort()]
 
 
 def fitted(

@@ -102,6 +102,7 @@ def score(
 ) -> dict[str, float]:
     """Eq. 18 to 20 of the test part's embedding; k-means and the linear layer are
     fitted on the training part's."""
+    assert data.y_train is not None and data.y_test is not None
     # Nystroem's own rows of the graph's points are exact and need no extension; a
     # sample has no rows of the others.
     own = getattr(estimator, "embedding_", ())
@@ -120,6 +121,7 @@ def run_exact(data: FeatureSplit, exact: Tensor, seed: int) -> dict[str, float]:
     test part only, so the linear layer is trained on one random half of it and
     scored on the other."""
     labels = data.y_test
+    assert labels is not None
     kmeans = KMeans(len(labels.unique()), n_init=10, random_state=seed)
     order = np.random.default_rng(seed).permutation(len(labels))
     first, second = np.array_split(order, 2)
