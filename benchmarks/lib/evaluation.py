@@ -24,7 +24,7 @@ from pyg_basis.metrics import (
     orthogonality,
 )
 
-# How a measure is named in tables, and whether more of it is better.
+# How a measure is named in tables, with an arrow to where it is better.
 MEASURES = {
     "grassmann_distance": "d_G ↓",
     "orthogonality": "d_perp ↓",
@@ -32,6 +32,7 @@ MEASURES = {
     "accuracy": "ACC ↑",
     "linear_accuracy": "linear accuracy ↑",
 }
+LOW_IS_GOOD = {key for key, title in MEASURES.items() if "↓" in title}
 # Points that are embedded without the others, to compare their rows.
 NUM_ALONE = 100
 
