@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.data.alanine import load_alanine
 from benchmarks.data.image_features import load_features
 from benchmarks.data.load_images import load_images
 from benchmarks.data.manifolds import torus, torus_eigenfunctions, turned
@@ -27,8 +27,6 @@ NUM_NEW = 10_000
 NUM_DRAWN = 60_000
 # Of a smoke run.
 FEW, FEW_NEW = 3_000, 1_000
-# Trajectories of alanine dipeptide that are learned; the others are left out.
-NUM_LEARNED = 8
 # Beyond the columns that are learned, to show the gap.
 NUM_BEYOND = 5
 SEED = 1_000_000
@@ -113,10 +111,8 @@ def words(source: Source) -> PointSet:
 def alanine(source: Source) -> PointSet:
     if source.data_root is None:
         raise FileNotFoundError("the molecule needs --data-root with alanine.npz")
-    with np.load(source.data_root / "alanine.npz") as file:
-        num_frames = int(file["lengths"][:NUM_LEARNED].sum())
-        x = torch.from_numpy(file["distances"][:num_frames]).float()
-    return drawn(x, source.quick, num_columns=5)
+    frames = load_alanine(source.data_root).x
+    return drawn(frames, source.quick, num_columns=5)
 
 
 def drawn(x: Tensor, quick: bool, num_columns: int = NUM_COMPONENTS) -> PointSet:

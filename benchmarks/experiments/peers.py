@@ -50,7 +50,7 @@ from benchmarks.lib.methods import NUM_COMPONENTS, SETTINGS
 from benchmarks.lib.own_memory import OwnMemory
 from benchmarks.lib.record import read_results
 from benchmarks.lib.run_file import RunFile
-from benchmarks.lib.tables import grouped, markdown_table, over_runs
+from benchmarks.lib.tables import grouped, markdown_table, row_of
 from benchmarks.lib.timed import timed
 from pyg_basis.metrics import grassmann_distance
 
@@ -305,38 +305,20 @@ def one_line(error: Exception) -> str:
 
 def tables(folder: Path) -> dict[str, str]:
     groups = grouped(read_results(folder, "peers")["runs"], "method")
-    digits = {
-        **dict.fromkeys(MEASURES, 3),
-        "fit_cpu_seconds": 0,
-        "transform_cpu_seconds": 2,
-        "fit_memory": 0,
-        "bytes": 1,
-        "inconsistency": 3,
-    }
-    scales = {"bytes": 1e-6}
-    rows = [
-        {
-            "method": method,
-            **{
-                key: over_runs(groups[(method,)], key, digits[key], scales.get(key, 1))
-                for key in digits
-            },
-            "remark": remark(groups[(method,)]),
-        }
-        for method in PEERS
-        if (method,) in groups
-    ]
     columns = {
-        "method": DATASET,
-        **MEASURES,
-        "fit_cpu_seconds": "fit, s",
-        "transform_cpu_seconds": "transform of 10,000, s",
-        "fit_memory": "memory, MiB",
-        "bytes": "model, MB",
-        "inconsistency": "alone or among others",
-        "remark": "remark",
+        **{key: (title, 3, 1) for key, title in MEASURES.items()},
+        "fit_cpu_seconds": ("fit, s", 0, 1),
+        "transform_cpu_seconds": ("transform of 10,000, s", 2, 1),
+        "fit_memory": ("memory, MiB", 0, 1),
+        "bytes": ("model, MB", 1, 1e-6),
+        "inconsistency": ("alone or among others", 3, 1),
     }
-    return {"peers": markdown_table(rows, columns)}
+    rows = [
+        {DATASET: method, **row_of(runs, columns), "remark": remark(runs)}
+        for method in PEERS
+        if (runs := groups.get((method,)))
+    ]
+    return {"peers": markdown_table(rows, list(rows[0]))}
 
 
 def remark(runs: list[Any]) -> str:

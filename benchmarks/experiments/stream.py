@@ -30,7 +30,7 @@ from benchmarks.data.image_features import load_features
 from benchmarks.experiments.moving_features import NUM_BLOBS, blobs, rotations, turned
 from benchmarks.lib.evaluation import agreement
 from benchmarks.lib.record import read_results, save
-from benchmarks.lib.tables import grouped, markdown_table, over_runs
+from benchmarks.lib.tables import grouped, markdown_table, over_runs, row_of
 from benchmarks.lib.timed import timed
 from pyg_basis import BASiS, BASiSClustering
 from pyg_basis.reference import Movement
@@ -178,12 +178,10 @@ def tables(folder: Path) -> dict[str, str]:
         "accuracy": ("ACC", 4, 1),
         "bytes": ("file, MB", 1, 1e-6),
     }
-    rows = []
-    for (step,), runs in grouped(results["growth"], "step").items():
-        row = {"points": step}
-        for key, (title, digits, scale) in columns.items():
-            row[title] = over_runs(runs, key, digits, scale)
-        rows.append(row)
+    rows = [
+        {"points": step, **row_of(runs, columns)}
+        for (step,), runs in grouped(results["growth"], "step").items()
+    ]
     others = []
     for name, runs in {
         "10 % more of the same, K = 9": results["same"],
