@@ -14,7 +14,6 @@ On a machine of two cores four ranks are two a core.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from benchmarks.data.manifolds import DIMENSION, torus, turned, write_points
-from benchmarks.lib.alone import ROOT, THREAD_COUNTS
+from benchmarks.lib.alone import ROOT, environment
 from benchmarks.lib.own_memory import OwnMemory
 from benchmarks.lib.record import read_results, save
 from benchmarks.lib.tables import grouped, markdown_table, over_runs
@@ -98,10 +97,7 @@ def fitted(
     words = [data, points, folder, num_batches // num_ranks, seed]
     torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node"]
     command = [sys.executable, "-m", *torchrun, num_ranks, "-m", __name__, *words]
-    environment = {**os.environ, **dict.fromkeys(THREAD_COUNTS, "1")}
-    subprocess.run(
-        list(map(str, command)), env=environment, cwd=ROOT, check=True, text=True
-    )
+    subprocess.run(list(map(str, command)), env=environment(), cwd=ROOT, check=True)
     files = [folder / f"{rank}.json" for rank in range(num_ranks)]
     found = [json.loads(file.read_text()) for file in files]
     return {
