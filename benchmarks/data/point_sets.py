@@ -2,22 +2,21 @@
 columns that are to be learned at these.
 """
 
-import math
 from collections.abc import Callable
 from functools import partial
-from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.data.alanine import load_alanine
 from benchmarks.data.image_features import load_features
 from benchmarks.data.load_images import load_images
+from benchmarks.data.manifolds import torus, torus_eigenfunctions, turned
 from benchmarks.data.word_vectors import FILE_NAME, load_word_vectors
-from benchmarks.lib.evaluation import record_of
+from benchmarks.lib.evaluation import FeatureSplit
 from benchmarks.lib.exact import exact_space
 from benchmarks.lib.methods import NUM_COMPONENTS
 from pyg_basis.datasets import sphere, sphere_eigenfunctions
@@ -28,8 +27,6 @@ NUM_NEW = 10_000
 NUM_DRAWN = 60_000
 # Of a smoke run.
 FEW, FEW_NEW = 3_000, 1_000
-# Trajectories of alanine dipeptide that are learned; the others are left out.
-NUM_LEARNED = 8
 # Beyond the columns that are learned, to show the gap.
 NUM_BEYOND = 5
 SEED = 1_000_000
@@ -44,20 +41,14 @@ class Source(NamedTuple):
 
 
 class PointSet(NamedTuple):
-    """Points, new points with the columns that are to be learned at them, the first
-    eigenvalues of the new points' own graph and its degrees, and labels where there are
-    some."""
+    """Points to learn from and new ones, the columns that are to be learned at the new
+    ones, and the first eigenvalues of their own graph and its degrees."""
 
-    x: Tensor
-    x_new: Tensor
+    data: FeatureSplit
     exact: Tensor
     eigenvalues: Tensor
     degree: Tensor
     laplacian: LaplacianKind
-    y: Tensor | None = None
-    y_new: Tensor | None = None
-    # Of what the features were made of, where they were learned.
-    checksum: str = ""
 
     @property
     def num_columns(self) -> int:
@@ -68,11 +59,6 @@ class PointSet(NamedTuple):
         """The first eigenvalue that is left out, as a multiple of the last one."""
         last, following = self.eigenvalues[self.num_columns - 1 :][:2].tolist()
         return following / last
-
-    def record(self) -> dict[str, str]:
-        """Which points they are. Features that are trained in the same way on another
-        machine are others, and what was measured on both does not compare."""
-        return record_of(self.checksum, self.x, self.x_new)
 
 
 class Description(NamedTuple):
@@ -85,8 +71,7 @@ class Description(NamedTuple):
 
 
 def point_set(
-    x: Tensor,
-    x_new: Tensor,
+    data: FeatureSplit,
     laplacian: LaplacianKind = "rw",
     num_columns: int = NUM_COMPONENTS,
     exact: Tensor | None = None,
@@ -94,15 +79,13 @@ def point_set(
     """Measured at the eigenvectors of the new points' own graph, if there is no closed
     form."""
     num_columns = num_columns if exact is None else exact.size(1)
-    rows = exact_space(num_columns + NUM_BEYOND, NUM_NEIGHBORS, laplacian)(x_new)
+    rows = exact_space(num_columns + NUM_BEYOND, NUM_NEIGHBORS, laplacian)(data.x_test)
     exact = rows.vectors[:, :num_columns] if exact is None else exact
-    return PointSet(x, x_new, exact, rows.values, rows.degree, laplacian)
+    return PointSet(data, exact, rows.values, rows.degree, laplacian)
 
 
 def siamese(name: str, source: Source) -> PointSet:
-    data = load_features(name, *source)
-    made = point_set(data.x_train, data.x_test, "sym")
-    return made._replace(y=data.y_train, y_new=data.y_test, checksum=data.checksum)
+    return point_set(load_features(name, *source), "sym")
 
 
 def pixels(name: str, source: Source) -> PointSet:
@@ -112,8 +95,8 @@ def pixels(name: str, source: Source) -> PointSet:
         images.flatten(1).float() / 255
         for images in (split.x_train[:few], split.x_test[:few_new])
     )
-    made = point_set(x, x_new)
-    return made._replace(y=split.y_train[:few], y_new=split.y_test[:few_new])
+    y, y_new = split.y_train[:few], split.y_test[:few_new]
+    return point_set(FeatureSplit(x, y, x_new, y_new))
 
 
 def words(source: Source) -> PointSet:
@@ -128,10 +111,8 @@ def words(source: Source) -> PointSet:
 def alanine(source: Source) -> PointSet:
     if source.data_root is None:
         raise FileNotFoundError("the molecule needs --data-root with alanine.npz")
-    with np.load(source.data_root / "alanine.npz") as file:
-        num_frames = int(file["lengths"][:NUM_LEARNED].sum())
-        x = torch.from_numpy(file["distances"][:num_frames]).float()
-    return drawn(x, source.quick, num_columns=5)
+    frames = load_alanine(source.data_root).x
+    return drawn(frames, source.quick, num_columns=5)
 
 
 def drawn(x: Tensor, quick: bool, num_columns: int = NUM_COMPONENTS) -> PointSet:
@@ -139,32 +120,25 @@ def drawn(x: Tensor, quick: bool, num_columns: int = NUM_COMPONENTS) -> PointSet
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(SEED))
     num_new = FEW_NEW if quick else NUM_NEW
     kept = order[num_new:][: FEW if quick else None]
-    return point_set(x[kept], x[order[:num_new]], num_columns=num_columns)
+    data = FeatureSplit(x[kept], None, x[order[:num_new]], None)
+    return point_set(data, num_columns=num_columns)
 
 
 def of_sphere(source: Source) -> PointSet:
-    """In 16 dimensions."""
-    generator = torch.Generator().manual_seed(5)
-    turn = torch.linalg.qr(torch.randn(16, 16, generator=generator)).Q[:3]
-    num, num_new = (FEW, FEW_NEW) if source.quick else (NUM_DRAWN, NUM_NEW)
-    x, x_new = sphere(num, seed=0), sphere(num_new, seed=SEED)
-    return point_set(x @ turn, x_new @ turn, exact=sphere_eigenfunctions(x_new, 2))
+    x, x_new = two_samples(sphere, source.quick)
+    data = FeatureSplit(turned(x, 5), None, turned(x_new, 5), None)
+    return point_set(data, exact=sphere_eigenfunctions(x_new, 2))
 
 
 def of_torus(source: Source) -> PointSet:
-    """Four angles, of whose cosines and sines single ones and products of two are
-    eigenfunctions."""
-    num, num_new = (FEW, FEW_NEW) if source.quick else (NUM_DRAWN, NUM_NEW)
-    x, x_new = (
-        2 * math.pi * torch.rand(n, 4, generator=torch.Generator().manual_seed(s))
-        for n, s in ((num, 0), (num_new, SEED))
-    )
-    waves = [torch.stack([y.cos(), y.sin()], dim=1) * 2**0.5 for y in x_new.T]
-    columns = [torch.ones(num_new, 1), *waves]
-    for first, second in combinations(waves, 2):
-        columns.append((first[:, :, None] * second[:, None, :]).flatten(1))
-    x, x_new = (torch.cat([y.cos(), y.sin()], dim=1) for y in (x, x_new))
-    return point_set(x, x_new, exact=torch.cat(columns, dim=1))
+    x, x_new = two_samples(torus, source.quick)
+    data = FeatureSplit(x, None, x_new, None)
+    return point_set(data, exact=torus_eigenfunctions(x_new))
+
+
+def two_samples(draw: Callable[..., Tensor], quick: bool) -> tuple[Tensor, Tensor]:
+    num, num_new = (FEW, FEW_NEW) if quick else (NUM_DRAWN, NUM_NEW)
+    return draw(num, seed=0), draw(num_new, seed=SEED)
 
 
 SIAMESE = {

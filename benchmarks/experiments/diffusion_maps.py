@@ -38,9 +38,11 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import to_scipy_sparse_matrix
 
+from benchmarks.data.alanine import load_alanine
 from benchmarks.lib import diffusion_peers
 from benchmarks.lib.record import read_results, save
-from benchmarks.lib.tables import grouped, markdown_table, over_runs
+from benchmarks.lib.tables import grouped, markdown_table, over_runs, row_of
+from benchmarks.lib.timed import timed
 from pyg_basis import BASiS, DiffusionMap
 from pyg_basis.datasets import circle_eigenfunctions
 from pyg_basis.graph import affinity, knn_graph
@@ -54,7 +56,6 @@ from pyg_basis.transforms import AddSpectralPE
 CIRCLE_NEIGHBORS, CIRCLE_BANDWIDTH = 500, 0.5
 # Degrees: the basin alpha_R of psi; the rest is beta.
 ALPHA_R = (-120, 50)
-NUM_LEARNED = 8  # trajectories
 
 Run = dict[str, Any]
 
@@ -144,10 +145,7 @@ def on_circle(size: int, seed: int, options: argparse.Namespace) -> list[Run]:
 
 
 def on_alanine(size: int, options: argparse.Namespace) -> list[Run]:
-    with np.load(options.data_root / "alanine.npz") as file:
-        x, psi = torch.from_numpy(file["distances"]), file["psi"]
-        num_learned = int(file["lengths"][:NUM_LEARNED].sum())
-    rest, new, psi = x[:num_learned], x[num_learned:], psi[num_learned:]
+    rest, new, psi = load_alanine(options.data_root)
     is_beta = (psi < ALPHA_R[0]) | (psi > ALPHA_R[1])
     runs, maps = [], []
     defaults = DiffusionMap(4)
@@ -261,15 +259,10 @@ def learned(x: Tensor, new: Tensor, seed: int, quick: bool, **settings: Any) -> 
     model = DiffusionMap(4, diffusion_time=None, random_state=seed, **settings)
     if quick:
         model.set_params(batch_size=300, n_anchors=50, max_iter=5, reference_size=600)
-    start = time.process_time()
-    model.fit(x)
-    fitted = time.process_time()
-    rows = model.transform(new).numpy()
-    seconds = {
-        "fit_seconds": fitted - start,
-        "transform_seconds": time.process_time() - fitted,
-    }
-    return Found(rows, model.eigenvalues_, seconds)
+    _, fit_seconds = timed(model.fit, x)
+    rows, transform_seconds = timed(model.transform, new)
+    seconds = {"fit_seconds": fit_seconds, "transform_seconds": transform_seconds}
+    return Found(rows.numpy(), model.eigenvalues_, seconds)
 
 
 def exact_map(
@@ -378,14 +371,11 @@ def tables(folder: Path) -> dict[str, str]:
     }
     texts = {}
     for case, of_case in columns.items():
-        shown = of_case | seconds
         some = [run for run in results["runs"] if run["case"] == case]
         rows = []
         for (method,), runs in grouped(some, "method").items():
-            row = {"method": method + (" (absent)" if runs[0].get("absent") else "")}
-            for key, (title, digits, scale) in shown.items():
-                row[title] = over_runs(runs, key, digits, scale)
-            rows.append(row)
+            name = method + (" (absent)" if runs[0].get("absent") else "")
+            rows.append({"method": name, **row_of(runs, of_case | seconds)})
         if rows:
             texts[f"diffusion_{case}"] = markdown_table(rows, list(rows[0]))
     cells = results["cells"]

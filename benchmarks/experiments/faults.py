@@ -50,8 +50,7 @@ class Action(NamedTuple):
 
 
 def command_line(arguments: str) -> list[str]:
-    start = "from pyg_basis.cli import main; raise SystemExit(main())"
-    return [sys.executable, "-c", start, *arguments.split()]
+    return [sys.executable, "-m", "pyg_basis", *arguments.split()]
 
 
 ACTIONS = {

@@ -35,6 +35,8 @@ SETTINGS: dict[str, Any] = {
     "tol": None,
 }
 NEVER_SEEN = 0.1
+# What a network is told of a node, by the steps of its neighborhood.
+TOLD = {0: "own features", 2: "and of neighbors"}
 
 
 def largest_component(graph: Data) -> Data:
@@ -91,11 +93,11 @@ def learned_change(
 ) -> dict[str, dict[str, float]]:
     """How far the rows of a trained model move, by what it is told of a node."""
     moved: dict[str, dict[str, float]] = {}
-    for steps in (0, 2):
+    for steps, told in TOLD.items():
         basis = learn(graph, neighborhood(graph, steps), seed, max_iter)
         transform = AddBASiSPE(basis, "pe")
         before = transform(Data(x=neighborhood(graph, steps))).pe
-        name = f"AddBASiSPE, {'own features' if steps == 0 else 'and of neighbors'}"
+        name = f"AddBASiSPE, {told}"
         moved[name] = {}
         for change, changed in CHANGES.items():
             other, kept = changed(graph, seed)
@@ -122,10 +124,9 @@ def cold_start(graph: Data, seed: int, max_iter: int) -> dict[str, float]:
     rows = {
         "mean of known neighbors": neighbor_mean(given, before, later, known.numpy())
     }
-    for steps in (0, 2):
+    for steps, told in TOLD.items():
         basis = learn(seen, neighborhood(seen, steps), seed, max_iter)
-        name = f"BASiS, {'own features' if steps == 0 else 'and of neighbors'}"
-        rows[name] = basis.transform(neighborhood(graph, steps)[later])
+        rows[f"BASiS, {told}"] = basis.transform(neighborhood(graph, steps)[later])
     distances = {
         name: grassmann_distance(found, exact[later]) for name, found in rows.items()
     }

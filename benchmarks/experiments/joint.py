@@ -28,18 +28,14 @@ from torch import Tensor, nn
 from benchmarks.data.load_images import load_images
 from benchmarks.data.siamese import SiameseNetwork, contrastive_loss
 from benchmarks.experiments.joint_figures import draw_bases, draw_curves, draw_maps
+from benchmarks.lib.evaluation import agreement
 from benchmarks.lib.record import read_results
 from benchmarks.lib.run_file import RunFile
 from benchmarks.lib.tables import markdown_table, over_runs
 from benchmarks.lib.tasks import run_tasks
 from pyg_basis import BASiSLayer
 from pyg_basis.datasets import ImageSplit
-from pyg_basis.metrics import (
-    clustering_accuracy,
-    grassmann_distance,
-    linear_probe_accuracy,
-    normalized_mutual_information,
-)
+from pyg_basis.metrics import grassmann_distance, linear_probe_accuracy
 
 SETTINGS: dict[str, Any] = {
     "iterations": 1500,
@@ -265,11 +261,8 @@ def snapshot(joint: Joint, images: Tensor, labels: Tensor) -> Run:
 def clustered(rows: Tensor, labels: Tensor, prefix: str) -> dict[str, float]:
     num_clusters = len(labels.unique())
     kmeans = KMeans(num_clusters, n_init=10, random_state=0)
-    clusters = kmeans.fit_predict(rows.numpy())
-    return {
-        f"{prefix}_nmi": normalized_mutual_information(labels, clusters),
-        f"{prefix}_accuracy": clustering_accuracy(labels, clusters),
-    }
+    found = agreement(labels, kmeans.fit_predict(rows.numpy()))
+    return {f"{prefix}_{name}": found[name] for name in found}
 
 
 @contextmanager

@@ -8,7 +8,6 @@ learns from, are compared with the eigenfunctions at their own nodes.
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from torch import Tensor
 from benchmarks.lib.exact import WALK
 from benchmarks.lib.record import read_results, save
 from benchmarks.lib.tables import grouped, markdown_table, over_runs
+from benchmarks.lib.timed import timed
 from pyg_basis import BASiS
 from pyg_basis.datasets import (
     circle,
@@ -87,10 +87,7 @@ def fit_and_measure(
         anchor_method=anchors,
         random_state=seed,
     )
-    start = time.process_time()
-    basis.fit(x)
-    seconds = time.process_time() - start
-
+    _, seconds = timed(basis.fit, x)
     distance = grassmann_distance(
         basis.transform(held_out), manifold.eigenfunctions(held_out)
     )

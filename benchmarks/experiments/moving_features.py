@@ -13,10 +13,8 @@ in turns and in one thread.
 
 import argparse
 import statistics
-import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from torch import Tensor
 from benchmarks.lib.exact import WALK, exact_space
 from benchmarks.lib.record import read_results, save
 from benchmarks.lib.tables import format_mean_std, grouped, markdown_table
+from benchmarks.lib.timed import timed
 from pyg_basis import BASiSLayer
 from pyg_basis.algorithm import fix_reference, update_reference
 from pyg_basis.align import LeastSquares, MomentPreserving
@@ -217,8 +216,8 @@ def cost(size: int, repeats: int) -> dict[str, Any]:
     seconds: dict[str, list[float]] = defaultdict(list)
     for number in range(repeats + 1):
         moved = turned(sample, rotation[number])
-        update = cpu_seconds(layer.update_reference, moved)
-        after_update, plain = (cpu_seconds(step, batch(number)) for _ in range(2))
+        _, update = timed(layer.update_reference, moved)
+        after_update, plain = (timed(step, batch(number))[1] for _ in range(2))
         if number > 0:  # the first round warms up
             seconds["update"].append(update)
             seconds["spectral_step"].append(update + after_update)
@@ -226,13 +225,6 @@ def cost(size: int, repeats: int) -> dict[str, Any]:
     medians = {key: 1e3 * statistics.median(seconds[key]) for key in seconds}
     ratio = medians["spectral_step"] / medians["plain_step"]
     return {"m": size, "repeats": repeats, **medians, "ratio": ratio}
-
-
-def cpu_seconds(work: Callable[[Tensor], Any], x: Tensor) -> float:
-    """Of the processor: what else the machine does is not counted."""
-    start = time.process_time()
-    work(x)
-    return time.process_time() - start
 
 
 def tables(folder: Path) -> dict[str, str]:

@@ -38,7 +38,10 @@ from benchmarks.lib.alone import run_alone
 from benchmarks.lib.evaluation import (
     MEASURES,
     FeatureSplit,
+    agreement,
+    distances,
     exact_embedding,
+    inconsistency,
     run_exact,
     score,
 )
@@ -47,16 +50,11 @@ from benchmarks.lib.methods import NUM_COMPONENTS, SETTINGS
 from benchmarks.lib.own_memory import OwnMemory
 from benchmarks.lib.record import read_results
 from benchmarks.lib.run_file import RunFile
-from benchmarks.lib.tables import grouped, markdown_table, over_runs
-from pyg_basis.metrics import (
-    clustering_accuracy,
-    grassmann_distance,
-    normalized_mutual_information,
-)
+from benchmarks.lib.tables import grouped, markdown_table, row_of
+from benchmarks.lib.timed import timed
+from pyg_basis.metrics import grassmann_distance
 
 DATASET = "mnist"
-# Test points that are embedded without the others, to compare their rows.
-NUM_ALONE = 100
 Run = dict[str, Any]
 Settings = dict[str, Any]
 
@@ -123,20 +121,19 @@ class Transformer:
     def transform(self, x: Tensor) -> Tensor:
         return torch.as_tensor(self.model.transform(x.numpy()))
 
+    @property
+    def embedding_(self) -> Tensor:
+        """Rows that the fit itself gave the training points, where it did."""
+        return torch.as_tensor(getattr(self.model, "embedding_", ()))
+
     def scores(self, data: FeatureSplit, exact: Tensor, seed: int) -> Run:
-        # Rows that the fit itself gave the training points are not computed again.
-        z_train = getattr(self.model, "embedding_", None)
-        z_train = self.transform(data.x_train) if z_train is None else z_train
         self.transform(data.x_test[:100])  # compiles what it has to
-        start = time.process_time()
-        z_test = self.transform(data.x_test)
-        seconds = (time.process_time() - start) * 10_000 / len(z_test)
-        alone = self.transform(data.x_test[:NUM_ALONE])
-        run = score(torch.as_tensor(z_train), z_test, data, exact, seed)
+        rows, seconds = timed(self.transform, data.x_test)
         return {
-            **run,
-            "transform_cpu_seconds": seconds,
-            "inconsistency": float((z_test[:NUM_ALONE] - alone).norm() / alone.norm()),
+            **distances(rows, exact),
+            **score(self, rows, data, seed),
+            "transform_cpu_seconds": seconds * 10_000 / len(rows),
+            "inconsistency": inconsistency(self, data.x_test, rows),
             "bytes": self.num_bytes(),
         }
 
@@ -194,11 +191,7 @@ class LabelsOnly(Transformer):
     """scikit-learn's clusters of the points themselves."""
 
     def scores(self, data: FeatureSplit, exact: Tensor, seed: int) -> Run:
-        labels, clusters = data.y_test, self.model.labels_
-        return {
-            "nmi": normalized_mutual_information(labels, clusters),
-            "accuracy": clustering_accuracy(labels, clusters),
-        }
+        return agreement(data.y_test, self.model.labels_)
 
 
 class Peer(NamedTuple):
@@ -312,38 +305,20 @@ def one_line(error: Exception) -> str:
 
 def tables(folder: Path) -> dict[str, str]:
     groups = grouped(read_results(folder, "peers")["runs"], "method")
-    digits = {
-        **dict.fromkeys(MEASURES, 3),
-        "fit_cpu_seconds": 0,
-        "transform_cpu_seconds": 2,
-        "fit_memory": 0,
-        "bytes": 1,
-        "inconsistency": 3,
-    }
-    scales = {"bytes": 1e-6}
-    rows = [
-        {
-            "method": method,
-            **{
-                key: over_runs(groups[(method,)], key, digits[key], scales.get(key, 1))
-                for key in digits
-            },
-            "remark": remark(groups[(method,)]),
-        }
-        for method in PEERS
-        if (method,) in groups
-    ]
     columns = {
-        "method": DATASET,
-        **MEASURES,
-        "fit_cpu_seconds": "fit, s",
-        "transform_cpu_seconds": "transform of 10,000, s",
-        "fit_memory": "memory, MiB",
-        "bytes": "model, MB",
-        "inconsistency": "alone or among others",
-        "remark": "remark",
+        **{key: (title, 3, 1) for key, title in MEASURES.items()},
+        "fit_cpu_seconds": ("fit, s", 0, 1),
+        "transform_cpu_seconds": ("transform of 10,000, s", 2, 1),
+        "fit_memory": ("memory, MiB", 0, 1),
+        "bytes": ("model, MB", 1, 1e-6),
+        "inconsistency": ("alone or among others", 3, 1),
     }
-    return {"peers": markdown_table(rows, columns)}
+    rows = [
+        {DATASET: method, **row_of(runs, columns), "remark": remark(runs)}
+        for method in PEERS
+        if (runs := groups.get((method,)))
+    ]
+    return {"peers": markdown_table(rows, list(rows[0]))}
 
 
 def remark(runs: list[Any]) -> str:

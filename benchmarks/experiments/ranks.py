@@ -14,11 +14,11 @@ On a machine of two cores four ranks are two a core.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from benchmarks.experiments.scaling import BLOCK, DIMENSION, turned
-from benchmarks.lib.alone import ROOT, THREAD_COUNTS
+from benchmarks.data.manifolds import DIMENSION, torus, turned, write_points
+from benchmarks.lib.alone import ROOT, environment
 from benchmarks.lib.own_memory import OwnMemory
 from benchmarks.lib.record import read_results, save
 from benchmarks.lib.tables import grouped, markdown_table, over_runs
@@ -63,7 +63,7 @@ def main(options: argparse.Namespace) -> None:
             planned = [("torus", options.points, (RUNS[0], RUNS[-1]))]
         for data, num_points, ways in planned:
             path = folder / f"{data}.npy"
-            write_points(data, path, num_points)
+            write_points(path, num_points, partial(sorted_points, data))
             for seed in range(options.seeds):
                 for num_ranks, points in ways:
                     what = {"ranks": num_ranks, "points": points, "seed": seed}
@@ -75,14 +75,6 @@ def main(options: argparse.Namespace) -> None:
     save(options, settings, {"runs": runs})
 
 
-def torus(num_points: int, seed: int) -> Tensor:
-    """Points of the product of four circles in 8 dimensions, whose coordinates are its
-    first eight eigenfunctions."""
-    generator = torch.Generator().manual_seed(seed)
-    angle = 2 * torch.pi * torch.rand(num_points, 4, generator=generator)
-    return torch.cat([angle.cos(), angle.sin()], dim=1)
-
-
 def drawn(data: str, num_points: int, seed: int) -> tuple[Tensor, Tensor]:
     """Points in 16 dimensions, and the eigenfunctions there."""
     if data == "sphere":
@@ -92,14 +84,10 @@ def drawn(data: str, num_points: int, seed: int) -> tuple[Tensor, Tensor]:
     return torch.cat([x, torch.zeros_like(x)], dim=1), x
 
 
-def write_points(data: str, path: Path, num_points: int) -> None:
-    """Each block sorted by the first column, and so the parts of few points."""
-    shape = num_points, DIMENSION
-    points = np.lib.format.open_memmap(path, "w+", np.float32, shape)
-    for start in range(0, num_points, BLOCK):
-        stop = min(start + BLOCK, num_points)
-        x = drawn(data, stop - start, start // BLOCK)[0]
-        points[start:stop] = x[x[:, 0].argsort()].numpy()
+def sorted_points(data: str, num_points: int, seed: int) -> Tensor:
+    """By the first column, and so the parts of a file of few points."""
+    x, _ = drawn(data, num_points, seed)
+    return x[x[:, 0].argsort()]
 
 
 def fitted(
@@ -109,10 +97,7 @@ def fitted(
     words = [data, points, folder, num_batches // num_ranks, seed]
     torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node"]
     command = [sys.executable, "-m", *torchrun, num_ranks, "-m", __name__, *words]
-    environment = {**os.environ, **dict.fromkeys(THREAD_COUNTS, "1")}
-    subprocess.run(
-        list(map(str, command)), env=environment, cwd=ROOT, check=True, text=True
-    )
+    subprocess.run(list(map(str, command)), env=environment(), cwd=ROOT, check=True)
     files = [folder / f"{rank}.json" for rank in range(num_ranks)]
     found = [json.loads(file.read_text()) for file in files]
     return {

@@ -9,6 +9,7 @@ robustness.json after every run; one that was broken off goes on where it stoppe
 """
 
 import argparse
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,12 @@ from matplotlib.figure import Figure
 from benchmarks.data.image_features import load_features
 from benchmarks.experiments.learning_rates import PATH as RATES
 from benchmarks.experiments.learning_rates import best_rates
-from benchmarks.lib.evaluation import MEASURES, exact_embedding, run_estimator
+from benchmarks.lib.evaluation import (
+    LOW_IS_GOOD,
+    MEASURES,
+    exact_embedding,
+    run_estimator,
+)
 from benchmarks.lib.methods import (
     LEARNED,
     METHODS,
@@ -36,7 +42,6 @@ NEIGHBORS = (5, 10, 20, 35, 50, 100)
 SHOWN = ["basis", *LEARNED, "nystroem"]
 # Of the training split of MNIST.
 NUM_POINTS = 60_000
-LOW_IS_GOOD = ("grassmann_distance", "orthogonality")
 # Of a smoke run.
 QUICK = {"max_iter": 20, "batch_size": 512}
 Run = dict[str, Any]
@@ -58,21 +63,17 @@ def main(options: argparse.Namespace) -> None:
         options.rates, DATASET, options.methods, data.checksum, options.quick
     )
     features = data.record()
-    tasks = [
-        (*key, rates.get(method), *where)
-        for seed in range(options.seeds)
-        for method in options.methods
-        for num_neighbors in options.neighbors
-        if not file.has(
-            key := (method, num_neighbors, seed),
-            parameters_of(
-                estimator_of(*key, rates.get(method), options.quick), features
-            ),
-        )
-    ]
+    parameters, tasks = {}, []
+    for seed, method, num_neighbors in product(
+        range(options.seeds), options.methods, options.neighbors
+    ):
+        key, rate = (method, num_neighbors, seed), rates.get(method)
+        estimator = estimator_of(*key, rate, options.quick)
+        parameters[key] = parameters_of(estimator, features)
+        if not file.has(key, parameters[key]):
+            tasks.append((*key, rate, *where))
     for task, scores in run_tasks(run_one, tasks, options.processes, "Fig. 4"):
-        estimator = estimator_of(*task[:4], options.quick)
-        file.add(task[:3], parameters_of(estimator, features), scores)
+        file.add(task[:3], parameters[task[:3]], scores)
     draw(file.runs()).savefig(options.output / "robustness.png", dpi=100)
 
 

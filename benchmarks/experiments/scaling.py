@@ -23,6 +23,7 @@ import torch
 from matplotlib.figure import Figure
 
 from benchmarks.baselines import NystroemEmbedding
+from benchmarks.data.manifolds import DIMENSION, turned, write_points
 from benchmarks.lib.alone import run_alone
 from benchmarks.lib.exact import WALK, exact_space
 from benchmarks.lib.own_memory import OwnMemory
@@ -32,12 +33,10 @@ from pyg_basis import BASiS
 from pyg_basis.datasets import sphere, sphere_eigenfunctions
 from pyg_basis.metrics import grassmann_distance
 
-DIMENSION = 16
 NUM_COLUMNS, NUM_NEIGHBORS = 9, 50
 SAMPLE = 10_000  # of Nyström: as many as BASiS takes its reference from
 # With how many seeds; the exact methods have none.
 SEEDS = {"basis": 3, "nystroem": 3, "exact": 1, "scikit-learn": 1}
-BLOCK = 1_000_000
 
 Run = dict[str, Any]
 
@@ -54,7 +53,7 @@ def main(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
         paths = {n: Path(folder) / f"{n}.npy" for n in options.points}
         for num_points, path in paths.items():
-            write_points(path, num_points)
+            write_points(path, num_points, drawn)
         for seed in range(1 if options.quick else max(SEEDS.values())):
             for num_points, path in paths.items():
                 for method in [name for name in SEEDS if seed < SEEDS[name]]:
@@ -76,19 +75,8 @@ def main(options: argparse.Namespace) -> None:
     draw(runs).savefig(options.output / "scaling.png", dpi=110)
 
 
-def turned(x: torch.Tensor) -> torch.Tensor:
-    """Points of the sphere in 16 dimensions: the same distances, no axis special."""
-    generator = torch.Generator().manual_seed(0)
-    square = torch.randn(DIMENSION, DIMENSION, generator=generator)
-    return x @ torch.linalg.qr(square).Q[:3]
-
-
-def write_points(path: Path, num_points: int) -> None:
-    shape = (num_points, DIMENSION)
-    points = np.lib.format.open_memmap(path, "w+", np.float32, shape)
-    for start in range(0, num_points, BLOCK):
-        stop = min(start + BLOCK, num_points)
-        points[start:stop] = turned(sphere(stop - start, seed=start // BLOCK)).numpy()
+def drawn(num_points: int, seed: int) -> torch.Tensor:
+    return turned(sphere(num_points, seed=seed))
 
 
 def measured(method: str, path: str, seed: int) -> Run:

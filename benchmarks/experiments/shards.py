@@ -11,7 +11,6 @@ narrow and of wide features. The files are in the file cache.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.lib.alone import THREAD_COUNTS, run_alone
+from benchmarks.lib.alone import environment, run_alone
 from benchmarks.lib.own_memory import OwnMemory
 from benchmarks.lib.record import read_results, save
 from benchmarks.lib.tables import markdown_table
@@ -37,7 +36,6 @@ from pyg_basis.cli._rows import write_rows
 NUM_COLUMNS = 10
 WIDTH, WIDE = 16, 784
 PLANNED_CORES = (1, 64, 1024)
-START = "from pyg_basis.cli import main; raise SystemExit(main())"
 # As the command reports one that was killed.
 KILLED = -9
 
@@ -154,18 +152,17 @@ def run_shard(shard: str, moment: float | None, folder: Path) -> list[int]:
     inputs = sorted(str(path) for path in (folder / "parts").iterdir())
     words = ["transform", f"{folder}/{WIDTH}.pt", *inputs, "--keep", "id", "--quiet"]
     words += ["--output-dir", f"{folder}/out", "--shard", shard]
-    command = [sys.executable, "-c", START, *words]
-    environment = {**os.environ, **dict.fromkeys(THREAD_COUNTS, "1")}
+    command = [sys.executable, "-m", "pyg_basis", *words]
     codes = []
     if moment is not None:
-        with subprocess.Popen(command, env=environment) as process:
+        with subprocess.Popen(command, env=environment()) as process:
             while process.poll() is None and not is_writing(folder, process.pid):
                 time.sleep(0.01)
             time.sleep(moment)
             process.kill()
         codes.append(process.returncode)
     if codes != [0]:
-        codes.append(subprocess.run(command, env=environment).returncode)
+        codes.append(subprocess.run(command, env=environment()).returncode)
     return codes
 
 

@@ -19,7 +19,6 @@ is how far that of 1,000 such points has come after 100 updates, and after the f
 
 import argparse
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +28,11 @@ from numpy.typing import NDArray
 
 from benchmarks.data.image_features import load_features
 from benchmarks.experiments.moving_features import NUM_BLOBS, blobs, rotations, turned
+from benchmarks.lib.evaluation import agreement
 from benchmarks.lib.record import read_results, save
-from benchmarks.lib.tables import grouped, markdown_table, over_runs
+from benchmarks.lib.tables import grouped, markdown_table, over_runs, row_of
+from benchmarks.lib.timed import timed
 from pyg_basis import BASiS, BASiSClustering
-from pyg_basis.metrics import clustering_accuracy, normalized_mutual_information
 from pyg_basis.reference import Movement
 
 FIRST = (0, 1, 2, 3, 4)
@@ -69,24 +69,21 @@ def grow(
     x: Rows, y: Rows, x_new: Rows, y_new: Rows, later: int, seed: int, settings: Run
 ) -> list[Run]:
     rng = np.random.default_rng(seed)
-    start = time.process_time()
-    whole = BASiSClustering(10, basis=BASiS(10, **settings), random_state=seed).fit(x)
-    seconds = time.process_time() - start
+    whole = BASiSClustering(10, basis=BASiS(10, **settings), random_state=seed)
+    _, seconds = timed(whole.fit, x)
     runs = [
         {
             "step": "one fit to all digits",
             "seed": seed,
             "seconds": seconds,
             "share": 1.0,
-            **agreement(whole, x_new, y_new, range(10)),
+            **agreement(y_new, whole.predict(x_new)),
         }
     ]
     first = rng.permutation(np.flatnonzero(np.isin(y, FIRST)))
     basis = BASiS(10, updatable=True, **settings)
     clustering = BASiSClustering(5, basis=basis, random_state=seed)
-    start = time.process_time()
-    clustering.fit(x[first[later:]])
-    taken = time.process_time() - start
+    _, taken = timed(clustering.fit, x[first[later:]])
     old, seen = x_new[np.isin(y_new, FIRST)], FIRST
     run = {"step": "first fit, 0 to 4", "seed": seed, "share": taken / seconds}
     runs.append(run | state(clustering, x_new, y_new, seen))
@@ -94,9 +91,7 @@ def grow(
         points = x[np.isin(y, digits)] if digits else x[first[:later]]
         seen += digits
         before, labels = clustering.basis_.transform(old), clustering.predict(old)
-        start = time.process_time()
-        movement = clustering.update(points, n_clusters)
-        taken = time.process_time() - start
+        movement, taken = timed(clustering.update, points, n_clusters)
         run = {
             "step": step,
             "seed": seed,
@@ -110,25 +105,16 @@ def grow(
     return runs
 
 
-def agreement(clustering: BASiSClustering, x: Rows, y: Rows, digits: Any) -> Run:
-    is_seen = np.isin(y, list(digits))
-    labels = clustering.predict(x[is_seen])
-    return {
-        "nmi": float(normalized_mutual_information(y[is_seen], labels)),
-        "accuracy": float(clustering_accuracy(y[is_seen], labels)),
-    }
-
-
 def state(clustering: BASiSClustering, x: Rows, y: Rows, digits: Any) -> Run:
     found = clustering.basis_.quality_ or {}
     with tempfile.TemporaryDirectory() as folder:
         clustering.save(Path(folder) / "model.pt")
         num_bytes = (Path(folder) / "model.pt").stat().st_size
-    missing = 1 - found["captured_by_more"]
+    is_seen = np.isin(y, digits)
     return {
-        "missing": missing,
+        "missing": 1 - found["captured_by_more"],
         "bytes": num_bytes,
-        **agreement(clustering, x, y, digits),
+        **agreement(y[is_seen], clustering.predict(x[is_seen])),
     }
 
 
@@ -143,14 +129,11 @@ def moves(movement: Movement, after: Rows, before: Rows) -> Run:
 def more_of_the_same(x: Rows, x_new: Rows, later: int, seed: int, settings: Run) -> Run:
     order = np.random.default_rng(seed).permutation(len(x))
     basis = BASiS(9, updatable=True, random_state=seed, **settings)
-    start = time.process_time()
-    basis.fit(x[order[later:]])
-    seconds = time.process_time() - start
+    _, seconds = timed(basis.fit, x[order[later:]])
     before = basis.transform(x_new)
-    start = time.process_time()
-    movement = basis.update(x[order[:later]])
-    share = (time.process_time() - start) / seconds
+    movement, taken = timed(basis.update, x[order[:later]])
     moved = moves(movement, basis.transform(x_new), before)
+    share = taken / seconds
     return {"seed": seed, "share": share, "moved_once": moved["moved"], **moved}
 
 
@@ -195,12 +178,10 @@ def tables(folder: Path) -> dict[str, str]:
         "accuracy": ("ACC", 4, 1),
         "bytes": ("file, MB", 1, 1e-6),
     }
-    rows = []
-    for (step,), runs in grouped(results["growth"], "step").items():
-        row = {"points": step}
-        for key, (title, digits, scale) in columns.items():
-            row[title] = over_runs(runs, key, digits, scale)
-        rows.append(row)
+    rows = [
+        {"points": step, **row_of(runs, columns)}
+        for (step,), runs in grouped(results["growth"], "step").items()
+    ]
     others = []
     for name, runs in {
         "10 % more of the same, K = 9": results["same"],

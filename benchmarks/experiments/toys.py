@@ -6,7 +6,6 @@ points that were held out, and draws Figs. 1 to 3 of `BASiS
 """
 
 import argparse
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from benchmarks.lib.exact import NORMALIZED, exact_space
 from benchmarks.lib.pictures import display_map
 from benchmarks.lib.record import read_results, save
 from benchmarks.lib.tables import grouped, markdown_table, over_runs
+from benchmarks.lib.timed import timed
 from pyg_basis import BASiS, BASiSClustering
 from pyg_basis.align import fit_affine
 from pyg_basis.datasets import TOYS
@@ -87,10 +87,7 @@ def fit_and_measure(
         ),
         random_state=seed,
     )
-    start = time.process_time()
-    model.fit(x[:num_train])
-    seconds = time.process_time() - start
-
+    _, seconds = timed(model.fit, x[:num_train])
     found = model.predict(x[num_train:])
     exact = exact_space(num_clusters, settings["n_neighbors"])(x).vectors
     return model, {

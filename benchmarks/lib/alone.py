@@ -19,6 +19,11 @@ THREAD_COUNTS = (
 )
 
 
+def environment(threads: int = 1) -> dict[str, str]:
+    """The variables of a process of so many threads."""
+    return {**os.environ, **dict.fromkeys(THREAD_COUNTS, str(threads))}
+
+
 def run_alone(
     function: Callable[..., dict[str, Any]],
     *arguments: Any,
@@ -45,7 +50,7 @@ def run_alone(
             capture_output=True,
             text=True,
             timeout=limit,
-            env={**os.environ, **dict.fromkeys(THREAD_COUNTS, str(threads))},
+            env=environment(threads),
         )
     except subprocess.TimeoutExpired:
         return {"gave_up": f"not done in {limit:g} s"}

@@ -52,6 +52,17 @@ def over_runs(
     return format_mean_std(values, digits, scale) if values else None
 
 
+def row_of(
+    runs: Sequence[Run], columns: Mapping[str, tuple[str, int, float]]
+) -> dict[str, str | None]:
+    """The figures of some runs by the titles of their columns: for each figure the
+    title, the digits and the scale."""
+    return {
+        title: over_runs(runs, key, digits, scale)
+        for key, (title, digits, scale) in columns.items()
+    }
+
+
 def markdown_table(
     rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | Mapping[str, str]
 ) -> str:
