@@ -202,15 +202,16 @@ def batch_targets(reference: Reference, x: Tensor) -> Data:
 class ReadOut(Protocol):
     r"""Extracts the eigenvectors from the layer that is trained."""
 
-    def excess(self) -> float:
-        r"""What the span of the present hidden features lacks of the eigenvectors."""
+    def missing(self) -> float:
+        r"""Returns what the span of the present hidden features lacks of the exact
+        eigenvectors, of K; infinite if it has fewer than K directions."""
 
-    def has_nothing_to_gain(self, excesses: list[float], tol: float) -> bool:
-        r"""Whether more batches would help little, given all excesses so far."""
+    def has_nothing_to_gain(self, missing: list[float], tol: float) -> bool:
+        r"""Whether more batches would help little, given what was missing so far."""
 
     def finish(self) -> RitzVectors | None:
         r"""Performs the read-out. The layer must not be trained after the last
-        :meth:`excess`. Returns :obj:`None` if the hidden features span too little."""
+        :meth:`missing`. Returns :obj:`None` if the hidden features span too little."""
 
 
 def train(
@@ -225,11 +226,11 @@ def train(
     r"""Regresses a layer on aligned batches (Algorithm 1, step 5) with Adam.
 
     With a read-out, training ends as soon as more batches would not help. This is
-    checked after 10, 20, 40, ... batches, unless :obj:`tol` is :obj:`None`; the excess
-    is also measured after the last batch. Without a read-out, the learning rate decays
-    linearly to zero over the second half, which averages the batches. An interrupt
-    (Ctrl-C) ends the training early. With several ranks in :obj:`state`, each uses its
-    own batches, and gradients are averaged.
+    checked after 10, 20, 40, ... batches, unless :obj:`tol` is :obj:`None`; what is
+    missing is also measured after the last batch. Without a read-out, the learning rate
+    decays linearly to zero over the second half, which averages the batches. An
+    interrupt (Ctrl-C) ends the training early. With several ranks in :obj:`state`, each
+    uses its own batches, and gradients are averaged.
 
     Args:
         state (TrainingState): A new state, or that of a training to resume.
@@ -284,11 +285,11 @@ def train(
             progress.set_postfix(loss=f"{loss_so_far:.4f}", refresh=False)
             progress.update()
             is_last = done >= max_iter
-            next_look = FIRST_LOOK * 2 ** len(state.excesses)
+            next_look = FIRST_LOOK * 2 ** len(state.missing)
             if reading and tol is not None and done == next_look:
-                state.excesses.append(reading.excess())
+                state.missing.append(reading.missing())
                 has_looked = True
-                is_last |= reading.has_nothing_to_gain(state.excesses, tol)
+                is_last |= reading.has_nothing_to_gain(state.missing, tol)
             state.is_finished = is_last
             ends = ranks.together(lambda: bool(callback and callback(state)))
             state.is_finished |= any(ends)
@@ -305,7 +306,7 @@ def train(
     finally:
         progress.close()
     if reading and not has_looked:
-        state.excesses.append(reading.excess())
+        state.missing.append(reading.missing())
     layer.eval()
 
 

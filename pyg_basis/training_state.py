@@ -45,7 +45,7 @@ class TrainingState:
     Attributes:
         records (list of dict): Loss, learning rate and diagnostics of each batch; for
             several ranks, the mean over their batches, or the worst value.
-        excesses (list of float): The excess at each check, see
+        missing (list of float): What was missing at each check, see
             :obj:`history_` of :class:`~pyg_basis.BASiS`.
         is_finished (bool): Whether the last batch was processed, without an earlier
             interruption.
@@ -56,7 +56,7 @@ class TrainingState:
     generator: torch.Generator | None = None
     ranks: Ranks = field(default_factory=Ranks)
     records: list[dict[str, float]] = field(default_factory=list)
-    excesses: list[float] = field(default_factory=list)
+    missing: list[float] = field(default_factory=list)
     is_finished: bool = False
 
     def __post_init__(self) -> None:
@@ -82,9 +82,9 @@ class TrainingState:
     @property
     def history(self) -> History:
         r"""Lists of all recorded values, one entry per batch; with a read-out, also of
-        the excess, one entry per check."""
+        what was missing, one entry per check."""
         columns = {name: [each[name] for each in self.records] for name in RECORDED}
-        return columns | ({"excess": self.excesses} if self.excesses else {})
+        return columns | ({"missing": self.missing} if self.missing else {})
 
     def state_dict(self) -> dict[str, Any]:
         r"""Returns the state as tensors and plain values."""
@@ -94,7 +94,7 @@ class TrainingState:
             "optimizer": self.optimizer.state_dict(),
             "generator": own,
             "records": self.records,
-            "excesses": self.excesses,
+            "missing": self.missing,
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
@@ -103,7 +103,7 @@ class TrainingState:
         self.optimizer.load_state_dict(saved["optimizer"])
         if self.generator is not None:
             self.generator.set_state(saved["generator"])
-        self.records, self.excesses = list(saved["records"]), list(saved["excesses"])
+        self.records, self.missing = list(saved["records"]), list(saved["missing"])
 
 
 # Called after each batch; a true return value ends the training.

@@ -348,15 +348,15 @@ def same_batches() -> Iterator[Data]:
 class Looks:
     """What is found missing, one value a look, until there is nothing more to gain."""
 
-    def __init__(self, *excesses: float) -> None:
-        self.excesses = list(excesses)
-        self.left = list(excesses)
+    def __init__(self, *values: float) -> None:
+        self.values = list(values)
+        self.left = list(values)
 
-    def excess(self) -> float:
+    def missing(self) -> float:
         return self.left.pop(0)
 
-    def has_nothing_to_gain(self, excesses: list[float], tol: float) -> bool:
-        assert excesses == self.excesses[: len(excesses)] and tol == 0.1
+    def has_nothing_to_gain(self, missing: list[float], tol: float) -> bool:
+        assert missing == self.values[: len(missing)] and tol == 0.1
         return not self.left
 
 
@@ -402,7 +402,7 @@ def test_the_rate_falls_to_zero_without_a_read_out_only(max_iter: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("max_iter", "tol", "excesses", "num_batches"),
+    ("max_iter", "tol", "missing", "num_batches"),
     [
         # After 10, 20, 40, ... batches.
         (100, 0.1, [1.0], 10),
@@ -416,13 +416,13 @@ def test_the_rate_falls_to_zero_without_a_read_out_only(max_iter: int) -> None:
     ],
 )
 def test_training_ends_when_there_is_nothing_to_gain(
-    max_iter: int, tol: float | None, excesses: list[float], num_batches: int
+    max_iter: int, tol: float | None, missing: list[float], num_batches: int
 ) -> None:
-    looks = Looks(*excesses)
+    looks = Looks(*missing)
     history = trained(Linear(), max_iter, 1e-2, looks, tol)
     assert len(history["loss"]) == num_batches
-    num_looks = len(excesses) - len(looks.left)
-    assert history["excess"] == excesses[:num_looks]
+    num_looks = len(missing) - len(looks.left)
+    assert history["missing"] == missing[:num_looks]
     if num_batches == max_iter:  # of the last network too
         assert num_looks == {100: 5, 3: 1, 23: 3, 45: 1}[max_iter]
 

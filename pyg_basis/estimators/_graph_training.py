@@ -137,6 +137,15 @@ def graph_training(
     if layer.extend_degree:
         degree = torch.from_numpy(graph.degree[drawn]).to(sample)
         layer.root_degree.fit(sample, degree, torch.Generator().manual_seed(seed))
+    took_part = len(held_out) == 0
+    measured = np.arange(len(targets.nodes)) if took_part else held_out
+    exact = targets.rows[torch.from_numpy(measured)]
+    if layer.extend_degree:
+        # The rows are random-walk eigenvectors, the embedding is of the normalized
+        # Laplacian.
+        root = torch.from_numpy(graph.degree[targets.nodes[measured]]).sqrt()
+        exact = exact * root.to(exact).unsqueeze(1)
+    held = HeldOut(points(targets.nodes[measured]), exact, took_part)
     blocks = _Blocks(points, len(nodes))
     read_out: ReadOut
     if isinstance(targets, WholeGraph):
@@ -155,19 +164,10 @@ def graph_training(
             seed,
         )
     else:
-        whole = SampleGraph(
-            blocks, graph.laplacian(layer.embedding.laplacian), targets.eigenvalues
+        whole = SampleGraph(blocks, graph.laplacian(layer.embedding.laplacian))
+        read_out = TrainingReadOut(
+            layer, sample, whole, (), graph.num_nodes, held, seed
         )
-        read_out = TrainingReadOut(layer, sample, whole, (), graph.num_nodes, seed)
-    took_part = len(held_out) == 0
-    measured = np.arange(len(targets.nodes)) if took_part else held_out
-    exact = targets.rows[torch.from_numpy(measured)]
-    if layer.extend_degree:
-        # The rows are random-walk eigenvectors, the embedding is of the normalized
-        # Laplacian.
-        root = torch.from_numpy(graph.degree[targets.nodes[measured]]).sqrt()
-        exact = exact * root.to(exact).unsqueeze(1)
-    held = HeldOut(points(targets.nodes[measured]), exact, took_part)
     return Training(layer, batches, read_out, held, sizes, targets.eigenvalues)
 
 

@@ -102,7 +102,6 @@ def point_training(
 
     reference, eigenvalues = ranks.first(fixed_reference)
     reference = reference.to(estimator.device)
-    graph = graph._replace(eigenvalues=eigenvalues)
     # Numbers of the given points, for users of the fitted layer.
     nodes = torch.from_numpy(numbers)[reference.nodes.cpu()]
     layer.prepare(replace(reference, nodes=nodes, num_nodes=num_points), sample)
@@ -119,12 +118,16 @@ def point_training(
     further: Iterable[SampleGraph] = further_graphs()
     if layer.extend_degree:
         further = _fit_degree(layer, sample, graph, further, sizes, seed, ranks)
+    measured = points(np.concatenate([held_out, drawn])[: sizes.reference_size])
+    held = ranks.first(lambda: _held_out(estimator, measured, num_held_out, sizes))
+    held = held._replace(x=held.x.to(measured), exact=held.exact.to(measured))
     read_out = TrainingReadOut(
         layer,
         sample,
         graph,
         further,
         min(num_taken, len(drawn)),
+        held,
         seed,
         ranks,
     )
@@ -145,10 +148,7 @@ def point_training(
         num_workers=num_workers,
         pin_memory=num_workers > 0 and "cuda" in str(estimator.device),
     )
-    measured = points(np.concatenate([held_out, drawn])[: sizes.reference_size])
-    held = ranks.first(lambda: _held_out(estimator, measured, num_held_out, sizes))
-    held = held._replace(x=held.x.to(measured), exact=held.exact.to(measured))
-    return Training(layer, batches, read_out, held, sizes, graph.eigenvalues)
+    return Training(layer, batches, read_out, held, sizes, eigenvalues)
 
 
 def _num_held_out(estimator: "BASiS", num_points: int, reference_size: int) -> int:

@@ -59,6 +59,17 @@ def captured_shares(rows: Tensor, exact: Tensor) -> Tensor:
     return (span.T @ basis).square().sum(dim=0)
 
 
+def captured_by_all(
+    layer: BASiSLayer, vectors: RitzVectors, held_out: HeldOut
+) -> Tensor:
+    """Returns the share of each exact eigenvector in the span of all vectors of a
+    read-out, ``[K]``: those of the embedding, and some more."""
+    rows = vectors.rows(layer.hidden(held_out.x))
+    if layer.extend_degree:
+        rows = rows * layer.root_degree(held_out.x).unsqueeze(1)
+    return captured_shares(rows, held_out.exact)
+
+
 @torch.no_grad()
 def quality(
     layer: BASiSLayer,
@@ -69,15 +80,12 @@ def quality(
     """Measures the quality of a fit, as plain values, see ``BASiS.quality_``."""
     rows = layer(held_out.x)
     k = rows.size(1)
-    widened = vectors.rows(layer.hidden(held_out.x))
-    if layer.extend_degree:
-        widened = widened * layer.root_degree(held_out.x).unsqueeze(1)
     captured = captured_shares(rows, held_out.exact)
     values = vectors.values[k - 1 : k + 1].tolist()
     return {
         "grassmann_distance": k - float(captured.sum()),
         "captured": captured.tolist(),
-        "captured_by_more": float(captured_shares(widened, held_out.exact).mean()),
+        "captured_by_more": float(captured_by_all(layer, vectors, held_out).mean()),
         "eigengap": values[1] - values[0] if len(values) == 2 else None,
         "disconnected_batches": float(np.mean(np.array(history["num_components"]) > 1)),
         "num_nodes": len(held_out.x),
@@ -90,7 +98,7 @@ def is_far_from_done(
 ) -> bool:
     """Whether ``max_iter`` ended the training while much was missing in the span of the
     hidden features, and still decreasing."""
-    *before, last = history["excess"]
+    *before, last = history["missing"]
     num_batches = len(history["loss"])
     most = FAR_FROM_DONE * num_pairs
     if num_batches < max_iter or not most < last < inf:
@@ -138,7 +146,7 @@ def warn_if_poor(
     elif unfinished:
         category = ConvergenceWarning
         remedy = (
-            f"max_iter={max_iter} ended the training early (see excess in history_): "
+            f"max_iter={max_iter} ended the training early (see missing in history_): "
             f"raise it until quality_ no longer improves"
         )
     else:

@@ -7,11 +7,12 @@ from torch import Tensor
 
 from pyg_basis._ranks import Ranks
 from pyg_basis.algorithm import NUM_BEYOND, SampleGraph, read_out
+from pyg_basis.estimators._quality import HeldOut, captured_by_all
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn._evaluating import evaluating
 from pyg_basis.readout import RayleighRitz, RitzVectors
 
-# Excess of each Ritz value that is within the noise of a sample.
+# Missing share per eigenvector that is within the noise of a sample.
 SAMPLING = 2e-3
 
 
@@ -23,12 +24,13 @@ class TrainingReadOut:
     Args:
         layer (BASiSLayer): The layer that is trained.
         x (Tensor): Nodes of the first graph, enough to determine the directions.
-        first (SampleGraph): The graph of the first sample, with its eigenvalues.
+        first (SampleGraph): The graph of the first sample.
         others (iterable of SampleGraph): Graphs of all further samples available.
         num_nodes (int): Total number of nodes of all graphs.
+        held_out (HeldOut): Nodes for checks during the training.
         seed (int): Seed of the random mixture of many hidden features.
         ranks (Ranks): The processes of the read-out. The first graph is that of rank 0;
-            in others it has no nodes, but the eigenvalues.
+            in others it has no nodes.
     """
 
     layer: BASiSLayer
@@ -36,26 +38,36 @@ class TrainingReadOut:
     first: SampleGraph
     others: Iterable[SampleGraph]
     num_nodes: int
+    held_out: HeldOut
     seed: int
     ranks: Ranks = field(default_factory=Ranks)
     _moments: RayleighRitz | None = None
 
     @torch.no_grad()
-    def excess(self) -> float:
-        r"""The excess of the Ritz values on the first graph, see :func:`excess`."""
+    def missing(self) -> float:
+        r"""What K + 5 vectors, read out from the first graph, lack of the K exact ones
+        at the nodes for checks. Infinite if the hidden features do not span K
+        directions."""
+        num_pairs = self.layer.embedding.num_pairs
         with evaluating(self.layer):
             self.ranks.synchronize(self.layer)
-            self._moments = self.layer.new_moments(
+            moments = self.layer.new_moments(
                 self.x, self.num_nodes, self.seed, self.ranks
             )
-            self._moments.add(self.first.x, self.first.laplacian)
-        k = self.layer.embedding.num_pairs
-        return excess(self._moments, self.first.eigenvalues, k)
+            moments.add(self.first.x, self.first.laplacian)
+            self._moments = moments
+            values, coefficients = moments.solve(num_pairs + NUM_BEYOND)
+            if len(values) < num_pairs:
+                return inf
+            vectors = moments.vectors(values, coefficients)
+            captured = captured_by_all(self.layer, vectors, self.held_out)
+        return float((1 - captured).sum())
 
-    def has_nothing_to_gain(self, excesses: list[float], tol: float) -> bool:
-        r"""Whether more batches would help little: the excess has not decreased by the
-        fraction :obj:`tol` since the last check, or is within the sampling noise."""
-        *before, last = excesses
+    def has_nothing_to_gain(self, missing: list[float], tol: float) -> bool:
+        r"""Whether more batches would help little: the missing part has not decreased
+        by the fraction :obj:`tol` since the last check, or is within the sampling
+        noise."""
+        *before, last = missing
         is_small = last <= SAMPLING * self.layer.embedding.num_pairs
         return is_small or (len(before) > 0 and last > (1 - tol) * before[-1])
 
@@ -70,22 +82,3 @@ class TrainingReadOut:
         See :func:`~pyg_basis.algorithm.read_out`."""
         self.layer.eval()
         return read_out(self.layer, self.moments, self.others)
-
-
-def excess(moments: RayleighRitz, eigenvalues: Tensor, k: int) -> float:
-    r"""Returns the excess of the first :obj:`k` Ritz values on a graph over its
-    eigenvalues:
-
-    .. math::
-        \sum_{j \le K} \frac{\theta_j - \lambda_j}{\theta_{K+5} - \lambda_j}
-
-    Each term approximately bounds the share of the j-th eigenvector outside the first
-    K + 5. Infinite if the hidden features do not span K directions.
-    """
-    exact = eigenvalues.double().cpu()[:k]
-    ritz = moments.solve(k + NUM_BEYOND)[0].cpu()
-    if len(ritz) < k:
-        return inf
-    above = (ritz[:k] - exact).clamp(min=0)
-    room = (ritz[-1] - exact).clamp(min=1e-12)
-    return float((above / room).clamp(max=1).sum())

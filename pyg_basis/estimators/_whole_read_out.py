@@ -41,7 +41,7 @@ class WholeReadOut:
     seed: int
 
     @torch.no_grad()
-    def excess(self) -> float:
+    def missing(self) -> float:
         r"""Grassmann distance d_G between the eigenvectors and their best approximation
         in the span of the hidden features, at the nodes for checks. Infinite if the
         hidden features do not span K directions."""
@@ -56,10 +56,10 @@ class WholeReadOut:
             )
         return inf if found is None else found[1]
 
-    def has_nothing_to_gain(self, excesses: list[float], tol: float) -> bool:
+    def has_nothing_to_gain(self, missing: list[float], tol: float) -> bool:
         r"""Whether hardly anything is missing. Until then more batches help, often
         late, as their targets are exact. So :obj:`tol` is ignored."""
-        return excesses[-1] <= LITTLE * self.eigenvectors.size(1)
+        return missing[-1] <= LITTLE * self.eigenvectors.size(1)
 
     def finish(self) -> RitzVectors | None:
         r"""Performs the read-out over all nodes. The network must not be trained

@@ -190,11 +190,11 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             than 4,096 columns, :obj:`[2048, d]`; else :obj:`None`.
         history_ (dict): Lists with one entry per batch: loss, learning rate, alignment
             residual, rank and consensus, number of connected components, and whether
-            the eigensolver converged and whether it fell back. :obj:`excess` has one
-            entry per check of :obj:`tol`, and a final one: by how much the eigenvalues
-            in the span of the hidden features exceed the exact ones, in units of the
-            distance to the (K + 5)-th; for a given graph with exact targets, the
-            Grassmann distance d_G from the eigenvectors to that span.
+            the eigensolver converged and whether it fell back. :obj:`missing` has one
+            entry per check of :obj:`tol`, and a final one: what K + 5 vectors, read out
+            from one graph, lack of the K exact ones at the points of
+            :obj:`quality_`; for a given graph with exact targets, the Grassmann
+            distance d_G from the eigenvectors to the span of the hidden features.
         eigenvalues_ (numpy.ndarray): The first K eigenvalues and up to five more,
             ascending, without the trivial one if it is omitted: with a read-out, the
             mean over its graphs, or the exact ones of a given graph with exact
@@ -380,7 +380,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 interrupt (Ctrl-C) ended the training early: the model is finished as
                 it is.
             ConvergenceWarning: If :obj:`max_iter` ended the training while more batches
-                still helped considerably, see :obj:`excess` in :obj:`history_`.
+                still helped considerably, see :obj:`missing` in :obj:`history_`.
         """
         check_parameters(self)
         check_arguments(

@@ -372,7 +372,7 @@ def test_history() -> None:
     basis = quick(max_iter=12, tol=None).fit(three_blobs())
     assert basis.n_iter_ == 12
     # One entry a look, here only at the end; all else one a batch.
-    assert len(basis.history_.pop("excess")) == 1
+    assert len(basis.history_.pop("missing")) == 1
     assert set(basis.history_) == {
         "loss", "learning_rate", "residual", "num_components", "converged", "rank",
         "consensus", "fell_back",
@@ -408,7 +408,7 @@ def test_a_solver_that_gives_up_is_counted(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("tol", [0.5, 0.05, 0.0])
 def test_ends_when_there_is_nothing_to_gain(tol: float) -> None:
     basis = learner(n_components=3, max_iter=90, tol=tol).fit(three_blobs())
-    looks = basis.history_["excess"]
+    looks = basis.history_["missing"]
     expected = [10, 20, 40, 80, 90]
     assert basis.n_iter_ == expected[len(looks) - 1]
     assert len(basis.history_["loss"]) == basis.n_iter_
@@ -425,9 +425,9 @@ def test_without_tol_or_a_read_out_training_goes_on() -> None:
     settings: dict[str, Any] = {"max_iter": 45, "drop_first": False}
     assert learner(**settings).fit(x).n_iter_ == 10
     on = learner(tol=None, **settings).fit(x)
-    assert on.n_iter_ == 45 and len(on.history_["excess"]) == 1
+    assert on.n_iter_ == 45 and len(on.history_["missing"]) == 1
     regression = learner(readout=False, **settings).fit(x)
-    assert regression.n_iter_ == 45 and "excess" not in regression.history_
+    assert regression.n_iter_ == 45 and "missing" not in regression.history_
     # The rate goes to zero over the second half.
     expected = [min(1, (45 - i) / 22.5) * 1e-2 for i in range(45)]
     assert regression.history_["learning_rate"] == pytest.approx(expected)

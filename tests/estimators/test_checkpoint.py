@@ -379,12 +379,12 @@ def test_it_sees_each_batch() -> None:
     def callback(state: TrainingState) -> None:
         assert not torch.is_inference_mode_enabled() and state.layer.training
         records.append(state.records[-1])
-        lengths.append((state.num_batches, len(state.excesses), state.is_finished))
+        lengths.append((state.num_batches, len(state.missing), state.is_finished))
 
     basis = training(max_iter=12, tol=0.2).fit(three_blobs(), callback=callback)
     assert lengths == [(i, int(i >= 10), i == 12) for i in range(1, 13)]
     for name, values in basis.history_.items():
-        if name != "excess":
+        if name != "missing":
             assert [record[name] for record in records] == values
     assert same(basis, training(max_iter=12, tol=0.2).fit(three_blobs()), three_blobs())
 
@@ -393,7 +393,7 @@ def test_it_sees_each_batch() -> None:
 def test_it_ends_the_training(ends_at: int) -> None:
     settings = {"tol": 1e-9}
     basis = training(**settings).fit(three_blobs(), callback=Seen(ends_at))
-    assert basis.n_iter_ == ends_at and len(basis.history_["excess"]) == 1
+    assert basis.n_iter_ == ends_at and len(basis.history_["missing"]) == 1
     whole = training(**settings, max_iter=ends_at).fit(three_blobs())
     assert same(basis, whole, three_blobs())
 

@@ -286,7 +286,8 @@ def test_features_that_are_eigenvectors_are_found(
     basis = quick(network=Columns(), **settings).fit(disk)
     # Nothing is missing, and so there is nothing to gain.
     assert (
-        basis.history_["excess"] == [pytest.approx(0, abs=1e-6)] and basis.n_iter_ == 10
+        basis.history_["missing"] == [pytest.approx(0, abs=1e-6)]
+        and basis.n_iter_ == 10
     )
     assert basis.quality_["grassmann_distance"] == pytest.approx(0, abs=1e-3)
     assert basis.quality_["held_out"] and basis.quality_["num_nodes"] == 100
@@ -296,7 +297,7 @@ def test_features_that_are_eigenvectors_are_found(
 
 def test_training_goes_on_while_anything_is_missing(disk: Data) -> None:
     basis = learner(network=network(9), max_iter=45, tol=0.9).fit(disk)
-    small = [look <= 2e-3 * 2 for look in basis.history_["excess"]]
+    small = [look <= 2e-3 * 2 for look in basis.history_["missing"]]
     assert not any(small[:-1])
     assert basis.n_iter_ == [10, 20, 40, 45][len(small) - 1]
 

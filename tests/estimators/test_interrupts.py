@@ -37,7 +37,7 @@ def test_the_first_one_ends_the_training(readout: bool, given: bool) -> None:
         basis = quick(network=Interrupted(4), readout=readout).fit(x)
     assert any(warning.filename == __file__ for warning in caught)
     assert basis.n_iter_ == 3
-    assert all(len(v) == 3 for k, v in basis.history_.items() if k != "excess")
+    assert all(len(v) == 3 for k, v in basis.history_.items() if k != "missing")
     if readout:  # else the learning rate had another end in view
         expected = quick(network=Interrupted(), max_iter=3, tol=None).fit(x)
         assert np.array_equal(basis.transform(x), expected.transform(x))

@@ -239,10 +239,10 @@ def test_a_gap_that_is_missed_asks_for_more() -> None:
     place = torch.linspace(-1, 1, 2500)
     angle = 18 * place.abs().sqrt()
     arm = torch.stack([angle * angle.cos(), angle * angle.sin()], dim=1)
-    text = r"at held-out points .*raise max_iter=1, n_neighbors or reference_size"
+    text = r"at held-out points .*raise max_iter=12, n_neighbors or reference_size"
     with pytest.warns(UserWarning, match=text):
         x = arm * place.sign().unsqueeze(1)
-        fit(x, 1, network=Constant(), max_iter=1, n_neighbors=6)
+        fit(x, 1, network=Constant(), max_iter=12, n_neighbors=6)
 
 
 def test_training_that_ends_far_from_done() -> None:
@@ -320,7 +320,7 @@ def test_features_that_do_not_span_enough(ring: Data, graph_targets: Any) -> Non
     with pytest.warns(UserWarning, match=text) as caught:
         basis = fit(data, 5, graph_targets=graph_targets, max_iter=12)
     assert {warning.filename for warning in caught} == {__file__}
-    assert basis.n_iter_ == 12 and set(basis.history_["excess"]) == {np.inf}
+    assert basis.n_iter_ == 12 and set(basis.history_["missing"]) == {np.inf}
     embedding = basis.transform(data)
     assert embedding.shape == (2000, 5) and np.isfinite(embedding).all()
     # It is left as it was trained, and nothing was read out.
