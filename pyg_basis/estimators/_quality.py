@@ -23,7 +23,7 @@ DONE = 0.95
 NO_GAP = 0.1
 
 # Missing share per eigenvector, in the span of the hidden features, above which
-# training ended far from convergence: ten times the share for early stopping.
+# training ended far from convergence: twenty times the share for early stopping.
 FAR_FROM_DONE = 0.02
 
 # Share of nodes to hold out, relative to those that the fit is measured on.

@@ -13,7 +13,7 @@ from pyg_basis.nn._evaluating import evaluating
 from pyg_basis.readout import RayleighRitz, RitzVectors
 
 # Missing share per eigenvector that is within the noise of a sample.
-SAMPLING = 2e-3
+SAMPLING = 1e-3
 
 
 @dataclass
