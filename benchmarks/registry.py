@@ -227,7 +227,7 @@ LIST = (
     ),
     Experiment(
         "diffusion_maps",
-        "diffusion maps of a circle, a molecule and cells, beside other packages",
+        "diffusion maps (circle, molecule, cells), compared with other packages",
         "15 minutes",
         seeds=3,
         needs_data=True,
@@ -248,7 +248,7 @@ LIST = (
     ),
     Experiment(
         "stream",
-        "data that grow: updates of a fitted model beside a new fit",
+        "data that grow: updates of a fitted model compared with a new fit",
         "20 minutes on two cores",
         seeds=3,
         needs_data=True,
@@ -262,7 +262,7 @@ LIST = (
     ),
     Experiment(
         "ranks",
-        "one fit in several processes, beside one with as many batches in all",
+        "one fit in several processes, compared with one with as many batches in all",
         "20 minutes on two cores",
         seeds=3,
         quick=("--points", "4200"),

@@ -69,7 +69,7 @@ html_theme_options = {
 
 
 def with_notebooks() -> None:
-    """The notebooks stand beside the pages while the site is built."""
+    """The notebooks lie next to the pages while the site is built."""
     folder = ROOT / "docs/tutorials"
     folder.mkdir(exist_ok=True)
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
@@ -119,7 +119,7 @@ def add_examples(app: Any, page: str, source: list[str]) -> None:
 
 
 def write_text_twins(app: Any, error: Exception | None) -> None:
-    """Each page as Markdown beside its HTML, and llms.txt, which lists them."""
+    """Each page as Markdown next to its HTML, and llms.txt, which lists them."""
     if error is not None or app.builder.name != "html":
         return
     lines = [f"# {project}", "", "Spectral embeddings for any new point.", ""]

@@ -5,7 +5,7 @@
 A tenth of the nodes, and their edges, are taken away; a GCN is trained on the rest, and
 tested on the nodes that were away, once they are back with their edges. Encodings for
 them: none; the mean of their neighbors' exact ones; or those of a BASiS model that has
-never seen them, which predicts a node's row from the features of its neighbourhood.
+never seen them, which predicts a node's row from the features of its neighborhood.
 """
 
 from collections.abc import Sequence

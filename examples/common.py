@@ -55,7 +55,7 @@ def load(options: argparse.Namespace) -> Data:
 
 
 def neighborhood(data: Data, steps: int = 2) -> Tensor:
-    """The features beside their means over neighbourhoods of one and more steps."""
+    """The features and their means over neighborhoods of one and more steps."""
     source, target = data.edge_index
     columns = [data.x]
     for _ in range(steps):
@@ -159,7 +159,7 @@ def compare(
 ) -> dict[str, list[float]]:
     """Test accuracies of a model with each kind of encodings, one for each seed: the
     same splits and starting weights for all. `make_model` gets the number of columns
-    of the encodings, which it gets beside the features."""
+    of the encodings, which the model reads in addition to the features."""
     found: dict[str, list[float]] = {name: [] for name in (NONE, PYG, EXACT, LEARNED)}
     for seed in range(options.seeds):
         split = random_split(data.y, torch.arange(data.num_nodes), seed)

@@ -1,10 +1,10 @@
-"""A GCN with positional encodings beside the features of the nodes.
+"""A GCN that reads positional encodings in addition to the features of the nodes.
 
     python examples/gcn_with_basis_pe.py --graph FILE
 
 Twenty labels a class. The encodings are the graph's first eigenvectors: PyG's, with
 signs drawn at random; ours, the same in every call; and those of a BASiS model, which
-has learned to predict them from the features of a node and of its neighbourhood, and so
+has learned to predict them from the features of a node and of its neighborhood, and so
 would give them to nodes that come later, too (examples/cold_start.py).
 """
 

@@ -245,7 +245,7 @@ plt.show()
 #
 # `ExactEmbedding` computes the graph and the eigenvectors in one call. It scales each
 # column to mean square 1, so the batch size no longer matters. The learning rate
-# decreases towards the end, which averages over the last batches.
+# decreases toward the end, which averages over the last batches.
 
 # %%
 embed = ExactEmbedding(2, num_neighbors=20)

@@ -104,7 +104,7 @@ axes[1].set_title("eigenvalues")
 plt.show()
 
 # %% [markdown]
-# ## Beside scikit-learn
+# ## Comparison with scikit-learn
 #
 # Both methods use the same images and the same number of neighbors. Accuracy is the
 # share of images in the cluster of their digit, under the best assignment of clusters

@@ -231,7 +231,7 @@ def test_usual_batches_need_one_eigensolver(data) -> None:
         assert batch.rank == 10
 
 
-def test_a_fall_back_is_told_and_changes_nothing() -> None:
+def test_a_fall_back_is_reported_and_changes_nothing() -> None:
     reference, x = of_cloud(), cloud(400, 1)
     hasty: Any = replace(EMBEDDING, solver=LOBPCG(max_iter=1))
     batch = batch_targets(replace(reference, embedding=hasty), x)
@@ -565,7 +565,7 @@ def merged_and_parted() -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("aligner", [None, LeastSquares()])
-def test_a_lost_direction_is_told_and_replaced(aligner) -> None:
+def test_a_lost_direction_is_reported_and_replaced(aligner) -> None:
     apart, together = merged_and_parted()
     embedding = ExactEmbedding(4, 10, drop_first=False)
     first = of_blobs(apart, embedding)

@@ -47,7 +47,7 @@ def test_a_failure_leaves_the_earlier_file(
     path.write_text("before")
     with pytest.raises(error), atomic_file(str(path)) as temporary:
         temporary.write_text("half")
-        temporary.with_name("beside").write_text("more")
+        temporary.with_name("extra").write_text("more")
         raise error
     assert os.listdir(tmp_path) == ["a.npy"]
     assert path.read_text() == "before"

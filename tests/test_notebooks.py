@@ -18,7 +18,7 @@ if not FOLDER.is_dir():
 SOURCES = sorted(FOLDER.glob("*.py"))
 MOST_BYTES = 1_500_000
 HINT = "run `make notebooks-update`"
-# What tells of the machine that a notebook was run on.
+# Paths that reveal the machine that a notebook was run on.
 LOCAL_PATH = re.compile(r"(?<![\w.])/(home|root|tmp|usr|var|work|Users)/|[A-Z]:\\")
 
 

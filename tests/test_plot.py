@@ -49,7 +49,7 @@ def test_embedding_draws_the_named_columns(embedding):
 
 def test_embedding_gives_each_class_one_color_whatever_is_drawn(embedding):
     labels = np.arange(60) % 3
-    embedding[:, 0] = labels  # the drawn point tells its class
+    embedding[:, 0] = labels  # a drawn point shows its class
     colors = {}
     for max_points in (60, 20):
         ax = plot_embedding(embedding, labels, max_points=max_points)
@@ -172,7 +172,7 @@ def test_short_histories_have_no_median():
     assert len(plot_loss([0.3]).lines) == 1
 
 
-def test_eigenvalues_stand_beside_their_reference():
+def test_eigenvalues_stand_next_to_their_reference():
     values, reference = [0.0, 0.1, 0.9], np.array([0.0, 0.2, 0.8, 0.95])
     ax = plot_eigenvalues(values, reference=reference)
     left, right = ax.lines

@@ -84,7 +84,7 @@ def _check_folder(data_root: Path, name: str) -> None:
 
 def _planetoid(title: str, data_root: Path | None, folder: Path) -> Data:
     if data_root is not None:
-        # PyG writes its own files beside these, which may be read-only.
+        # PyG writes its own files next to these, whose folder may be read-only.
         raw = folder / title / "raw"
         raw.mkdir(parents=True, exist_ok=True)
         for file in (data_root / "graphs" / "planetoid" / title / "raw").iterdir():

@@ -1,7 +1,7 @@
 """Diffusion maps that take new points: a circle of uneven density, a molecule, cells.
 
-`circle`: 60,000 points of density 1 + .9 cos; the map of 10,000 new ones beside the
-eigenfunctions in closed form, which know nothing of the density.
+`circle`: 60,000 points of density 1 + .9 cos; the map of 10,000 new ones compared with
+the eigenfunctions in closed form, which know nothing of the density.
 
 `alanine`: frames of molecular dynamics, 45 distances each. Eight of ten trajectories
 are learned, and the frames of the two others are embedded. The angle psi, which is not
@@ -11,12 +11,12 @@ others, each in the graph of these frames.
 
 `cells`: the 700 cells that come with scanpy, on scanpy's own graph.
 
-Beside them: the exact diffusion map of 10,000 points, extended to new ones by the
-Nystroem formula; pydiffmap, which does that too, with a bandwidth of its own; and
-scanpy, which has no new points. The last two run in the Python that `--peers-python`
-names. Where it has no such package, that is said. scikit-learn's SpectralEmbedding has
-no new points either, and no alpha: on the circle it is measured at the points of its
-own graph. Seconds are those of the processor.
+The learned maps are compared with the exact diffusion map of 10,000 points, extended to
+new ones by the Nystroem formula; with pydiffmap, which does that too, with a bandwidth
+of its own; and with scanpy, which has no new points. The last two run in the Python
+that `--peers-python` names. Where it has no such package, that is said. scikit-learn's
+SpectralEmbedding has no new points either, and no alpha: on the circle it is measured
+at the points of its own graph. Seconds are those of the processor.
 """
 
 import argparse
@@ -382,7 +382,7 @@ def tables(folder: Path) -> dict[str, str]:
     if not cells.get("absent"):
         rows = [
             {
-                "": f"exact, beside scanpy {cells['version']}",
+                "": f"exact, compared with scanpy {cells['version']}",
                 "d_G": f"{cells['grassmann_distance_exact']:.1e}",
                 "eigenvalues off": f"{cells['eigenvalue_difference']:.1e}",
             }

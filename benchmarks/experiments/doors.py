@@ -1,7 +1,7 @@
 """What a fit costs when its points come in by another door, and whether the rows are
 the same.
 
-Each set has a plain door and others beside it. In each round a fit by every door, with
+Each set has a plain door and further ones. In each round a fit by every door, with
 the same seed, runs at the same time in a thread of its own, so that what else the
 machine does slows them alike; which starts first changes from round to round. Seconds
 are those of the processor; cost is the ratio of the medians, with the smallest and the
@@ -20,7 +20,7 @@ make more of that; equal rows give equal fits, to the bit.
 `text`: 10,000 synthetic texts, each of two of ten topics, words drawn by Zipf's law, as
 TF-IDF of 2,048 words with `metric="cosine"`: as an array and as CSR.
 
-`graph`: Facebook pages, as a `Data` with edges, and as features beside an adjacency.
+`graph`: Facebook pages, as a `Data` with edges, and as features with an adjacency.
 
 But for `words`, fits are short: a reference of 2,048 points and 10 batches. What a door
 adds, it adds to each batch and each sample, so that its share is about that in longer

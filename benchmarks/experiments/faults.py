@@ -130,7 +130,7 @@ def prepare(folder: Path, actions: list[str], num_points: int) -> dict[str, floa
 def trial(
     action: str, cause: str, moment: float, duration: float, template: Path
 ) -> list[str]:
-    """Ends an action at a moment of its duration; what is wrong afterwards."""
+    """Ends an action at a moment of its duration; what is wrong after that."""
     command, output = ACTIONS[action]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

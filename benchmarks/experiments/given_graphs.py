@@ -35,8 +35,8 @@ SETTINGS: dict[str, Any] = {
     "tol": None,
 }
 NEVER_SEEN = 0.1
-# What a network is told of a node, by the steps of its neighborhood.
-TOLD = {0: "own features", 2: "and of neighbors"}
+# What a network is given about a node, by the steps of its neighborhood.
+INPUTS = {0: "own features", 2: "and of neighbors"}
 
 
 def largest_component(graph: Data) -> Data:
@@ -91,13 +91,13 @@ def learn(graph: Data, x: Tensor, seed: int, max_iter: int) -> BASiS:
 def learned_change(
     graph: Data, seed: int, max_iter: int
 ) -> dict[str, dict[str, float]]:
-    """How far the rows of a trained model move, by what it is told of a node."""
+    """How far the rows of a trained model move, by what it is given about a node."""
     moved: dict[str, dict[str, float]] = {}
-    for steps, told in TOLD.items():
+    for steps, inputs in INPUTS.items():
         basis = learn(graph, neighborhood(graph, steps), seed, max_iter)
         transform = AddBASiSPE(basis, "pe")
         before = transform(Data(x=neighborhood(graph, steps))).pe
-        name = f"AddBASiSPE, {told}"
+        name = f"AddBASiSPE, {inputs}"
         moved[name] = {}
         for change, changed in CHANGES.items():
             other, kept = changed(graph, seed)
@@ -124,9 +124,9 @@ def cold_start(graph: Data, seed: int, max_iter: int) -> dict[str, float]:
     rows = {
         "mean of known neighbors": neighbor_mean(given, before, later, known.numpy())
     }
-    for steps, told in TOLD.items():
+    for steps, inputs in INPUTS.items():
         basis = learn(seen, neighborhood(seen, steps), seed, max_iter)
-        rows[f"BASiS, {told}"] = basis.transform(neighborhood(graph, steps)[later])
+        rows[f"BASiS, {inputs}"] = basis.transform(neighborhood(graph, steps)[later])
     distances = {
         name: grassmann_distance(found, exact[later]) for name, found in rows.items()
     }

@@ -91,13 +91,13 @@ def distance_of(
 
 
 def rates_to_try(tried: Mapping[float, float]) -> list[float]:
-    """The first rates that were not tried; or those beside the best."""
+    """The first rates that were not tried; or the neighbors of the best."""
     missing = [rate for rate in FIRST if rate not in tried]
     if missing:
         return missing
     best = RATES.index(min(tried, key=lambda rate: tried[rate]))
-    beside = RATES[max(best - 1, 0) : best + 2]
-    return [rate for rate in beside if rate not in tried]
+    near = RATES[max(best - 1, 0) : best + 2]
+    return [rate for rate in near if rate not in tried]
 
 
 def tried_rates(

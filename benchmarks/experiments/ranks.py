@@ -1,4 +1,4 @@
-"""One fit in several processes, beside one fit with as many batches in all.
+"""One fit in several processes, compared with one fit with as many batches in all.
 
 Points of the sphere and of the torus of four circles, turned into 16 dimensions, in
 memory-mapped files. `torchrun` starts one, two or four processes of one thread each,
@@ -7,9 +7,9 @@ steps, and read out of more graphs. They read the same file, or, as "shards", ea
 part of it, sorted by the first coordinate, so that the parts are unlike.
 
 Measured are d_G to the eigenfunctions at 10,000 new points, batches a second in all
-(of the median step, beside those of one rank in the same round), the seconds of the
-fit, and the most memory that one rank takes for itself, without the pages of the file.
-On a machine of two cores four ranks are two a core.
+(from the median step, and as a multiple of one rank's with the same seed), the seconds
+of the fit, and the most memory that one rank takes for itself, without the pages of the
+file. On a machine of two cores four ranks are two a core.
 """
 
 import argparse

@@ -144,7 +144,7 @@ def trial(
             "done": max(before, default=0),
             "lost": len(before.keys() & after.keys()),
             "is_same": is_same,
-            # Beside the last checkpoint.
+            # Files other than the last checkpoint.
             "left_behind": len(list((folder / "checkpoint").iterdir())) - 1,
         }
 

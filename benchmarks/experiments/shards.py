@@ -191,7 +191,7 @@ def verified(folder: Path, lengths: list[int]) -> dict[str, Any]:
     return {
         "every_row_once_in_order": in_order,
         "as_transform_gives_it": is_exact,
-        # Beside the note of what the parts were made with.
+        # Files other than the note of what the parts were made with.
         "left_behind": len(left - {"_transform.json"}),
     }
 

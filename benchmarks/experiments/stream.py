@@ -1,12 +1,12 @@
-"""Data that grow: `update` beside a new fit.
+"""Data that grow: `update` compared with a new fit.
 
 `growth`: siamese features of MNIST (learned from labels). A clustering is fitted to the
 digits 0 to 4, but for 6,000 of these points, and updated with these (more of the same),
-then with 5 and 6, with 7 and 8, and with 9. K is 10 from the start. Beside it stands
-one fit to all digits. Seconds are those of the processor, as a share of that fit's.
-`moved` is the relative change of the rows of the test digits from 0 to 4, `relabeled`
-the share of these whose label changed, and `missing` what five columns more than K lack
-of the first K eigenvectors of the points so far.
+then with 5 and 6, with 7 and 8, and with 9. K is 10 from the start. The updates are
+compared with one fit to all digits. Seconds are those of the processor, as a share of
+that fit's. `moved` is the relative change of the rows of the test digits from 0 to 4,
+`relabeled` the share of these whose label changed, and `missing` what five columns more
+than K lack of the first K eigenvectors of the points so far.
 
 `same`: all digits from the start, in any order, 54,000 points and then 6,000, with
 K = 9, which a gap follows.

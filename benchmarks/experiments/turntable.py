@@ -6,12 +6,13 @@ seed's process the time of fit and transform is measured, and the peak of memory
 random walk's eigenvectors are the diffusion map but for a factor for each column, which
 neither d_G nor the angle depends on.
 
-What is asked: d_G of the test frames to (cos t, sin t), and how well their rows tell
-the angle t. Beside it are the exact eigenvectors of all frames and of the training
-frames, and what extends the latter to the test frames: the Nyström formula, and kernel
-ridge regression with the best of 15 settings in cross-validation on the training
-frames; and the first two principal components. They need nothing but distances, and
-get the coordinates of all frames along all principal axes, which have the same ones.
+What is asked: d_G of the test frames to (cos t, sin t), and how well their rows give
+the angle t. BASiS is compared with the exact eigenvectors of all frames and of the
+training frames; with what extends the latter to the test frames, the Nyström formula
+and kernel ridge regression with the best of 15 settings in cross-validation on the
+training frames; and with the first two principal components. They need nothing but
+distances, and get the coordinates of all frames along all principal axes, which have
+the same ones.
 """
 
 import argparse

@@ -122,7 +122,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, of the packages the figures hang on, and of this one."""
+    """Versions of Python, of the packages the figures depend on, and of this one."""
     return {
         "python": platform.python_version(),
         **{package: version(package) for package in PACKAGES},

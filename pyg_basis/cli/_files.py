@@ -11,8 +11,9 @@ TABLES = {".csv": ["pandas"], ".tsv": ["pandas"], ".parquet": ["pandas", "pyarro
 ROWS = (".npy", ".npz", *TABLES)
 POINTS = (".pt", *ROWS)
 MODELS = (".pt",)
-# Options that name a column of the table, which then is not a feature, or a file.
-BESIDE = ("labels", "weights")
+# Options with one value per point. They name a column of the table, which then is not
+# a feature, or a file.
+PER_POINT = ("labels", "weights")
 PICTURES = (".png", ".pdf", ".svg")
 OUTPUTS = {"fit": MODELS, "update": MODELS, "plot": PICTURES}  # others write rows
 
@@ -40,7 +41,7 @@ def check_files(arguments: Namespace) -> None:
     output = getattr(arguments, "output", None)
     if getattr(arguments, "keep", None) and output and output.suffix != ".parquet":
         raise ValueError("--keep needs an --output of .parquet: leave it out")
-    for name in BESIDE:
+    for name in PER_POINT:
         value = getattr(arguments, name, None)
         if value is not None and suffix not in TABLES:
             check_input(Path(value), ROWS, f"--{name}={value!r}")

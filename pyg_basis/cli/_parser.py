@@ -37,9 +37,10 @@ COMMANDS = {
         "points -o/--output --labels --weights --preset --checkpoint --force",
         """Learn the spectral embedding of points, and of points that come later.
 
-Options that are given beside --preset come first. With --checkpoint, the training
-is kept in that folder after each tenth batch, and at SIGTERM; the same command
-goes on with it. Of the processes that torchrun starts, all train, and one writes.
+Options that are given with --preset take precedence over it. With --checkpoint,
+the training is kept in that folder after each tenth batch, and at SIGTERM; the
+same command goes on with it. Of the processes that torchrun starts, all train,
+and one writes.
 
 Examples:
   pyg-basis fit table.csv --columns x,y,z --output model.pt --seed 0

@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pyg_basis.cli._contents import read_contents
-from pyg_basis.cli._files import BESIDE, ROWS, TABLES, check_input
+from pyg_basis.cli._files import PER_POINT, ROWS, TABLES, check_input
 from pyg_basis.cli._numbers import as_numbers
 from pyg_basis.cli._parquet import BLOCK_ROWS as PARQUET_ROWS
 from pyg_basis.cli._parquet import ParquetRows, parquet_rows
@@ -90,7 +90,7 @@ def read_points(arguments: Namespace, basis: Any = None) -> Points:
         rows = feature_matrix(rows, repr(str(path)))
         if isinstance(rows, Tensor):  # NumPy has no bfloat16
             rows = (rows.float() if rows.dtype == torch.bfloat16 else rows).numpy()
-    others = [_beside(name, arguments, table, len(rows)) for name in BESIDE]
+    others = [_per_point(name, arguments, table, len(rows)) for name in PER_POINT]
     points = Points(path, rows, source, names, table, *others)
     if arguments.command == "info":
         return points
@@ -114,7 +114,7 @@ def _features(table: Any, arguments: Namespace, basis: Any) -> list[str]:
         if is_info or path.suffix.lower() == ".parquet":
             names = table.select_dtypes(["number", "bool"], exclude="timedelta")
         # pandas calls a column without a name, such as an index, Unnamed.
-        others = {*keep, *(getattr(arguments, name, None) for name in BESIDE)}
+        others = {*keep, *(getattr(arguments, name, None) for name in PER_POINT)}
         names = [n for n in names if n not in others and not n.startswith("Unnamed: ")]
     for name in (*names, *drop, *keep):
         if name not in table:
@@ -130,7 +130,7 @@ def _features(table: Any, arguments: Namespace, basis: Any) -> list[str]:
     return names
 
 
-def _beside(
+def _per_point(
     option: str, arguments: Namespace, table: Any, num_rows: int
 ) -> NDArray[Any] | None:
     """Returns the values of an option for each point: a column of its table, or a

@@ -54,7 +54,7 @@ class LOBPCG(IterativeSolver):
         known = null_space.basis(k)
         block = self._start_block(null_space, size - known.shape[1], seed)
         with warnings.catch_warnings():
-            # Convergence is checked afterwards, from measured residuals.
+            # Convergence is checked later, from measured residuals.
             warnings.simplefilter("ignore")
             found, history = scipy.sparse.linalg.lobpcg(
                 operator.to_scipy(),

@@ -77,7 +77,7 @@ def given_edges(estimator: "BASiS", X: Any, adjacency: Any = None) -> Data | Non
         raise ValueError(
             "graph='edges' needs edges, and X has none: pass a "
             "torch_geometric.data.Data with edge_index, a networkx.Graph, an adjacency "
-            "beside the features, or use graph='auto'"
+            "with the features, or use graph='auto'"
         )
     return None
 

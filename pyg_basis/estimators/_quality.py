@@ -133,8 +133,8 @@ def warn_if_poor(
     if is_poor and is_whole:
         remedy = (
             f"a row follows from the features of its node alone: raise "
-            f"max_iter={max_iter}, or give features that say more about the edges, as "
-            f"with those of the neighbors beside them"
+            f"max_iter={max_iter}, or give features that say more about the edges, "
+            f"for example by adding the features of the neighbors"
         )
     elif is_poor and (not has_gap or found["captured_by_more"] >= POOR):
         remedy = (

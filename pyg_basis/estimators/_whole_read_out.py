@@ -63,7 +63,7 @@ class WholeReadOut:
 
     def finish(self) -> RitzVectors | None:
         r"""Performs the read-out over all nodes. The network must not be trained
-        afterwards."""
+        after that."""
         self.layer.eval()
         return read_out_known(
             self.layer,

@@ -13,7 +13,7 @@ def nearest_seeds(
     applications" <https://doi.org/10.1002/1097-0037(200010)36:3%3C156::AID-NET2%3E3.0.CO;2-L>`_,
     Networks 36, 2000).
 
-    Among seeds at equal distance, a node joins that of its heaviest edge towards them,
+    Among seeds at equal distance, a node joins that of its heaviest edge toward them,
     with random ties.
 
     Args:

@@ -81,8 +81,8 @@ def test_a_new_parameter_needs_no_change(
     for module in ("_options", "_commands"):
         monkeypatch.setattr(f"pyg_basis.cli.{module}.BASiS", Renamed)
     text = " ".join(run("fit", "--help").out.split())
-    told = "--take-all, --no-take-all Says x of 5% of Linear. [default: true]"
-    assert told in text and "--width wide|FLOAT|none Size [default: none]" in text
+    option = "--take-all, --no-take-all Says x of 5% of Linear. [default: true]"
+    assert option in text and "--width wide|FLOAT|none Size [default: none]" in text
     for options, expected in {
         "": "True None",
         "--no-take-all --width 2.5": "False 2.5",

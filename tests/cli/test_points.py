@@ -242,9 +242,11 @@ def test_packages_that_are_missing(
 ) -> None:
     Path("points.parquet").touch()
     monkeypatch.setitem(sys.modules, package, None)
-    told = f"needs {package}, which is not installed: pip install 'pyg-basis[tables]'"
-    assert f"'points.parquet' {told}" in run("info", "points.parquet").err
+    message = (
+        f"needs {package}, which is not installed: pip install 'pyg-basis[tables]'"
+    )
+    assert f"'points.parquet' {message}" in run("info", "points.parquet").err
     # An output is checked before any work.
     result = run("cluster", "none.npy", "-o", "new.parquet", "--n-clusters", 3)
-    assert result.status == 1 and f"'new.parquet' {told}" in result.err
+    assert result.status == 1 and f"'new.parquet' {message}" in result.err
     assert run("info", points).status == 0

@@ -1,4 +1,4 @@
-"""The graph as a matrix beside the features."""
+"""The graph as a matrix that is passed with the features."""
 
 from typing import Any
 

@@ -120,7 +120,7 @@ def test_iris_has_two_useful_columns() -> None:
     with pytest.warns(UserWarning, match="n_samples = 150"):
         embedding = BASiS(random_state=0).fit_transform(iris.data)
     assert embedding.std(axis=0) == pytest.approx([1, 1], abs=0.1)
-    # The first one tells the far class from the others.
+    # The first one separates the far class from the others.
     assert len(set(np.sign(embedding[iris.target == 0, 0]))) == 1
     assert abs(embedding[iris.target == 0, 0].mean()) > 1
 
@@ -512,8 +512,8 @@ def test_anchors_that_agree_on_no_alignment_warn_once() -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         basis = quick(n_anchors=20, **settings).fit(x)
-    told = [str(warning.message) for warning in caught]
-    (text,) = (message for message in told if "agree" in message)
+    messages = [str(warning.message) for warning in caught]
+    (text,) = (message for message in messages if "agree" in message)
     count = basis.history_["consensus"].count(False)
     assert count > 1 and text.startswith(f"{count} of 8 batches had anchors that agree")
 

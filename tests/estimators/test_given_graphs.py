@@ -509,7 +509,7 @@ def test_nothing_but_small_components() -> None:
         ((991, 9), 9),
     ],
 )
-def test_dust_is_left_out_and_told(
+def test_dust_is_left_out_and_reported(
     sizes: tuple[int, ...], num_left_out: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     graph = nx.disjoint_union_all([nx.path_graph(size) for size in sizes])

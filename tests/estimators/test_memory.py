@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="needs /proc"
 )
 
-# What a process of its own holds beside the files it maps, at most: for the first
+# What a process of its own holds without the files it maps, at most: for the first
 # source, and how much more for each of the others. The smaller of two runs each, as
 # threads that meet by chance can cost the allocator tens of megabytes, which it keeps.
 MEASURE = """

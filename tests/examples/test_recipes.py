@@ -15,7 +15,7 @@ import pytest
 
 from pyg_basis import BASiS
 
-# Engines start for seconds, and for much longer beside other tests.
+# Engines take seconds to start, and much longer while other tests run.
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
@@ -39,8 +39,8 @@ def recipe(title: str) -> str:
 
 @pytest.fixture
 def rows(tmp_path: Path) -> np.ndarray:
-    """The embedding of points, which are in an array and in files of unequal lengths
-    beside the model."""
+    """The embedding of points, which are in an array and in files of unequal lengths,
+    in the folder of the model."""
     points = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
     basis = BASiS(3, n_anchors=16, batch_size=64, n_neighbors=8, max_iter=3)
     basis.set_params(random_state=0).fit(points).save(tmp_path / "model.pt")

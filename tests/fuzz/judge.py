@@ -70,7 +70,7 @@ class Case(NamedTuple):
         arguments: Its arguments by name, which it leaves as they are.
         check: Raises an AssertionError if the answer is not right.
         kinds: The errors that are documented.
-        names: What an error may name, beside the arguments.
+        names: What an error may name in addition to the arguments.
     """
 
     function: Callable[..., Any]

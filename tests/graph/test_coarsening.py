@@ -52,7 +52,7 @@ def test_cells_are_those_of_a_nearest_seed(case, seed: int) -> None:
 
 
 @given(case=graphs_with_seeds())
-def test_cells_hang_together(case) -> None:
+def test_cells_are_connected(case) -> None:
     graph, seeds = case
     cell = nearest_seeds(graph, seeds, 0)
     for number in range(len(seeds)):
@@ -89,7 +89,7 @@ def test_weights_count_at_every_step() -> None:
 
 
 @pytest.mark.usefixtures("untouched_global_generators")
-def test_ties_hang_on_the_seed_alone() -> None:
+def test_ties_depend_on_the_seed_alone() -> None:
     graph = given_graph(nx.grid_2d_graph(13, 13))
     seeds = np.array([0, 12, 156, 168])
     first, again, other = (nearest_seeds(graph, seeds, seed) for seed in (3, 3, 4))

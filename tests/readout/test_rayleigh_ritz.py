@@ -269,7 +269,7 @@ def test_nodes_may_come_in_blocks_and_in_any_order() -> None:
 def test_the_same_graph_again_settles(kind: Any) -> None:
     operator, features = operator_of(kind), random(N, 6)
     moments = moments_of(features, operator)
-    assert not moments.is_settled(3, 1e-3)  # one graph tells nothing of the noise
+    assert not moments.is_settled(3, 1e-3)  # one graph does not show the noise
     for _ in range(4):
         moments.add(features, operator)
         assert moments.is_settled(3, 1e-3)
@@ -304,7 +304,9 @@ def test_what_is_left_of_the_noise(share: float) -> None:
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize("num_features", [2, 6])
-def test_settling_does_not_hang_on_the_scale(num_features: int, factor: float) -> None:
+def test_settling_does_not_depend_on_the_scale(
+    num_features: int, factor: float
+) -> None:
     # Two features and the constant have one space of three directions, six can turn.
     features = random(N, num_features)
     moments = moments_of(features, operator_of())

@@ -225,7 +225,7 @@ def test_rows_are_the_mapped_eigenvectors_of_the_cells(seed, num_drawn) -> None:
 
 
 @pytest.mark.usefixtures("untouched_global_generators")
-def test_reference_and_ties_of_the_cells_hang_on_the_seed_alone() -> None:
+def test_reference_and_ties_of_the_cells_depend_on_the_seed_alone() -> None:
     one, again, other = (
         sampled(blocks(), reference_size=90, seed=s) for s in (1, 1, 2)
     )
@@ -240,7 +240,7 @@ def test_reference_and_ties_of_the_cells_hang_on_the_seed_alone() -> None:
     assert not torch.equal(one, other)
 
 
-def test_a_fall_back_is_told() -> None:
+def test_a_fall_back_is_reported() -> None:
     hasty: Any = replace(embedded(), solver=LOBPCG(max_iter=1))
     for targets in (WholeGraph.from_graph(blocks(), hasty), sampled(blocks(), hasty)):
         batch = targets.targets(np.arange(180))

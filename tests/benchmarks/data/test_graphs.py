@@ -51,7 +51,7 @@ def test_developers_have_no_features(root) -> None:
     assert data.x is None
 
 
-def test_planetoid_is_processed_beside_a_copy(tmp_path, monkeypatch) -> None:
+def test_planetoid_is_processed_next_to_a_copy(tmp_path, monkeypatch) -> None:
     raw = tmp_path / "data" / "graphs" / "planetoid" / "Cora" / "raw"
     raw.mkdir(parents=True)
     (raw / "ind.cora.x").write_text("x")

@@ -72,7 +72,7 @@ def test_flat_rows_are_square_images(tmp_path):
 def test_images_are_shifted_a_little_and_mirrored_only_where_that_makes_sense(
     tmp_path, monkeypatch, name
 ):
-    # One bright pixel, left of the middle, tells where an image has gone.
+    # One bright pixel, left of the middle, shows where an image has gone.
     x = torch.zeros(64, 28, 28, 3, dtype=torch.uint8)
     x[:, 14, 8] = 255
     split = two_classes((28, 28, 3))._replace(x_train=x)
@@ -112,7 +112,7 @@ def test_an_image_and_its_mirror_image_share_features_only_where_both_occur(tmp_
         assert torch.allclose(z, z_mirrored, rtol=1e-4, atol=1e-5) == mirror
 
 
-def test_training_tells_the_classes_of_unseen_images_apart(tmp_path):
+def test_training_separates_the_classes_of_unseen_images(tmp_path):
     split = two_classes(num_train=128)
     z_train, z_test = features(split, tmp_path, epochs=10)
     centers = torch.stack([z_train[split.y_train == c].mean(dim=0) for c in (0, 1)])
@@ -136,7 +136,7 @@ def test_the_cache_is_used_and_covers_data_settings_and_seed(tmp_path, monkeypat
     again = features(split, tmp_path)
     assert len(trained) == 1
     assert all(torch.equal(z, same) for z, same in zip(first, again, strict=True))
-    # The test labels are no part of what the features hang on; all else is.
+    # The features depend on everything but the test labels.
     features(split._replace(y_test=1 - split.y_test), tmp_path)
     assert len(trained) == 1
     features(split, tmp_path, seed=1)

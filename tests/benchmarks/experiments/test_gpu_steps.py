@@ -8,7 +8,7 @@ from benchmarks.lib.exact import NORMALIZED
 from pyg_basis import BASiSLayer
 
 
-def test_targets_that_differ_are_told() -> None:
+def test_targets_that_differ_are_reported() -> None:
     points = feature_set("sphere", None, None).x[:3000]
     layer = BASiSLayer(3, 4, gpu_steps.NUM_ANCHORS, num_neighbors=20, **NORMALIZED)
     layer.init_reference(points, reference_size=400)

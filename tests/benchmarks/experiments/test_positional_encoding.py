@@ -45,7 +45,7 @@ def test_quick_run_writes_records_and_tables(quick, tmp_path, monkeypatch, graph
     assert len(list((tmp_path / "output").glob("*.md"))) == 3
 
 
-def test_speed_tells_ours_from_others(graph) -> None:
+def test_speed_distinguishes_ours_from_others(graph) -> None:
     figures = {run["encoding"]: run for run in speed(graph, 4, rounds=2)}
     assert figures[OURS]["calls_agree"] and figures[OURS]["processes_agree"]
     assert figures[OURS]["ratio"] == 1

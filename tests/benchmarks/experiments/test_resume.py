@@ -7,7 +7,7 @@ def result(weight: float, loss: float = 0.5) -> dict:
     return {"history": {"loss": [loss]}, "layer": {"weight": torch.tensor([weight])}}
 
 
-def test_one_bit_is_told() -> None:
+def test_one_bit_is_noticed() -> None:
     above = torch.nextafter(torch.tensor(1.0), torch.tensor(2.0)).item()
     assert are_same(result(1.0), result(1.0))
     assert not are_same(result(1.0), result(above))

@@ -36,7 +36,7 @@ def test_nystroem_has_a_row_for_every_training_point(data, sample_size):
     assert scores["accuracy"] == scores["linear_accuracy"] == 1
 
 
-def test_features_are_told_apart_by_their_values(data):
+def test_features_are_distinguished_by_their_values(data):
     record = data._replace(checksum="abc").record()
     assert record["features"] == "abc"
     for part in ("x_train", "x_test"):
