@@ -60,7 +60,10 @@ class TrainingReadOut:
             if len(values) < num_pairs:
                 return inf
             vectors = moments.vectors(values, coefficients)
-            captured = captured_by_all(self.layer, vectors, self.held_out)
+            # All end together, also if machines round differently.
+            captured = self.ranks.first(
+                lambda: captured_by_all(self.layer, vectors, self.held_out)
+            )
         return float((1 - captured).sum())
 
     def has_nothing_to_gain(self, missing: list[float], tol: float) -> bool:
