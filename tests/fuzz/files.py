@@ -91,7 +91,7 @@ def load_entries(path: str, keys: tuple[str, ...], value: Any, load: Any) -> Any
     for key in keys[:-1]:
         place = place[key]
     if value is LEFT_OUT:
-        del place[keys[-1]]
+        place.pop(keys[-1], None)  # no file holds the unknown parameter
     else:
         place[keys[-1]] = value
     with tempfile.TemporaryDirectory() as folder:
