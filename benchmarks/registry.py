@@ -170,7 +170,8 @@ LIST = (
     Experiment(
         "scaling",
         "time, memory and distance by the number of points, up to 10 million",
-        "20 minutes",
+        "an hour",
+        seeds=3,
         quick=("--points", "600", "--limit", "60"),
     ),
     Experiment(

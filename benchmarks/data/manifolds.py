@@ -1,23 +1,46 @@
-"""Sphere and torus in more dimensions than they need, and files of their points."""
+"""Sphere and torus in more dimensions than they need, their first eigenfunctions, and
+files of their points."""
 
 from collections.abc import Callable
-from itertools import combinations
+from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from pyg_basis.datasets import circle_eigenfunctions, sphere, sphere_eigenfunctions
 
 DIMENSION = 16
 # Rows of a file that are drawn at a time.
 BLOCK = 1_000_000
 
 
+class Manifold(NamedTuple):
+    """Random points of a manifold, and its eigenfunctions at them up to a level."""
+
+    draw: Callable[..., Tensor]
+    functions: Callable[[Tensor, int], Tensor]
+    dimension: int
+
+    def points(self, num_points: int, seed: int) -> Tensor:
+        return turned(self.draw(num_points, seed))
+
+    def eigenfunctions(self, points: Tensor, level: int) -> Tensor:
+        return self.functions(points @ directions(self.dimension).T, level)
+
+
 def turned(x: Tensor, seed: int = 0) -> Tensor:
-    """Points of the sphere in 16 dimensions: the same distances, no axis special."""
+    """Points in 16 dimensions: the same distances, no axis special."""
+    return x @ directions(x.size(1), seed)
+
+
+def directions(num_directions: int, seed: int = 0) -> Tensor:
+    """Some that are orthonormal, in 16 dimensions."""
     generator = torch.Generator().manual_seed(seed)
     square = torch.randn(DIMENSION, DIMENSION, generator=generator)
-    return x @ torch.linalg.qr(square).Q[:3]
+    return torch.linalg.qr(square).Q[:num_directions]
 
 
 def torus(num_points: int, seed: int) -> Tensor:
@@ -28,14 +51,32 @@ def torus(num_points: int, seed: int) -> Tensor:
     return torch.cat([angle.cos(), angle.sin()], dim=1)
 
 
-def torus_eigenfunctions(x: Tensor) -> Tensor:
-    """The constant, the coordinates, and the products of those of two circles."""
-    circles = x.view(len(x), 2, 4).unbind(dim=2)
-    waves = [2**0.5 * circle for circle in circles]
-    columns = [torch.ones(len(x), 1), *waves]
-    for first, second in combinations(waves, 2):
-        columns.append((first[:, :, None] * second[:, None, :]).flatten(1))
-    return torch.cat(columns, dim=1)
+def torus_eigenfunctions(x: Tensor, highest: int = 2) -> Tensor:
+    """Products of one eigenfunction of each circle, up to an eigenvalue: the highest
+    sum of their squared frequencies. 1, 2 and 4 give 9, 33 and 89 columns."""
+    most = 2 * int(highest**0.5) + 1  # of a circle: one constant, two a frequency
+    circles = [circle_eigenfunctions(x[:, [i, 4 + i]], most) for i in range(4)]
+    chosen = {
+        columns: sum(((column + 1) // 2) ** 2 for column in columns)
+        for columns in product(range(most), repeat=4)
+    }
+    ordered = sorted(chosen, key=lambda columns: chosen[columns])
+    return torch.stack(
+        [
+            torch.stack([c[:, i] for c, i in zip(circles, columns, strict=True)]).prod(
+                0
+            )
+            for columns in ordered
+            if chosen[columns] <= highest
+        ],
+        dim=1,
+    )
+
+
+MANIFOLDS = {
+    "sphere": Manifold(sphere, sphere_eigenfunctions, 3),
+    "torus": Manifold(torus, torus_eigenfunctions, 8),
+}
 
 
 def write_points(

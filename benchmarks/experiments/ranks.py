@@ -23,23 +23,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from benchmarks.data.manifolds import DIMENSION, torus, turned, write_points
+from benchmarks.data.manifolds import DIMENSION, MANIFOLDS, write_points
 from benchmarks.lib.alone import ROOT, environment
 from benchmarks.lib.own_memory import OwnMemory
 from benchmarks.lib.record import read_results, save
 from benchmarks.lib.tables import grouped, markdown_table, over_runs
 from pyg_basis import BASiS
-from pyg_basis.datasets import sphere, sphere_eigenfunctions
 from pyg_basis.metrics import grassmann_distance
 
 NUM_BATCHES = 96
 NUM_NEW = 10_000
-SETS = ("sphere", "torus")
-NUM_COLUMNS = 8  # a gap follows in both
+LEVELS = {"sphere": 2, "torus": 1}
+NUM_COLUMNS = 8  # those of the levels, without the constant: a gap follows in both
 RUNS = ((1, "common"), (2, "common"), (4, "common"), (2, "shards"))
 
 Run = dict[str, Any]
@@ -57,7 +55,7 @@ def main(options: argparse.Namespace) -> None:
     runs: list[Run] = []
     with tempfile.TemporaryDirectory(dir=options.scratch) as name:
         folder = Path(name)
-        planned = [(data, options.points, RUNS) for data in SETS]
+        planned = [(data, options.points, RUNS) for data in LEVELS]
         planned.append(("sphere", options.most_points, RUNS[:2]))
         if options.quick:
             planned = [("torus", options.points, (RUNS[0], RUNS[-1]))]
@@ -75,18 +73,9 @@ def main(options: argparse.Namespace) -> None:
     save(options, settings, {"runs": runs})
 
 
-def drawn(data: str, num_points: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Points in 16 dimensions, and the eigenfunctions there."""
-    if data == "sphere":
-        x = sphere(num_points, seed=seed)
-        return turned(x), sphere_eigenfunctions(x, 2)[:, 1:]
-    x = torus(num_points, seed)
-    return torch.cat([x, torch.zeros_like(x)], dim=1), x
-
-
 def sorted_points(data: str, num_points: int, seed: int) -> Tensor:
     """By the first column, and so the parts of a file of few points."""
-    x, _ = drawn(data, num_points, seed)
+    x = MANIFOLDS[data].points(num_points, seed)
     return x[x[:, 0].argsort()]
 
 
@@ -121,7 +110,8 @@ def work(data: str, points: str, folder: str, max_iter: int, seed: int) -> None:
         start = time.perf_counter()
         model.fit(x, callback=lambda _: moments.append(time.perf_counter()))
         seconds = time.perf_counter() - start
-    new, expected = drawn(data, NUM_NEW, 10**6)
+    new = MANIFOLDS[data].points(NUM_NEW, seed=10**6)
+    expected = MANIFOLDS[data].eigenfunctions(new, LEVELS[data])[:, 1:]
     found = {
         "distance": grassmann_distance(model.transform(new), expected),
         "batches_a_second": size / float(np.median(np.diff(moments))),

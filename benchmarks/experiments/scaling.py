@@ -1,192 +1,246 @@
-"""What grows with the number of points, and what does not.
+"""What grows with the number of points and of columns, and what does not.
 
-Points of the sphere, turned into 16 dimensions, in memory-mapped files of 10^4 to 10^7
-rows. Each run has a process of its own, in one thread: the time of the fit, d_G to the
-spherical harmonics, and the peak of the process's own memory (the pages of the mapped
-file do not count). BASiS with its defaults and the Nyström extension of 10,000 points
-are measured at 10,000 points that were held out. In addition, up to where they do not
-finish within the limit or fit: the exact eigenvectors of the graph of all points (our
-kNN and Lanczos), and scikit-learn's SpectralEmbedding, both measured at the points
-themselves, as they have no others.
+Points of the sphere and of the torus of four circles, turned into 16 dimensions, in
+memory-mapped files of 10^4 to 10^7 rows. Each run has a process of its own, in one
+thread: CPU seconds of the fit, d_G to the eigenfunctions, and the peak of the process's
+own memory (the pages of the mapped file do not count). Columns are as many as come
+before a gap. BASiS with its defaults and the Nyström extension of 10,000 points are
+measured at 10,000 points that were held out. In addition, for nine columns on the
+sphere, up to where they do not finish within the limit or fit: the exact eigenvectors
+of the graph of all points (our kNN and Lanczos), and scikit-learn's SpectralEmbedding,
+both measured at the points themselves, as they have no others. Writes scaling.json
+after each run; one that was broken off goes on where it stopped.
 """
 
 import argparse
 import tempfile
-import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
 from benchmarks.baselines import NystroemEmbedding
-from benchmarks.data.manifolds import DIMENSION, turned, write_points
+from benchmarks.data.manifolds import DIMENSION, MANIFOLDS, Manifold, write_points
 from benchmarks.lib.alone import run_alone
 from benchmarks.lib.exact import WALK, exact_space
 from benchmarks.lib.own_memory import OwnMemory
-from benchmarks.lib.record import read_results, save
-from benchmarks.lib.tables import grouped, markdown_table, over_runs
+from benchmarks.lib.record import read_results
+from benchmarks.lib.run_file import RunFile
+from benchmarks.lib.tables import grouped, markdown_table, over_runs, row_of
+from benchmarks.lib.timed import timed
 from pyg_basis import BASiS
-from pyg_basis.datasets import sphere, sphere_eigenfunctions
 from pyg_basis.metrics import grassmann_distance
 
-NUM_COLUMNS, NUM_NEIGHBORS = 9, 50
+NUM_NEIGHBORS = 50
 SAMPLE = 10_000  # of Nyström: as many as BASiS takes its reference from
-# With how many seeds; the exact methods have none.
-SEEDS = {"basis": 3, "nystroem": 3, "exact": 1, "scikit-learn": 1}
+# How many columns the eigenfunctions up to a level are: those before a gap.
+COLUMNS = {
+    "sphere": {9: 2, 36: 5, 100: 9},
+    "torus": {9: 1, 33: 2, 89: 4},
+}
+METHODS = ("basis", "nystroem", "exact", "scikit-learn")
+EXACT = METHODS[2:]  # with one seed
+FIRST = ("sphere", 9)  # the set that all methods are measured on
 
 Run = dict[str, Any]
+
+
+class Task(NamedTuple):
+    """One fit, by the keys of its run."""
+
+    seed: int
+    manifold: str
+    columns: int
+    n: int
+    method: str
+
+    @property
+    def geometry(self) -> tuple[Manifold, int]:
+        return MANIFOLDS[self.manifold], COLUMNS[self.manifold][self.columns]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--points", type=int, nargs="+", default=[10**4, 10**5, 10**6, 10**7])
     add("--limit", type=float, default=240, help="seconds of a run (default: 240)")
-    add("--scratch", type=Path, help="folder of the mapped files, 710 MB")
+    add("--scratch", type=Path, help="folder of the mapped files, 1.4 GB")
 
 
 def main(options: argparse.Namespace) -> None:
-    runs: list[Run] = []
-    with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
-        paths = {n: Path(folder) / f"{n}.npy" for n in options.points}
-        for num_points, path in paths.items():
-            write_points(path, num_points, drawn)
-        for seed in range(1 if options.quick else max(SEEDS.values())):
-            for num_points, path in paths.items():
-                for method in [name for name in SEEDS if seed < SEEDS[name]]:
-                    if any(r["method"] == method and r["gave_up"] for r in runs):
-                        continue
-                    run = run_alone(measured, method, path, seed, limit=options.limit)
-                    what = {"method": method, "n": num_points, "seed": seed}
-                    runs.append({**what, "gave_up": None, **run})
-                    print(runs[-1], flush=True)
-    settings = {
+    parameters = {
         "dimension": DIMENSION,
-        "n_components": NUM_COLUMNS,
         "n_neighbors": NUM_NEIGHBORS,
         "sample": SAMPLE,
         "limit_seconds": options.limit,
     }
-    seeds = sorted({run["seed"] for run in runs})
-    runs = save(options, settings, {"runs": runs}, seeds)["runs"]
-    draw(runs).savefig(options.output / "scaling.png", dpi=110)
+    file = RunFile.of(options, Task._fields, **parameters)
+    with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
+        for task in tasks_of(options):
+            if file.has(task, parameters) or has_given_up(task, file.runs()):
+                continue
+            path = Path(folder) / f"{task.manifold}_{task.n}.npy"
+            if not path.exists():
+                write_points(path, task.n, task.geometry[0].points)
+            run = run_alone(measured, *task, path, limit=options.limit)
+            print(*task, run, flush=True)
+            file.add(task, parameters, {"gave_up": None, **run})
+    draw(file.runs()).savefig(options.output / "scaling.png", dpi=110)
 
 
-def drawn(num_points: int, seed: int) -> torch.Tensor:
-    return turned(sphere(num_points, seed=seed))
+def tasks_of(options: argparse.Namespace) -> list[Task]:
+    cases = [(name, columns) for name, levels in COLUMNS.items() for columns in levels]
+    if options.quick:
+        cases = cases[:1]
+    every = product(range(options.seeds), cases, options.points, METHODS)
+    return [
+        Task(seed, *case, n, method)
+        for seed, case, n, method in every
+        if method not in EXACT or (case == FIRST and seed == 0)
+    ]
 
 
-def measured(method: str, path: str, seed: int) -> Run:
+def has_given_up(task: Task, runs: list[Run]) -> bool:
+    """Whether the method has not finished already, for these columns and no more
+    points."""
+    same = {"manifold", "columns", "method"}
+    return any(
+        run["gave_up"] and all(run[key] == getattr(task, key) for key in same)
+        for run in runs
+    )
+
+
+def measured(
+    seed: int, manifold: str, columns: int, n: int, method: str, path: str
+) -> Run:
     """One run of one method, in this process."""
+    task = Task(seed, manifold, columns, n, method)
     points = np.load(path, mmap_mode="r")
     points.sum()  # into the file cache, for all alike
-    work: dict[str, Callable[[], Run]] = {
-        "basis": lambda: basis(points, seed),
-        "nystroem": lambda: nystroem(points, seed),
-        "exact": lambda: exact(points),
-        "scikit-learn": lambda: scikit_learn(points),
+    work: dict[str, Callable[[Task, np.ndarray], Run]] = {
+        "basis": basis,
+        "nystroem": nystroem,
+        "exact": exact,
+        "scikit-learn": scikit_learn,
     }
     with OwnMemory() as memory:
-        run = work[method]()
+        run = work[method](task, points)
     return {**run, "own_memory": memory.peak, "own_memory_before": memory.before}
 
 
-def basis(points: np.ndarray, seed: int) -> Run:
-    model = BASiS(NUM_COLUMNS, n_neighbors=NUM_NEIGHBORS, random_state=seed, **WALK)
-    start = time.perf_counter()
-    model.fit(points)
-    seconds = time.perf_counter() - start
-    return {"iterations": model.n_iter_, "seconds": seconds, **at_new_points(model)}
+def basis(task: Task, points: np.ndarray) -> Run:
+    model = BASiS(
+        task.columns, n_neighbors=NUM_NEIGHBORS, random_state=task.seed, **WALK
+    )
+    _, seconds = timed(model.fit, points)
+    return {
+        "iterations": model.n_iter_,
+        "seconds": seconds,
+        **at_new_points(task, model),
+    }
 
 
-def nystroem(points: np.ndarray, seed: int) -> Run:
-    generator = np.random.default_rng(seed)
+def nystroem(task: Task, points: np.ndarray) -> Run:
+    generator = np.random.default_rng(task.seed)
     size = min(SAMPLE, len(points))
-    model = NystroemEmbedding(NUM_COLUMNS, n_neighbors=NUM_NEIGHBORS, laplacian="rw")
-    start = time.perf_counter()
+    model = NystroemEmbedding(task.columns, n_neighbors=NUM_NEIGHBORS, laplacian="rw")
     # Drawn here: a sample of a mapped file needs no copy of the whole.
     rows = generator.choice(len(points), size, replace=False, shuffle=False)
-    model.fit(points[np.sort(rows)])
-    return {"seconds": time.perf_counter() - start, **at_new_points(model)}
+    _, seconds = timed(model.fit, points[np.sort(rows)])
+    return {"seconds": seconds, **at_new_points(task, model)}
 
 
-def at_new_points(model: Any) -> Run:
-    held_out = sphere(10_000, seed=10**6)
-    harmonics = sphere_eigenfunctions(held_out, 2)
-    found = model.transform(turned(held_out))
-    return {"distance": grassmann_distance(found, harmonics)}
+def at_new_points(task: Task, model: Any) -> Run:
+    manifold, level = task.geometry
+    points = manifold.points(10_000, seed=10**6)
+    expected = manifold.eigenfunctions(points, level)
+    return {"distance": grassmann_distance(model.transform(points), expected)}
 
 
-def harmonics_of(points: np.ndarray) -> torch.Tensor:
-    turn = turned(torch.eye(3))
-    return sphere_eigenfunctions(torch.from_numpy(np.array(points)) @ turn.t(), 2)
+def exact(task: Task, points: np.ndarray) -> Run:
+    embedding = exact_space(task.columns, NUM_NEIGHBORS, "rw")
+    found, seconds = timed(embedding, torch.from_numpy(np.array(points)))
+    return at_the_points(task, found.vectors, points, seconds)
 
 
-def exact(points: np.ndarray) -> Run:
-    start = time.perf_counter()
-    embedding = exact_space(NUM_COLUMNS, NUM_NEIGHBORS, "rw")
-    vectors = embedding(torch.from_numpy(np.array(points))).vectors
-    return at_the_points(vectors, points, time.perf_counter() - start)
-
-
-def scikit_learn(points: np.ndarray) -> Run:
+def scikit_learn(task: Task, points: np.ndarray) -> Run:
     from sklearn.manifold import SpectralEmbedding
 
-    start = time.perf_counter()
     model = SpectralEmbedding(
-        NUM_COLUMNS - 1,
+        task.columns - 1,
         affinity="nearest_neighbors",
         n_neighbors=NUM_NEIGHBORS,
         random_state=0,
     )
-    vectors = torch.from_numpy(model.fit_transform(np.array(points)))
-    seconds = time.perf_counter() - start
+    vectors, seconds = timed(model.fit_transform, np.array(points))
     # It leaves out the constant one.
-    vectors = torch.cat([torch.ones(len(vectors), 1), vectors], dim=1)
-    return at_the_points(vectors, points, seconds)
+    vectors = torch.from_numpy(np.insert(vectors, 0, 1, axis=1))
+    return at_the_points(task, vectors, points, seconds)
 
 
-def at_the_points(vectors: torch.Tensor, points: np.ndarray, seconds: float) -> Run:
-    distance = grassmann_distance(vectors, harmonics_of(points))
-    return {"seconds": seconds, "distance": distance}
+def at_the_points(
+    task: Task, vectors: torch.Tensor, points: np.ndarray, seconds: float
+) -> Run:
+    manifold, level = task.geometry
+    expected = manifold.eigenfunctions(torch.from_numpy(np.array(points)), level)
+    return {"seconds": seconds, "distance": grassmann_distance(vectors, expected)}
 
 
 def tables(folder: Path) -> dict[str, str]:
+    runs = read_results(folder, "scaling")["runs"]
     rows = [
         {
             "method": method,
             "n": f"{num_points:,}",
             "own memory, MiB": over_runs(group, "own_memory", 0),
-            "fit, seconds": over_runs(group, "seconds", 1),
+            "fit, CPU s": over_runs(group, "seconds", 1),
             "iterations": over_runs(group, "iterations", 0),
             "d_G": over_runs(group, "distance", 4) or group[0]["gave_up"],
         }
-        for (method, num_points), group in by_method_and_size(
-            read_results(folder, "scaling")["runs"]
-        ).items()
+        for (method, num_points), group in by_method_and_size(runs).items()
     ]
-    return {"scaling": markdown_table(rows, list(rows[0]))}
+    tables = {"scaling": markdown_table(rows, list(rows[0]))}
+    titles = {"basis": "BASiS", "nystroem": "Nyström"}
+    rows = []
+    for (manifold, columns, n), group in grouped(
+        runs, "manifold", "columns", "n"
+    ).items():
+        row: Run = {"set": f"{manifold}, K = {columns}", "n": f"{n:,}"}
+        for (method,), of_method in grouped(group, "method").items():
+            if method in titles:
+                title = titles[method]
+                figures = {
+                    "distance": (f"{title}, d_G", 4, 1.0),
+                    "seconds": (f"{title}: fit, CPU s", 1, 1.0),
+                    "own_memory": (f"{title}: own memory, MiB", 0, 1.0),
+                }
+                row |= row_of(of_method, figures)
+        rows.append(row)
+    tables["scaling_columns"] = markdown_table(rows, list(rows[0]))
+    return tables
 
 
 def by_method_and_size(runs: list[Run]) -> dict[tuple[Any, ...], list[Any]]:
-    """Ordered by the number of points, then as in SEEDS."""
-    order = list(SEEDS)
-    runs = sorted(runs, key=lambda run: (run["n"], order.index(run["method"])))
+    """Those of the set that all methods are measured on, by the number of points, then
+    as in METHODS."""
+    runs = [run for run in runs if (run["manifold"], run["columns"]) == FIRST]
+    runs.sort(key=lambda run: (run["n"], METHODS.index(run["method"])))
     return grouped(runs, "method", "n")
 
 
 def draw(runs: list[Run]) -> Figure:
     figure = Figure(figsize=(13, 3.8), layout="constrained")
     titles = {
-        "seconds": "seconds of a fit",
+        "seconds": "CPU seconds of a fit",
         "own_memory": "peak of own memory, MiB",
         "distance": "d_G to the spherical harmonics",
     }
     for panel, (key, title) in zip(figure.subplots(1, 3), titles.items(), strict=True):
-        for method in SEEDS:
+        for method in METHODS:
             places, means = [], []
             for (name, num_points), group in by_method_and_size(runs).items():
                 if name == method and all(key in run for run in group):

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from benchmarks.data import manifolds
@@ -16,10 +17,13 @@ def test_a_file_has_every_block(tmp_path, monkeypatch):
     assert len(np.unique(points.round(5), axis=0)) == 70  # blocks differ
 
 
-def test_eigenfunctions_of_the_torus_are_orthonormal():
-    x = manifolds.torus(50_000, seed=0)
-    assert torch.allclose(x[:, :4].square() + x[:, 4:].square(), torch.ones(1))
-    columns = manifolds.torus_eigenfunctions(x)
-    assert columns.shape == (50_000, 1 + 8 + 24)
-    gram = columns.T @ columns / len(x)
-    assert torch.allclose(gram, torch.eye(33), atol=0.03)
+@pytest.mark.parametrize(
+    ("name", "level", "num"),
+    [("sphere", 2, 9), ("sphere", 9, 100), ("torus", 2, 1 + 8 + 24), ("torus", 4, 89)],
+)
+def test_eigenfunctions_at_turned_points_are_orthonormal(name, level, num):
+    manifold = manifolds.MANIFOLDS[name]
+    columns = manifold.eigenfunctions(manifold.points(50_000, seed=0), level)
+    assert columns.shape == (50_000, num)
+    gram = columns.T @ columns / len(columns)
+    assert torch.allclose(gram, torch.eye(num), atol=0.06)
