@@ -102,7 +102,9 @@ class DegreeExtension(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         r"""Returns the square root of the relative degree of the points
         :obj:`x [n, d]`, with mean square 1 over the sample, :obj:`[n]`."""
-        return (self._kernel(x) @ self.coefficients + self.intercept).exp()
+        # Not a product with a vector: ONNX Runtime fails on that if x has no rows.
+        log_root = F.linear(self._kernel(x), self.coefficients.unsqueeze(0)).squeeze(1)
+        return (log_root + self.intercept).exp()
 
     def _kernel(self, x: Tensor) -> Tensor:
         return gaussian_kernels(x, self.centers, self.bandwidths)

@@ -22,7 +22,11 @@ def read(path: str) -> np.ndarray:
         return np.load(path)
     separators = {"csv": ",", "tsv": "\t"}
     separator = separators.get(path[-3:])
-    table = pd.read_csv(path, sep=separator) if separator else pd.read_parquet(path)
+    if separator:
+        with open(path) as file:
+            assert file.readline().split(separator)[0] == "basis0"
+            return np.loadtxt(file, delimiter=separator)
+    table = pd.read_parquet(path)
     assert list(table) == ["basis0", "basis1", "basis2"]
     return table.to_numpy()
 
@@ -42,9 +46,7 @@ def test_kinds_of_files(
     assert written.dtype == (
         np.float64 if suffix in (".csv", ".tsv") else expected.dtype
     )
-    # pandas before 3.1 rounds the last bit of what it reads from text.
-    written = written.astype(expected.dtype)
-    assert np.allclose(written, expected, rtol=1e-15, atol=0)
+    assert np.array_equal(written.astype(expected.dtype), expected)
 
 
 def test_half_precision_of_torch(
