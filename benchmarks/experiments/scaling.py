@@ -43,7 +43,13 @@ COLUMNS = {
     "sphere": {9: 2, 36: 5, 100: 9},
     "torus": {9: 1, 33: 2, 89: 4},
 }
-METHODS = ("basis", "nystroem", "exact", "scikit-learn")
+TITLES = {
+    "basis": "BASiS",
+    "nystroem": "Nyström",
+    "exact": "exact",
+    "scikit-learn": "scikit-learn",
+}
+METHODS = tuple(TITLES)
 EXACT = METHODS[2:]  # with one seed
 FIRST = ("sphere", 9)  # the set that all methods are measured on
 
@@ -194,7 +200,7 @@ def tables(folder: Path) -> dict[str, str]:
     runs = read_results(folder, "scaling")["runs"]
     rows = [
         {
-            "method": method,
+            "method": TITLES[method],
             "n": f"{num_points:,}",
             "own memory, MiB": over_runs(group, "own_memory", 0),
             "fit, CPU s": over_runs(group, "seconds", 1),
@@ -204,15 +210,14 @@ def tables(folder: Path) -> dict[str, str]:
         for (method, num_points), group in by_method_and_size(runs).items()
     ]
     tables = {"scaling": markdown_table(rows, list(rows[0]))}
-    titles = {"basis": "BASiS", "nystroem": "Nyström"}
     rows = []
     for (manifold, columns, n), group in grouped(
         runs, "manifold", "columns", "n"
     ).items():
         row: Run = {"set": f"{manifold}, K = {columns}", "n": f"{n:,}"}
         for (method,), of_method in grouped(group, "method").items():
-            if method in titles:
-                title = titles[method]
+            if method not in EXACT:
+                title = TITLES[method]
                 figures = {
                     "distance": (f"{title}, d_G", 4, 1.0),
                     "seconds": (f"{title}: fit, CPU s", 1, 1.0),
@@ -246,7 +251,7 @@ def draw(runs: list[Run]) -> Figure:
                 if name == method and all(key in run for run in group):
                     places.append(num_points)
                     means.append(fmean(run[key] for run in group))
-            panel.plot(places, means, "o-", label=method)
+            panel.plot(places, means, "o-", label=TITLES[method])
         panel.set(xscale="log", yscale="log", xlabel="points", title=title)
         panel.set_ylim(bottom=panel.get_ylim()[0] / 3, top=panel.get_ylim()[1] * 3)
         panel.grid(alpha=0.3)
