@@ -9,7 +9,7 @@ For given graphs, ``reference/graph_targets.py`` replaces steps 1 and 2.
    their graph, and maps them to the basis of the reference.
 3. :func:`train` regresses the network on such batches to train its hidden layers.
 4. :func:`read_out` computes the eigenvectors in the span of the hidden features
-   (:func:`read_out_known` if those of the whole graph are known).
+   (``estimators/_whole_read_out.py`` if those of the whole graph are known).
 5. :func:`update_reference` preserves the basis while the features are being learned.
 """
 
@@ -33,7 +33,7 @@ from pyg_basis.align import Aligner, LeastSquares, MomentPreserving
 from pyg_basis.align.moment_preserving import canonical_correlations
 from pyg_basis.align.within_eigenspaces import within_eigenspaces
 from pyg_basis.graph import Laplacian
-from pyg_basis.readout import RayleighRitz, RitzVectors, closest_in_span
+from pyg_basis.readout import RayleighRitz, RitzVectors
 from pyg_basis.reference._points import check_points
 from pyg_basis.reference.choose_anchors import choose_anchors
 from pyg_basis.reference.exact_embedding import ExactEmbedding
@@ -351,48 +351,6 @@ def read_out(
     rotation = within_eigenspaces(found[:, kept], rows, values[kept])
     coefficients[:, kept] = coefficients[:, kept] @ rotation
     vectors = moments.vectors(values, coefficients)
-    layer.output.fit(vectors)
-    return vectors
-
-
-@torch.no_grad()
-def read_out_known(
-    layer: "BASiSLayer",
-    moments: RayleighRitz,
-    blocks: Iterable[Tensor],
-    eigenvectors: Tensor,
-    weight: Tensor,
-    eigenvalues: Tensor,
-) -> RitzVectors | None:
-    r"""Replaces the output layer if the eigenvectors of a given graph are known at all
-    nodes: by their least-squares approximation in the span of the hidden features.
-
-    The Rayleigh-Ritz method does not use the eigenvectors. If the features cannot
-    express those of small groups of nodes, whose small eigenvalues are nearly equal, it
-    mixes them with others.
-
-    Args:
-        layer (BASiSLayer): The trained layer.
-        moments (RayleighRitz): Moments of its hidden features, without graphs.
-        blocks (iterable of Tensor): The graph's nodes, in blocks of rows.
-        eigenvectors (Tensor): Rows of the eigenvectors at these nodes, :obj:`[n, K]`.
-        weight (Tensor): Weights of the nodes, :obj:`[n]`.
-        eigenvalues (Tensor): Eigenvalues of the eigenvectors, and some more.
-
-    Returns:
-        RitzVectors: As of :func:`read_out`.
-    """
-    found = closest_in_span(
-        moments,
-        blocks,
-        eigenvectors,
-        weight,
-        layer.embedding.has_constant,
-        layer.embedding.drop_first,
-    )
-    if found is None:
-        return None
-    vectors = moments.vectors(eigenvalues.to(found[0]), found[0])
     layer.output.fit(vectors)
     return vectors
 

@@ -80,5 +80,4 @@ class TrainingReadOut:
     def finish(self) -> RitzVectors | None:
         r"""Performs the read-out. The network must not be trained after the last check.
         See :func:`~pyg_basis.algorithm.read_out`."""
-        self.layer.eval()
         return read_out(self.layer, self.moments, self.others)
