@@ -39,12 +39,7 @@ from pyg_basis.reference.choose_anchors import choose_anchors
 from pyg_basis.reference.exact_embedding import ExactEmbedding
 from pyg_basis.reference.fixing_anchors import are_fixing, fixing_anchors
 from pyg_basis.reference.movement import Movement, warn_about_movement
-from pyg_basis.reference.reference import (
-    Reference,
-    aligned,
-    oversampled,
-    reference_nodes,
-)
+from pyg_basis.reference.reference import Reference, aligned, reference_nodes
 from pyg_basis.training_state import DIAGNOSTICS, Callback, TrainingState
 
 if TYPE_CHECKING:
@@ -176,19 +171,13 @@ def batch_targets(reference: Reference, x: Tensor) -> Data:
     # only: the targets are constants of the regression.
     points = torch.cat([anchors, reference.embedding.points(x).to(anchors)])
     with torch.no_grad(), without_autocast(anchors.device):
-        embedding = oversampled(
+        found, rows, diagnostics = aligned(
+            lambda embedding: embedding(points.detach()),
             reference.embedding,
             reference.aligner,
-            len(anchors),
+            reference.anchor_rows,
             len(reference.rows),
             len(points),
-        )
-        found = embedding(points.detach())
-        rows, diagnostics = aligned(
-            found,
-            reference.anchor_rows,
-            reference.aligner,
-            reference.embedding.num_constant,
         )
     return Data(
         x=points,
