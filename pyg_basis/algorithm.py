@@ -118,7 +118,7 @@ def fix_reference(
             node, or are too few for an affine map between the embeddings; or if
             features are not finite.
     """
-    check_points(x)
+    x = embedding.points(x)
     check_arguments(
         CONSTRAINTS,
         "fix_reference",
@@ -129,7 +129,6 @@ def fix_reference(
     )
     # Small NumPy integers overflow.
     num_anchors, reference_size = int(num_anchors), int(reference_size)
-    x = embedding.points(x)
     size = min(reference_size, x.size(0))
     embedding.check_num_anchors(num_anchors, size)
     nodes = reference_nodes(x, num_anchors, anchor_index, reference_size, seed)
@@ -164,12 +163,12 @@ def batch_targets(reference: Reference, x: Tensor) -> Data:
         ValueError: If :obj:`x` is not a matrix of the anchors' width.
     """
     anchors = reference.anchors
-    check_points(x, anchors.size(1))
+    x = reference.embedding.points(x, anchors.size(1))
     if len(x) == 0:
         raise ValueError("x has no rows: pass at least one node")
     # The anchors determine device and precision. Gradients reach x through the network
     # only: the targets are constants of the regression.
-    points = torch.cat([anchors, reference.embedding.points(x).to(anchors)])
+    points = torch.cat([anchors, x.to(anchors)])
     with torch.no_grad(), without_autocast(anchors.device):
         found, rows, diagnostics = aligned(
             lambda embedding: embedding(points.detach()),

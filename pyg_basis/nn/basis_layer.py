@@ -39,7 +39,6 @@ from pyg_basis.readout.rayleigh_ritz import (
     RitzVectors,
 )
 from pyg_basis.reference import ExactEmbedding, Movement, Reference
-from pyg_basis.reference._points import check_points
 from pyg_basis.reference.unit_rows import Metric
 
 # An anchor's bandwidth is the distance to its nearest other anchor of this rank.
@@ -480,8 +479,7 @@ class BASiSLayer(ReferenceSpace):
     def _checked(self, x: Tensor) -> Tensor:
         """Validated features, as distances use them, in the layer's dtype."""
         self._check_precision()
-        check_points(x, self.in_channels)
-        return self.embedding.points(x).to(self.anchors.dtype)
+        return self.embedding.points(x, self.in_channels).to(self.anchors.dtype)
 
     def __repr__(self) -> str:
         return (
