@@ -147,6 +147,12 @@ class BASiSLayer(ReferenceSpace):
             eigen_solver=eigen_solver,
             generator=generator,
         )
+        where = torch.get_default_device().type
+        if generator and where not in (generator.device.type, "meta"):
+            raise ValueError(
+                f"generator is on {generator.device} and cannot draw weights on "
+                f"{where}: use torch.Generator({where!r})"
+            )
         # The degrees of a batch are noise to the network: see DegreeExtension.
         extend_degree = extend_degree and laplacian == "sym"
         embedding = ExactEmbedding(
@@ -164,16 +170,17 @@ class BASiSLayer(ReferenceSpace):
         self.laplacian = laplacian
         self.extend_degree = extend_degree
         self.standardization = Standardization(in_channels)
-        # An empty nn.Sequential, the identity, is falsy.
-        self.network = (
-            HiddenLayers(in_channels, generator) if network is None else network
-        )
-        widths = [
-            self.num_anchors,
-            *_hidden_widths(self.network, in_channels, generator),
-        ]
+        own = nullcontext() if generator is None else OwnGenerator(generator)
+        with own:
+            # An empty nn.Sequential, the identity, is falsy.
+            self.network = HiddenLayers(in_channels) if network is None else network
+        # Compilation would fail in an OwnGenerator.
+        with nullcontext() if is_compiled(self.network) else own:
+            hidden_widths = _hidden_widths(self.network, in_channels)
+        widths = [self.num_anchors, *hidden_widths]
         num_values = self.num_eigenvectors + NUM_BEYOND
-        self.output = OutputLayer(widths, self.num_eigenvectors, num_values, generator)
+        with own:
+            self.output = OutputLayer(widths, self.num_eigenvectors, num_values)
         self.register_buffer("bandwidths", torch.ones(num_anchors))
         self.root_degree = DegreeExtension(in_channels)
 
@@ -183,6 +190,7 @@ class BASiSLayer(ReferenceSpace):
             reset = getattr(module, "reset_parameters", None)
             if module is not self and callable(reset):
                 reset()
+        self.output.forget()
         self.forget()
 
     def forget(self) -> None:
@@ -488,16 +496,13 @@ class BASiSLayer(ReferenceSpace):
         )
 
 
-def _hidden_widths(
-    network: nn.Module, in_channels: int, generator: torch.Generator | None
-) -> list[int]:
+def _hidden_widths(network: nn.Module, in_channels: int) -> list[int]:
     """Returns the widths of a network's layers, by a pass of two rows, in which lazy
     layers initialize their weights."""
     like = next(network.parameters(), torch.zeros(()))
     x = torch.zeros(2, in_channels, dtype=like.dtype, device=like.device)
     # The default device may differ, as for a layer created on meta.
-    own = OwnGenerator(generator) if generator and not is_compiled(network) else None
-    with torch.no_grad(), evaluating(network), like.device, own or nullcontext():
+    with torch.no_grad(), evaluating(network), like.device:
         given = network(x)
     layers = given if isinstance(given, tuple) else (given,)
     for layer in layers:
