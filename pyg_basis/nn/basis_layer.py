@@ -16,6 +16,7 @@ from pyg_basis._warn import warn
 from pyg_basis.algorithm import (
     NUM_BEYOND,
     SampleGraph,
+    batch_targets,
     fix_reference,
     read_out,
     update_reference,
@@ -29,7 +30,6 @@ from pyg_basis.nn._default_network import HiddenLayers
 from pyg_basis.nn._evaluating import evaluating
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE, DegreeExtension
 from pyg_basis.nn.gaussian_kernels import gaussian_kernels, neighbor_bandwidths
-from pyg_basis.nn.reference_space import ReferenceSpace
 from pyg_basis.nn.standardization import Standardization
 from pyg_basis.readout.output_layer import OutputLayer
 from pyg_basis.readout.rayleigh_ritz import (
@@ -45,6 +45,8 @@ from pyg_basis.reference.unit_rows import Metric
 KERNEL_NEIGHBOR = 20
 # Enough nodes for the maximum number of directions.
 ENOUGH_NODES = NODES_PER_DIRECTION * MOST_DIRECTIONS
+# Buffers of the length of the reference set, which is initially unknown.
+OF_ANY_LENGTH = ("nodes", "rows")
 
 CONSTRAINTS: dict[str, list[Any]] = {
     "in_channels": [at_least(1)],
@@ -58,7 +60,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
-class BASiSLayer(ReferenceSpace):
+class BASiSLayer(nn.Module):
     r"""Maps features to the Laplacian eigenvectors of their graph, from
     `"BASiS: Batch Aligned Spectral Embedding Space"
     <https://arxiv.org/abs/2211.16960>`_ (Algorithm 1).
@@ -117,6 +119,11 @@ class BASiSLayer(ReferenceSpace):
         - **output:** embedding :obj:`[n, K]`, mean square 1 per column
     """
 
+    anchors: Tensor
+    rows: Tensor
+    nodes: Tensor
+    num_nodes: Tensor
+    is_initialized: Tensor
     bandwidths: Tensor
 
     def __init__(
@@ -166,9 +173,20 @@ class BASiSLayer(ReferenceSpace):
             metric=metric,
         )
         embedding.check_num_anchors(num_anchors)
-        super().__init__(in_channels, num_anchors, embedding, get_aligner(alignment))
+        super().__init__()
+        self.in_channels = int(in_channels)
+        self.num_anchors = int(num_anchors)  # small NumPy integers overflow
+        self.num_eigenvectors = embedding.num_eigenvectors
+        self.embedding = embedding
+        self.aligner = get_aligner(alignment)
         self.laplacian = laplacian
         self.extend_degree = extend_degree
+        self.register_buffer("anchors", torch.zeros(num_anchors, in_channels))
+        self.register_buffer("rows", torch.zeros(0, self.num_eigenvectors))
+        self.register_buffer("nodes", torch.zeros(0, dtype=torch.int64))
+        self.register_buffer("num_nodes", torch.tensor(0))
+        self.register_buffer("is_initialized", torch.tensor(False))
+        self.register_buffer("bandwidths", torch.ones(num_anchors))
         self.standardization = Standardization(in_channels)
         own = nullcontext() if generator is None else OwnGenerator(generator)
         with own:
@@ -181,7 +199,6 @@ class BASiSLayer(ReferenceSpace):
         num_values = self.num_eigenvectors + NUM_BEYOND
         with own:
             self.output = OutputLayer(widths, self.num_eigenvectors, num_values)
-        self.register_buffer("bandwidths", torch.ones(num_anchors))
         self.root_degree = DegreeExtension(in_channels)
 
     def reset_parameters(self) -> None:
@@ -195,12 +212,19 @@ class BASiSLayer(ReferenceSpace):
 
     def forget(self) -> None:
         r"""Discards the reference."""
-        super().forget()
+        self.anchors.zero_()
+        self.nodes, self.rows = self.nodes[:0], self.rows[:0]
+        self.num_nodes.zero_()
+        self.is_initialized.fill_(False)
         self.bandwidths.fill_(1)
 
     def keep(self, reference: Reference) -> None:
         r"""Copies a reference into the buffers."""
-        super().keep(reference)
+        self.anchors.copy_(reference.anchors)
+        self.nodes = reference.nodes.to(self.nodes.device)
+        self.rows = reference.rows.to(self.rows)
+        self.num_nodes.fill_(reference.num_nodes)
+        self.is_initialized.fill_(True)
         self.bandwidths.copy_(neighbor_bandwidths(self.anchors, KERNEL_NEIGHBOR))
 
     @torch.no_grad()
@@ -214,6 +238,35 @@ class BASiSLayer(ReferenceSpace):
         self.keep(reference)
         self.standardization.fit(x, keep_distances)
         self.output.forget()
+
+    @property
+    def reference(self) -> Reference:
+        r"""The reference space, for an :class:`~pyg_basis.data.AnchorLoader`; raises a
+        :class:`RuntimeError` if there is none yet."""
+        if not self.is_initialized:
+            raise RuntimeError(
+                "this layer has no reference yet: call init_reference(x) with a sample "
+                "of the training features, or load_state_dict"
+            )
+        self._check_precision()
+        return Reference(
+            # Rows and nodes are replaced by new tensors, anchors are overwritten.
+            self.anchors.clone(),
+            self.rows,
+            self.nodes,
+            int(self.num_nodes),
+            self.embedding,
+            self.aligner,
+        )
+
+    @uncompiled
+    @full_precision
+    def targets(self, x: Tensor) -> Data:
+        r"""Returns the batch of the new nodes :obj:`x [m - l, d]` and the anchors, with
+        aligned targets, see :func:`~pyg_basis.algorithm.batch_targets`. If the layer
+        extends degrees, the targets do not include them: they are of the random-walk
+        form."""
+        return batch_targets(self.reference, x)
 
     @torch.no_grad()
     def init_reference(
@@ -488,6 +541,25 @@ class BASiSLayer(ReferenceSpace):
         """Validated features, as distances use them, in the layer's dtype."""
         self._check_precision()
         return self.embedding.points(x, self.in_channels).to(self.anchors.dtype)
+
+    def _check_precision(self) -> None:
+        # In float16 and bfloat16, neighbors and degrees near the anchors differ by
+        # rounding.
+        if self.anchors.dtype.itemsize < 4:
+            raise RuntimeError(
+                f"this layer is in {self.anchors.dtype}, which is too coarse for the "
+                f"distances between points: keep it in float32 (it takes features of "
+                f"any dtype) and run its network in less by torch.autocast"
+            )
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any
+    ) -> None:
+        for name in OF_ANY_LENGTH:
+            saved, buffer = state_dict.get(prefix + name), getattr(self, name)
+            if isinstance(saved, Tensor) and saved.shape[1:] == buffer.shape[1:]:
+                setattr(self, name, buffer.new_zeros(saved.shape))
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def __repr__(self) -> str:
         return (
