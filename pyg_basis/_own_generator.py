@@ -1,6 +1,5 @@
 """Random numbers of a network from a generator other than the global one."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -78,13 +77,3 @@ def is_compiled(network: nn.Module) -> bool:
         hasattr(part, "_orig_mod") or part._compiled_call_impl is not None
         for part in network.modules()
     )
-
-
-def draw_weights(weight: Tensor, bias: Tensor, generator: Generator | None) -> None:
-    r"""Initializes the weights of a linear layer like :class:`torch.nn.Linear`, from
-    this generator, by default the global one."""
-    if weight.is_meta:  # no values to initialize
-        return
-    nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
-    bound = 1 / math.sqrt(weight.size(1))
-    nn.init.uniform_(bias, -bound, bound, generator=generator)

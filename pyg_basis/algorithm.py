@@ -9,7 +9,7 @@ For given graphs, ``reference/graph_targets.py`` replaces steps 1 and 2.
    their graph, and maps them to the basis of the reference.
 3. :func:`train` regresses the network on such batches to train its hidden layers.
 4. :func:`read_out` computes the eigenvectors in the span of the hidden features
-   (:func:`read_out_known` if those of the whole graph are known).
+   (``estimators/_whole_read_out.py`` if those of the whole graph are known).
 5. :func:`update_reference` preserves the basis while the features are being learned.
 """
 
@@ -33,18 +33,13 @@ from pyg_basis.align import Aligner, LeastSquares, MomentPreserving
 from pyg_basis.align.moment_preserving import canonical_correlations
 from pyg_basis.align.within_eigenspaces import within_eigenspaces
 from pyg_basis.graph import Laplacian
-from pyg_basis.readout import RayleighRitz, RitzVectors, closest_in_span
+from pyg_basis.readout import RayleighRitz, RitzVectors
 from pyg_basis.reference._points import check_points
 from pyg_basis.reference.choose_anchors import choose_anchors
 from pyg_basis.reference.exact_embedding import ExactEmbedding
 from pyg_basis.reference.fixing_anchors import are_fixing, fixing_anchors
 from pyg_basis.reference.movement import Movement, warn_about_movement
-from pyg_basis.reference.reference import (
-    Reference,
-    aligned,
-    oversampled,
-    reference_nodes,
-)
+from pyg_basis.reference.reference import Reference, aligned, reference_nodes
 from pyg_basis.training_state import DIAGNOSTICS, Callback, TrainingState
 
 if TYPE_CHECKING:
@@ -123,7 +118,7 @@ def fix_reference(
             node, or are too few for an affine map between the embeddings; or if
             features are not finite.
     """
-    check_points(x)
+    x = embedding.points(x)
     check_arguments(
         CONSTRAINTS,
         "fix_reference",
@@ -134,7 +129,6 @@ def fix_reference(
     )
     # Small NumPy integers overflow.
     num_anchors, reference_size = int(num_anchors), int(reference_size)
-    x = embedding.points(x)
     size = min(reference_size, x.size(0))
     embedding.check_num_anchors(num_anchors, size)
     nodes = reference_nodes(x, num_anchors, anchor_index, reference_size, seed)
@@ -169,26 +163,20 @@ def batch_targets(reference: Reference, x: Tensor) -> Data:
         ValueError: If :obj:`x` is not a matrix of the anchors' width.
     """
     anchors = reference.anchors
-    check_points(x, anchors.size(1))
+    x = reference.embedding.points(x, anchors.size(1))
     if len(x) == 0:
         raise ValueError("x has no rows: pass at least one node")
     # The anchors determine device and precision. Gradients reach x through the network
     # only: the targets are constants of the regression.
-    points = torch.cat([anchors, reference.embedding.points(x).to(anchors)])
+    points = torch.cat([anchors, x.to(anchors)])
     with torch.no_grad(), without_autocast(anchors.device):
-        embedding = oversampled(
+        found, rows, diagnostics = aligned(
+            lambda embedding: embedding(points.detach()),
             reference.embedding,
             reference.aligner,
-            len(anchors),
+            reference.anchor_rows,
             len(reference.rows),
             len(points),
-        )
-        found = embedding(points.detach())
-        rows, diagnostics = aligned(
-            found,
-            reference.anchor_rows,
-            reference.aligner,
-            reference.embedding.num_constant,
         )
     return Data(
         x=points,
@@ -351,48 +339,6 @@ def read_out(
     rotation = within_eigenspaces(found[:, kept], rows, values[kept])
     coefficients[:, kept] = coefficients[:, kept] @ rotation
     vectors = moments.vectors(values, coefficients)
-    layer.output.fit(vectors)
-    return vectors
-
-
-@torch.no_grad()
-def read_out_known(
-    layer: "BASiSLayer",
-    moments: RayleighRitz,
-    blocks: Iterable[Tensor],
-    eigenvectors: Tensor,
-    weight: Tensor,
-    eigenvalues: Tensor,
-) -> RitzVectors | None:
-    r"""Replaces the output layer if the eigenvectors of a given graph are known at all
-    nodes: by their least-squares approximation in the span of the hidden features.
-
-    The Rayleigh-Ritz method does not use the eigenvectors. If the features cannot
-    express those of small groups of nodes, whose small eigenvalues are nearly equal, it
-    mixes them with others.
-
-    Args:
-        layer (BASiSLayer): The trained layer.
-        moments (RayleighRitz): Moments of its hidden features, without graphs.
-        blocks (iterable of Tensor): The graph's nodes, in blocks of rows.
-        eigenvectors (Tensor): Rows of the eigenvectors at these nodes, :obj:`[n, K]`.
-        weight (Tensor): Weights of the nodes, :obj:`[n]`.
-        eigenvalues (Tensor): Eigenvalues of the eigenvectors, and some more.
-
-    Returns:
-        RitzVectors: As of :func:`read_out`.
-    """
-    found = closest_in_span(
-        moments,
-        blocks,
-        eigenvectors,
-        weight,
-        layer.embedding.has_constant,
-        layer.embedding.drop_first,
-    )
-    if found is None:
-        return None
-    vectors = moments.vectors(eigenvalues.to(found[0]), found[0])
     layer.output.fit(vectors)
     return vectors
 

@@ -31,6 +31,10 @@ class TrainingReadOut:
         seed (int): Seed of the random mixture of many hidden features.
         ranks (Ranks): The processes of the read-out. The first graph is that of rank 0;
             in others it has no nodes.
+
+    Attributes:
+        moments (RayleighRitz): Moments of the graphs used in the read-out so far, from
+            the first :meth:`missing` on.
     """
 
     layer: BASiSLayer
@@ -41,7 +45,7 @@ class TrainingReadOut:
     held_out: HeldOut
     seed: int
     ranks: Ranks = field(default_factory=Ranks)
-    _moments: RayleighRitz | None = None
+    moments: RayleighRitz = field(init=False, repr=False)
 
     @torch.no_grad()
     def missing(self) -> float:
@@ -51,11 +55,10 @@ class TrainingReadOut:
         num_pairs = self.layer.embedding.num_pairs
         with evaluating(self.layer):
             self.ranks.synchronize(self.layer)
-            moments = self.layer.new_moments(
+            self.moments = moments = self.layer.new_moments(
                 self.x, self.num_nodes, self.seed, self.ranks
             )
             moments.add(self.first.x, self.first.laplacian)
-            self._moments = moments
             values, coefficients = moments.solve(num_pairs + NUM_BEYOND)
             if len(values) < num_pairs:
                 return inf
@@ -74,14 +77,7 @@ class TrainingReadOut:
         is_small = last <= SAMPLING * self.layer.embedding.num_pairs
         return is_small or (len(before) > 0 and last > (1 - tol) * before[-1])
 
-    @property
-    def moments(self) -> RayleighRitz:
-        r"""Moments of all graphs used in the read-out."""
-        assert self._moments is not None
-        return self._moments
-
     def finish(self) -> RitzVectors | None:
         r"""Performs the read-out. The network must not be trained after the last check.
         See :func:`~pyg_basis.algorithm.read_out`."""
-        self.layer.eval()
         return read_out(self.layer, self.moments, self.others)

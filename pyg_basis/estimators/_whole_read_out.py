@@ -5,10 +5,9 @@ from math import inf
 import torch
 from torch import Tensor
 
-from pyg_basis.algorithm import read_out_known
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.nn._evaluating import evaluating
-from pyg_basis.readout import RitzVectors, closest_in_span
+from pyg_basis.readout import RayleighRitz, RitzVectors, closest_in_span
 
 # Missing share per eigenvector that is negligible.
 LITTLE = 2e-3
@@ -17,7 +16,7 @@ LITTLE = 2e-3
 @dataclass
 class WholeReadOut:
     r"""Extracts the eigenvectors of a given graph, known at all of its nodes, from a
-    layer, see :func:`~pyg_basis.algorithm.read_out_known`.
+    layer: their least-squares approximation in the span of the hidden features.
 
     Args:
         layer (BASiSLayer): The layer that is trained.
@@ -40,20 +39,12 @@ class WholeReadOut:
     eigenvalues: Tensor
     seed: int
 
-    @torch.no_grad()
     def missing(self) -> float:
         r"""Grassmann distance d_G between the eigenvectors and their best approximation
         in the span of the hidden features, at the nodes for checks. Infinite if the
         hidden features do not span K directions."""
         with evaluating(self.layer):
-            found = closest_in_span(
-                self.layer.new_moments(self.x, len(self.eigenvectors), self.seed),
-                [self.x],
-                self.eigenvectors[self.index],
-                self.weight[self.index],
-                self.layer.embedding.has_constant,
-                self.layer.embedding.drop_first,
-            )
+            _, found = self._closest([self.x], self.index)
         return inf if found is None else found[1]
 
     def has_nothing_to_gain(self, missing: list[float], tol: float) -> bool:
@@ -62,14 +53,39 @@ class WholeReadOut:
         return missing[-1] <= LITTLE * self.eigenvectors.size(1)
 
     def finish(self) -> RitzVectors | None:
-        r"""Performs the read-out over all nodes. The network must not be trained
-        after that."""
-        self.layer.eval()
-        return read_out_known(
-            self.layer,
-            self.layer.new_moments(self.x, len(self.eigenvectors), self.seed),
-            self.blocks,
-            self.eigenvectors,
-            self.weight,
-            self.eigenvalues,
+        r"""Replaces the output layer by the best approximation at all nodes, or returns
+        :obj:`None` if the hidden features do not span K directions. The network must
+        not be trained after that."""
+        moments, found = self._closest(self.blocks)
+        if found is None:
+            return None
+        coefficients = found[0]
+        vectors = moments.vectors(self.eigenvalues.to(coefficients), coefficients)
+        self.layer.output.fit(vectors)
+        return vectors
+
+    @torch.no_grad()
+    def _closest(
+        self, blocks: Iterable[Tensor], index: Tensor | slice = slice(None)
+    ) -> tuple[RayleighRitz, tuple[Tensor, float] | None]:
+        """Returns the directions of the hidden features, and the best approximation of
+        the eigenvectors in their span, see :func:`closest_in_span`.
+
+        The Rayleigh-Ritz method does not use the eigenvectors. If the features cannot
+        express those of small groups of nodes, whose small eigenvalues are nearly
+        equal, it mixes them with others.
+
+        Args:
+            blocks (iterable of Tensor): Nodes, in blocks of rows.
+            index (Tensor or slice): Their indices among all nodes, by default all.
+        """
+        moments = self.layer.new_moments(self.x, len(self.eigenvectors), self.seed)
+        found = closest_in_span(
+            moments,
+            blocks,
+            self.eigenvectors[index],
+            self.weight[index],
+            self.layer.embedding.has_constant,
+            self.layer.embedding.drop_first,
         )
+        return moments, found

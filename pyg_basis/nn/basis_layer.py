@@ -16,6 +16,7 @@ from pyg_basis._warn import warn
 from pyg_basis.algorithm import (
     NUM_BEYOND,
     SampleGraph,
+    batch_targets,
     fix_reference,
     read_out,
     update_reference,
@@ -29,7 +30,6 @@ from pyg_basis.nn._default_network import HiddenLayers
 from pyg_basis.nn._evaluating import evaluating
 from pyg_basis.nn.degree_extension import DEGREE_SAMPLE, DegreeExtension
 from pyg_basis.nn.gaussian_kernels import gaussian_kernels, neighbor_bandwidths
-from pyg_basis.nn.reference_space import ReferenceSpace
 from pyg_basis.nn.standardization import Standardization
 from pyg_basis.readout.output_layer import OutputLayer
 from pyg_basis.readout.rayleigh_ritz import (
@@ -39,13 +39,14 @@ from pyg_basis.readout.rayleigh_ritz import (
     RitzVectors,
 )
 from pyg_basis.reference import ExactEmbedding, Movement, Reference
-from pyg_basis.reference._points import check_points
 from pyg_basis.reference.unit_rows import Metric
 
 # An anchor's bandwidth is the distance to its nearest other anchor of this rank.
 KERNEL_NEIGHBOR = 20
 # Enough nodes for the maximum number of directions.
 ENOUGH_NODES = NODES_PER_DIRECTION * MOST_DIRECTIONS
+# Buffers of the length of the reference set, which is initially unknown.
+OF_ANY_LENGTH = ("nodes", "rows")
 
 CONSTRAINTS: dict[str, list[Any]] = {
     "in_channels": [at_least(1)],
@@ -59,7 +60,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
-class BASiSLayer(ReferenceSpace):
+class BASiSLayer(nn.Module):
     r"""Maps features to the Laplacian eigenvectors of their graph, from
     `"BASiS: Batch Aligned Spectral Embedding Space"
     <https://arxiv.org/abs/2211.16960>`_ (Algorithm 1).
@@ -118,6 +119,11 @@ class BASiSLayer(ReferenceSpace):
         - **output:** embedding :obj:`[n, K]`, mean square 1 per column
     """
 
+    anchors: Tensor
+    rows: Tensor
+    nodes: Tensor
+    num_nodes: Tensor
+    is_initialized: Tensor
     bandwidths: Tensor
 
     def __init__(
@@ -148,6 +154,12 @@ class BASiSLayer(ReferenceSpace):
             eigen_solver=eigen_solver,
             generator=generator,
         )
+        where = torch.get_default_device().type
+        if generator and where not in (generator.device.type, "meta"):
+            raise ValueError(
+                f"generator is on {generator.device} and cannot draw weights on "
+                f"{where}: use torch.Generator({where!r})"
+            )
         # The degrees of a batch are noise to the network: see DegreeExtension.
         extend_degree = extend_degree and laplacian == "sym"
         embedding = ExactEmbedding(
@@ -161,21 +173,32 @@ class BASiSLayer(ReferenceSpace):
             metric=metric,
         )
         embedding.check_num_anchors(num_anchors)
-        super().__init__(in_channels, num_anchors, embedding, get_aligner(alignment))
+        super().__init__()
+        self.in_channels = int(in_channels)
+        self.num_anchors = int(num_anchors)  # small NumPy integers overflow
+        self.num_eigenvectors = embedding.num_eigenvectors
+        self.embedding = embedding
+        self.aligner = get_aligner(alignment)
         self.laplacian = laplacian
         self.extend_degree = extend_degree
-        self.standardization = Standardization(in_channels)
-        # An empty nn.Sequential, the identity, is falsy.
-        self.network = (
-            HiddenLayers(in_channels, generator) if network is None else network
-        )
-        widths = [
-            self.num_anchors,
-            *_hidden_widths(self.network, in_channels, generator),
-        ]
-        num_values = self.num_eigenvectors + NUM_BEYOND
-        self.output = OutputLayer(widths, self.num_eigenvectors, num_values, generator)
+        self.register_buffer("anchors", torch.zeros(num_anchors, in_channels))
+        self.register_buffer("rows", torch.zeros(0, self.num_eigenvectors))
+        self.register_buffer("nodes", torch.zeros(0, dtype=torch.int64))
+        self.register_buffer("num_nodes", torch.tensor(0))
+        self.register_buffer("is_initialized", torch.tensor(False))
         self.register_buffer("bandwidths", torch.ones(num_anchors))
+        self.standardization = Standardization(in_channels)
+        own = nullcontext() if generator is None else OwnGenerator(generator)
+        with own:
+            # An empty nn.Sequential, the identity, is falsy.
+            self.network = HiddenLayers(in_channels) if network is None else network
+        # Compilation would fail in an OwnGenerator.
+        with nullcontext() if is_compiled(self.network) else own:
+            hidden_widths = _hidden_widths(self.network, in_channels)
+        widths = [self.num_anchors, *hidden_widths]
+        num_values = self.num_eigenvectors + NUM_BEYOND
+        with own:
+            self.output = OutputLayer(widths, self.num_eigenvectors, num_values)
         self.root_degree = DegreeExtension(in_channels)
 
     def reset_parameters(self) -> None:
@@ -184,16 +207,24 @@ class BASiSLayer(ReferenceSpace):
             reset = getattr(module, "reset_parameters", None)
             if module is not self and callable(reset):
                 reset()
+        self.output.forget()
         self.forget()
 
     def forget(self) -> None:
         r"""Discards the reference."""
-        super().forget()
+        self.anchors.zero_()
+        self.nodes, self.rows = self.nodes[:0], self.rows[:0]
+        self.num_nodes.zero_()
+        self.is_initialized.fill_(False)
         self.bandwidths.fill_(1)
 
     def keep(self, reference: Reference) -> None:
         r"""Copies a reference into the buffers."""
-        super().keep(reference)
+        self.anchors.copy_(reference.anchors)
+        self.nodes = reference.nodes.to(self.nodes.device)
+        self.rows = reference.rows.to(self.rows)
+        self.num_nodes.fill_(reference.num_nodes)
+        self.is_initialized.fill_(True)
         self.bandwidths.copy_(neighbor_bandwidths(self.anchors, KERNEL_NEIGHBOR))
 
     @torch.no_grad()
@@ -207,6 +238,35 @@ class BASiSLayer(ReferenceSpace):
         self.keep(reference)
         self.standardization.fit(x, keep_distances)
         self.output.forget()
+
+    @property
+    def reference(self) -> Reference:
+        r"""The reference space, for an :class:`~pyg_basis.data.AnchorLoader`; raises a
+        :class:`RuntimeError` if there is none yet."""
+        if not self.is_initialized:
+            raise RuntimeError(
+                "this layer has no reference yet: call init_reference(x) with a sample "
+                "of the training features, or load_state_dict"
+            )
+        self._check_precision()
+        return Reference(
+            # Rows and nodes are replaced by new tensors, anchors are overwritten.
+            self.anchors.clone(),
+            self.rows,
+            self.nodes,
+            int(self.num_nodes),
+            self.embedding,
+            self.aligner,
+        )
+
+    @uncompiled
+    @full_precision
+    def targets(self, x: Tensor) -> Data:
+        r"""Returns the batch of the new nodes :obj:`x [m - l, d]` and the anchors, with
+        aligned targets, see :func:`~pyg_basis.algorithm.batch_targets`. If the layer
+        extends degrees, the targets do not include them: they are of the random-walk
+        form."""
+        return batch_targets(self.reference, x)
 
     @torch.no_grad()
     def init_reference(
@@ -480,8 +540,26 @@ class BASiSLayer(ReferenceSpace):
     def _checked(self, x: Tensor) -> Tensor:
         """Validated features, as distances use them, in the layer's dtype."""
         self._check_precision()
-        check_points(x, self.in_channels)
-        return self.embedding.points(x).to(self.anchors.dtype)
+        return self.embedding.points(x, self.in_channels).to(self.anchors.dtype)
+
+    def _check_precision(self) -> None:
+        # In float16 and bfloat16, neighbors and degrees near the anchors differ by
+        # rounding.
+        if self.anchors.dtype.itemsize < 4:
+            raise RuntimeError(
+                f"this layer is in {self.anchors.dtype}, which is too coarse for the "
+                f"distances between points: keep it in float32 (it takes features of "
+                f"any dtype) and run its network in less by torch.autocast"
+            )
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any
+    ) -> None:
+        for name in OF_ANY_LENGTH:
+            saved, buffer = state_dict.get(prefix + name), getattr(self, name)
+            if isinstance(saved, Tensor) and saved.shape[1:] == buffer.shape[1:]:
+                setattr(self, name, buffer.new_zeros(saved.shape))
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def __repr__(self) -> str:
         return (
@@ -490,16 +568,13 @@ class BASiSLayer(ReferenceSpace):
         )
 
 
-def _hidden_widths(
-    network: nn.Module, in_channels: int, generator: torch.Generator | None
-) -> list[int]:
+def _hidden_widths(network: nn.Module, in_channels: int) -> list[int]:
     """Returns the widths of a network's layers, by a pass of two rows, in which lazy
     layers initialize their weights."""
     like = next(network.parameters(), torch.zeros(()))
     x = torch.zeros(2, in_channels, dtype=like.dtype, device=like.device)
     # The default device may differ, as for a layer created on meta.
-    own = OwnGenerator(generator) if generator and not is_compiled(network) else None
-    with torch.no_grad(), evaluating(network), like.device, own or nullcontext():
+    with torch.no_grad(), evaluating(network), like.device:
         given = network(x)
     layers = given if isinstance(given, tuple) else (given,)
     for layer in layers:

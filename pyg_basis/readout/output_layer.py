@@ -4,12 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pyg_basis._own_generator import draw_weights
 from pyg_basis._precision import full_precision
 from pyg_basis.readout.rayleigh_ritz import RitzVectors
 
 
-class OutputLayer(nn.Module):
+class OutputLayer(nn.Linear):
     r"""The output layer: an affine map from hidden features to the embedding.
 
     .. math::
@@ -23,32 +22,18 @@ class OutputLayer(nn.Module):
         num_columns (int): Dimension of the embedding :math:`K`.
         num_values (int): Number of stored eigenvalues, infinite if the features span
             fewer directions.
-        generator (torch.Generator, optional): Source of the weights, by default the
-            global one. (default: :obj:`None`)
     """
 
     earlier: Tensor
     eigenvalues: Tensor
 
     def __init__(
-        self,
-        widths: Sequence[int],
-        num_columns: int,
-        num_values: int,
-        generator: torch.Generator | None = None,
+        self, widths: Sequence[int], num_columns: int, num_values: int
     ) -> None:
-        super().__init__()
+        super().__init__(widths[-1], num_columns)
         self.widths = list(widths)
-        self.weight = nn.Parameter(torch.empty(num_columns, widths[-1]))
-        self.bias = nn.Parameter(torch.empty(num_columns))
         self.register_buffer("earlier", torch.zeros(num_columns, sum(widths[:-1])))
         self.register_buffer("eigenvalues", torch.zeros(num_values))
-        draw_weights(self.weight, self.bias, generator)
-
-    def reset_parameters(self) -> None:
-        r"""Reinitializes the weights, and discards the Ritz vectors."""
-        draw_weights(self.weight, self.bias, None)
-        self.forget()
 
     def forget(self) -> None:
         r"""Resets the weights of the earlier layers and the eigenvalues to zero."""

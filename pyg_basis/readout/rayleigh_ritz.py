@@ -123,8 +123,8 @@ class RayleighRitz:
         generator (torch.Generator): Source of the random mixture of many features.
         earlier (Moments, optional): Moments of earlier graphs of the same features, to
             which the new ones are added. (default: :obj:`None`)
-        share (float, optional): Weight of the earlier ones in the mean of all.
-            (default: :obj:`0.0`)
+        share (float, optional): Weight of the earlier ones in the mean of all; with 0,
+            only the new graphs count. (default: :obj:`0.0`)
         ranks (Ranks, optional): Processes that each add their own graphs to the same
             moments, in step. (default: this process only)
     """
@@ -223,11 +223,6 @@ class RayleighRitz:
             self.graphs.append((projected, laplacian))
         self.has_constant = laplacian.kind != "sym"
         self._solution = None
-
-    def weigh(self, share: float) -> None:
-        r"""Changes the weight of the earlier moments in the mean; with 0, only the
-        graphs count."""
-        self.share, self._solution = share, None
 
     def moments(self) -> Moments:
         r"""Returns the mean over all graphs, to add others later."""

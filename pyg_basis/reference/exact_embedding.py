@@ -194,15 +194,16 @@ class ExactEmbedding:
             fell_back=pairs.fell_back,
         )
 
-    def points(self, x: Tensor) -> Tensor:
+    def points(self, x: Tensor, num_features: int | None = None) -> Tensor:
         r"""Returns the points :obj:`x [m, d]` as distances use them: divided by their
         norms for :obj:`metric="cosine"`.
 
         Raises:
-            ValueError: If :obj:`x` is not a matrix of real numbers, or has a row of
-                zeros to be divided.
+            ValueError: If :obj:`x` is not a matrix of real numbers, of
+                :obj:`num_features` columns if this is given, or has a row of zeros to
+                be divided.
         """
-        check_points(x)
+        check_points(x, num_features)
         return unit_rows(x) if self.metric == "cosine" else x
 
     def operator(self, x: Tensor) -> Laplacian:

@@ -10,7 +10,7 @@ from torch_geometric.data import Data
 from pyg_basis.align import Aligner
 from pyg_basis.graph import GivenGraph, coarsened, nearest_seeds
 from pyg_basis.reference.exact_embedding import ExactEmbedding, SpectralRows
-from pyg_basis.reference.reference import aligned, oversampled
+from pyg_basis.reference.reference import aligned
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,24 +144,14 @@ class CoarsenedGraph:
         component = self.graph.components
         is_reached = np.isin(component[self.nodes], component[drawn])
         anchors = self.nodes[is_reached]
-        found = _embed(
-            self.graph,
-            drawn,
-            np.concatenate([anchors, drawn]),
-            oversampled(
-                self.embedding,
-                self.aligner,
-                len(anchors),
-                len(self.nodes),
-                len(drawn),
-            ),
-            seed,
-        )
-        rows, diagnostics = aligned(
-            found,
-            self.rows[torch.from_numpy(is_reached)],
+        nodes = np.concatenate([anchors, drawn])
+        _, rows, diagnostics = aligned(
+            lambda embedding: _embed(self.graph, drawn, nodes, embedding, seed),
+            self.embedding,
             self.aligner,
-            self.embedding.num_constant,
+            self.rows[torch.from_numpy(is_reached)],
+            len(self.nodes),
+            len(drawn),
         )
         return Data(y=rows[len(anchors) :].float(), **diagnostics)
 

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,39 +64,45 @@ class Reference:
         )
 
 
-def oversampled(
+def aligned(
+    embed: Callable[[ExactEmbedding], SpectralRows],
     embedding: ExactEmbedding,
     aligner: Aligner,
-    num_anchors: int,
+    anchor_rows: Tensor,
     reference_size: int,
     num_nodes: int,
-) -> ExactEmbedding:
-    r"""Returns the embedding of a batch of :obj:`num_nodes` for its alignment to a
-    reference. Without a gap, the first eigenvectors of a larger set are not all among
-    the first of a small one. The map then uses some more columns, as many as the
-    anchors determine."""
-    if reference_size <= num_nodes or keeps_width(aligner):
-        return embedding
-    # A map fitted to few anchors would follow their noise.
-    room = max(num_anchors // 3 - embedding.least_anchors, 0)
-    return embedding.widened(min(NUM_OVERSAMPLES, room))
+) -> tuple[SpectralRows, Tensor, dict[str, Any]]:
+    r"""Embeds a batch and aligns it to a reference (Eq. 12-14).
 
+    Without a gap, the first eigenvectors of a larger set are not all among the first of
+    a small one. The map to a larger reference then uses some more columns, as many as
+    the anchors determine.
 
-def aligned(
-    found: SpectralRows, anchor_rows: Tensor, aligner: Aligner, num_constant: int
-) -> tuple[Tensor, dict[str, Any]]:
-    r"""Aligns the embedding of a batch, anchors first, to the anchors' rows
-    :obj:`[l, K]` (Eq. 12-14).
+    Args:
+        embed (callable): Embeds the batch, anchors first, as its argument says.
+        embedding (ExactEmbedding): How the reference set is embedded.
+        aligner (LeastSquares or RANSAC or Orthogonal or MomentPreserving): How the
+            affine map is fitted.
+        anchor_rows (Tensor): The anchors' rows of the reference, :obj:`[l, K]`.
+        reference_size (int): Number of nodes of the reference set.
+        num_nodes (int): Number of nodes in the graph of the batch.
 
     Returns:
-        tuple: The rows :obj:`[m, K]`, and the batch's diagnostics: :obj:`residual`,
-        :obj:`rank` and :obj:`consensus` of the alignment, :obj:`num_components` of the
-        graph, :obj:`converged` and :obj:`fell_back` of the eigensolver.
+        tuple: The embedding of the batch, its aligned rows :obj:`[m, K]`, and its
+        diagnostics: :obj:`residual`, :obj:`rank` and :obj:`consensus` of the alignment,
+        :obj:`num_components` of the graph, :obj:`converged` and :obj:`fell_back` of the
+        eigensolver.
     """
+    num_more = 0
+    if reference_size > num_nodes and not keeps_width(aligner):
+        # A map fitted to few anchors would follow their noise.
+        room = max(len(anchor_rows) // 3 - embedding.least_anchors, 0)
+        num_more = min(NUM_OVERSAMPLES, room)
+    found = embed(embedding.widened(num_more))
     rows, alignment = align_to_anchors(
-        found.vectors, anchor_rows, aligner, num_constant
+        found.vectors, anchor_rows, aligner, embedding.num_constant
     )
-    return rows, {
+    diagnostics = {
         "residual": float(alignment.residual),
         "rank": int(alignment.rank),
         "consensus": alignment.consensus,
@@ -103,6 +110,7 @@ def aligned(
         "converged": found.converged,
         "fell_back": found.fell_back,
     }
+    return found, rows, diagnostics
 
 
 def reference_nodes(

@@ -379,6 +379,13 @@ def test_bad_settings(settings: Any, match: str) -> None:
         make_layer(**settings)
 
 
+def test_a_generator_of_another_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    # It is not ignored: the weights would be others each time.
+    monkeypatch.setattr(torch, "get_default_device", lambda: torch.device("cuda"))
+    with pytest.raises(ValueError, match=r"generator is on cpu.*Generator\('cuda'\)"):
+        BASiSLayer(2, 2, generator=torch.Generator())
+
+
 @pytest.mark.parametrize(
     ("x", "settings", "match"),
     [
