@@ -1,11 +1,10 @@
 from typing import Literal
 
-import numpy as np
 import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.utils import coalesce, remove_self_loops
+from torch_geometric.utils import coalesce, from_scipy_sparse_matrix, remove_self_loops
 
 from pyg_basis._constraints import POSITIVE, StrOptions, check_arguments
 from pyg_basis.graph._edges import as_data, checked_edge_index, checked_edge_values
@@ -116,7 +115,5 @@ def _symmetrize(
         edge_index, weight = coalesce(edge_index, weight, num_nodes, reduce="max")
         return _symmetrize(edge_index, weight, num_nodes)
     matrix = reverse.maximum(reverse.T.tocsr())
-    first = np.repeat(np.arange(num_nodes), np.diff(matrix.indptr))
-    edges = np.stack([first, matrix.indices]).astype(np.int64)
-    symmetric = torch.from_numpy(matrix.data).to(weight)
-    return torch.from_numpy(edges).to(weight.device), symmetric
+    edge_index, symmetric = from_scipy_sparse_matrix(matrix)
+    return edge_index.to(weight.device), symmetric.to(weight)
