@@ -114,12 +114,6 @@ def read_checkpoint(
         ) from error
 
 
-def read_clusters(path: str | Path) -> dict[str, Any] | None:
-    """Returns the clusters in a file, if any."""
-    clusters: dict[str, Any] | None = _read(path).get("clusters")
-    return clusters
-
-
 def _first_line(payload: bytes) -> bytes:
     checksum = hashlib.sha256(payload).hexdigest()
     return f"pyg_basis model, format {FORMAT}, SHA-256 {checksum}\n".encode()
