@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 
 from pyg_basis import BASiS, BASiSClustering
 from pyg_basis._atomic_file import atomic_file
@@ -23,11 +24,13 @@ from pyg_basis.cli._shards import Part, keep_settings, parts_of
 from pyg_basis.cli._sigterm import sigterm_after_batch
 from pyg_basis.cli._torchrun import is_first, process_group
 from pyg_basis.estimators import preset
-from pyg_basis.estimators._parameters import check_parameters
+from pyg_basis.estimators._clusters import leading_clusters
+from pyg_basis.estimators._parameters import EIGENGAP, check_parameters
 from pyg_basis.estimators.basis_clustering import (
     default_basis,
     fitted_clustering,
-    fitted_kmeans,
+    num_clusters,
+    num_columns,
 )
 
 logger = logging.getLogger("pyg_basis")
@@ -160,10 +163,14 @@ def cluster(arguments: Namespace) -> None:
     elif clustering is None:
         blocks = points.blocks("transform", arguments.quiet)
         embedding = np.concatenate([basis.transform(block) for block in blocks])
-        unfitted = BASiSClustering(**settings)
-        seed = unfitted.random_state
-        kmeans = fitted_kmeans(unfitted, basis, embedding, seed, points.weights)
-        clustering = fitted_clustering(basis, kmeans, basis=clone(basis), **settings)
+        settings = {"n_init": BASiSClustering().n_init, **settings}
+        n_clusters = settings["n_clusters"]
+        if n_clusters == EIGENGAP:
+            n_clusters = num_clusters(basis)
+        kmeans = KMeans(**{**settings, "n_clusters": n_clusters})
+        num_leading = num_columns(kmeans.n_clusters, basis)
+        found = leading_clusters(kmeans, embedding, num_leading, points.weights)
+        clustering = fitted_clustering(basis, found, basis=clone(basis), **settings)
     predict: Any = clustering.predict
     columns = ["cluster"]
     if arguments.soft:

@@ -131,11 +131,20 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
         rows = embedding
         if ranks.size > 1 and int(basis.layer_.num_nodes) != len(embedding):
             rows = np.concatenate(ranks.gather(embedding))
+        chosen = self.n_clusters == EIGENGAP
+        n_clusters: Any = num_clusters(basis) if chosen else self.n_clusters
+        if n_clusters > len(rows):
+            raise ValueError(
+                f"n_clusters={n_clusters} is above n_samples={len(rows)}: "
+                f"ask for fewer clusters, or give more points"
+            )
+        unfitted = KMeans(n_clusters, n_init=self.n_init, random_state=random_state)
         weight = (
             sample_weight.cpu() if isinstance(sample_weight, Tensor) else sample_weight
         )
+        num_leading = num_columns(n_clusters, basis)
         kmeans = ranks.first(
-            lambda: fitted_kmeans(self, basis, rows, random_state, weight)
+            lambda: leading_clusters(unfitted, rows, num_leading, weight)
         )
         labels = kmeans.labels_
         if rows is not embedding:
@@ -347,29 +356,6 @@ def suggested_clusters(basis: BASiS) -> int:
 def num_columns(n_clusters: int, basis: BASiS) -> int:
     """Number of columns of an embedding that are used for clustering."""
     return max(n_clusters - int(basis.drop_first), 1)
-
-
-def fitted_kmeans(
-    clustering: BASiSClustering,
-    basis: BASiS,
-    rows: NDArray[np.floating[Any]],
-    random_state: int | np.random.RandomState | None,
-    weight: ArrayLike | None,
-) -> KMeans:
-    """Clusters the rows of an embedding, with the parameters of a clustering.
-
-    Raises:
-        ValueError: If there are more clusters than rows.
-    """
-    chosen = clustering.n_clusters == EIGENGAP
-    n_clusters: Any = num_clusters(basis) if chosen else clustering.n_clusters
-    if n_clusters > len(rows):
-        raise ValueError(
-            f"n_clusters={n_clusters} is above n_samples={len(rows)}: "
-            f"ask for fewer clusters, or give more points"
-        )
-    kmeans = KMeans(n_clusters, n_init=clustering.n_init, random_state=random_state)
-    return leading_clusters(kmeans, rows, num_columns(n_clusters, basis), weight)
 
 
 def fitted_clustering(fitted: BASiS, kmeans: KMeans, **params: Any) -> BASiSClustering:
