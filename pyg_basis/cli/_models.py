@@ -2,7 +2,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from pyg_basis import BASiS, BASiSClustering
-from pyg_basis.estimators._checkpoint import is_checkpoint, read_clusters
+from pyg_basis.estimators._checkpoint import is_checkpoint, read_checkpoint
+from pyg_basis.estimators.basis_clustering import restored_clustering
 
 
 def is_model(path: Path) -> bool:
@@ -17,10 +18,5 @@ def checksum(path: Path) -> str:
 
 def read_model(path: Path) -> tuple[BASiS, BASiSClustering | None]:
     """Returns the embedding in a file, and its clusters, if any."""
-    try:
-        if read_clusters(path) is None:
-            return BASiS.load(path), None
-        clustering = BASiSClustering.load(path)
-    except LookupError as error:
-        raise ValueError(f"{str(path)!r} is damaged, it lacks {error}") from error
-    return clustering.basis_, clustering
+    basis, clusters = read_checkpoint(BASiS, path, network=None)
+    return basis, None if clusters is None else restored_clustering(basis, clusters)

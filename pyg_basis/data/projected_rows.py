@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from sklearn.random_projection import SparseRandomProjection
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from pyg_basis.data.check_finite import check_finite
 from pyg_basis.data.feature_source import FeatureSource
@@ -39,7 +38,7 @@ def block_rows(num_features: int) -> int:
     return max(1, BLOCK_NUMBERS // max(num_features, WIDEST))
 
 
-class ProjectedRows(Dataset[Tensor]):
+class ProjectedRows(FeatureSource):
     r"""The rows of a source times a matrix, computed on access. A row does not depend
     on the rows accessed with it.
 
@@ -62,17 +61,12 @@ class ProjectedRows(Dataset[Tensor]):
                 f"the points have {source.num_features} features, and the model was "
                 f"fitted to {num_features}: pass the same features"
             )
-        self.source, self.projection = source, projection
+        self.projection = projection
         self.is_kept: NDArray[np.bool_] | None = None
         if keep and len(source) <= MOST_KEPT:
             self.is_kept = np.zeros(len(source), bool)
             self.kept = source[0].new_empty(len(source), num_columns)
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def __getitem__(self, index: int) -> Tensor:
-        return self.__getitems__([index])[0]
+        super().__init__(source)
 
     def __getitems__(self, indices: Sequence[int] | NDArray[np.int64]) -> Tensor:
         r"""Returns the projected rows of these points, :obj:`[len, k]`."""
@@ -86,12 +80,12 @@ class ProjectedRows(Dataset[Tensor]):
         return self.kept[torch.from_numpy(index)]
 
     def _projected(self, index: NDArray[np.int64]) -> Tensor:
-        step = block_rows(self.source.num_features)
+        step = block_rows(self.data.num_features)
         starts = range(0, len(index), step)
         return torch.cat([self._block(index[start : start + step]) for start in starts])
 
     def _block(self, index: NDArray[np.int64]) -> Tensor:
-        rows = self.source.__getitems__(index)
+        rows = self.data.__getitems__(index)
         # The projection is sparse: it could miss a NaN.
         check_finite(rows, index)
         # In double precision, as each column sums hundreds of features. Huge sums stay
@@ -107,6 +101,4 @@ def projected(
 ) -> FeatureSource:
     r"""Returns the source of the projected rows, or the source itself if there is no
     projection."""
-    if projection is None:
-        return source
-    return FeatureSource(ProjectedRows(source, projection, keep))
+    return source if projection is None else ProjectedRows(source, projection, keep)

@@ -51,9 +51,6 @@ class ChebyshevSubspace(IterativeSolver):
     max_products: int = 2000
     name: ClassVar[str] = "chebyshev"
 
-    def __post_init__(self) -> None:
-        self._check_at_least_one("max_products")
-
     def _search(
         self, operator: SymmetricOperator, k: int, tol: float, seed: int
     ) -> Iterator[tuple[Tensor, int]]:

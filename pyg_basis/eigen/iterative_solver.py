@@ -15,6 +15,12 @@ from pyg_basis.eigen.symmetric_operator import SymmetricOperator
 # The solvers' bases have up to five times the wanted vectors, and some more. If that is
 # the whole space, the dense solver is faster.
 BASES, GUARDS = 5, 10
+# Each solver has some of these settings.
+CONSTRAINTS = {
+    "num_guards": [at_least(1)],
+    "max_iter": [at_least(1)],
+    "max_products": [at_least(1)],
+}
 
 
 class IterativeSolver(ABC):
@@ -26,6 +32,9 @@ class IterativeSolver(ABC):
     """
 
     name: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        check_arguments(CONSTRAINTS, type(self).__name__, **vars(self))
 
     def solve(
         self, operator: SymmetricOperator, k: int, tol: float = 1e-6, seed: int = 0
@@ -53,8 +62,3 @@ class IterativeSolver(ABC):
     ) -> Iterator[tuple[Tensor, int]]:
         r"""Yields increasingly accurate bases of the first :obj:`k` eigenvectors,
         without those of the null space, and the number of iterations so far."""
-
-    def _check_at_least_one(self, *names: str) -> None:
-        given = {name: getattr(self, name) for name in names}
-        constraints = {name: [at_least(1)] for name in names}
-        check_arguments(constraints, type(self).__name__, **given)

@@ -48,9 +48,6 @@ class Lanczos(IterativeSolver):
     max_iter: int = 1000
     name: ClassVar[str] = "lanczos"
 
-    def __post_init__(self) -> None:
-        self._check_at_least_one("max_iter")
-
     def _search(
         self, operator: SymmetricOperator, k: int, tol: float, seed: int
     ) -> Iterator[tuple[Tensor, int]]:

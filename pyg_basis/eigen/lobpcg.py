@@ -43,7 +43,7 @@ class LOBPCG(IterativeSolver):
     name: ClassVar[str] = "lobpcg"
 
     def __post_init__(self) -> None:
-        self._check_at_least_one("num_guards", "max_iter")
+        super().__post_init__()
         self._check_start()
 
     def _search(

@@ -28,9 +28,9 @@ from pyg_basis.readout.rayleigh_ritz import Moments
 if TYPE_CHECKING:
     from pyg_basis.estimators.basis import BASiS
 
-# Incremented when older files can no longer be read. Up to 7, files were those of
-# torch.save. Since then, a first line has the checksum of all that follows.
+# Incremented when older files can no longer be read.
 FORMAT = 9
+# The first line of a file, with the checksum of all that follows.
 FIRST_LINE = re.compile(rb"pyg_basis model, format (\d{1,9}), SHA-256 [0-9a-f]{64}\n")
 LINE_LENGTH = 128  # no line is longer
 
@@ -85,7 +85,7 @@ def write_checkpoint(
 def is_checkpoint(path: str | Path) -> bool:
     """Whether a file contains a model, of any version."""
     with open(path, "rb") as file:
-        return _version(path, file.readline(LINE_LENGTH)) is not None
+        return _version(file.readline(LINE_LENGTH)) is not None
 
 
 def read_checkpoint(
@@ -114,33 +114,20 @@ def read_checkpoint(
         ) from error
 
 
-def read_clusters(path: str | Path) -> dict[str, Any] | None:
-    """Returns the clusters in a file, if any."""
-    clusters: dict[str, Any] | None = _read(path).get("clusters")
-    return clusters
-
-
 def _first_line(payload: bytes) -> bytes:
     checksum = hashlib.sha256(payload).hexdigest()
     return f"pyg_basis model, format {FORMAT}, SHA-256 {checksum}\n".encode()
 
 
-def _version(path: str | Path, first_line: bytes) -> int | None:
+def _version(first_line: bytes) -> int | None:
     match = FIRST_LINE.fullmatch(first_line)
-    if match:
-        return int(match[1])
-    try:
-        saved = load_torch_file(path, mmap=True)
-    except ValueError:
-        return None
-    version = saved.get("pyg_basis") if isinstance(saved, dict) else None
-    return version if isinstance(version, int) else None
+    return int(match[1]) if match else None
 
 
 def _read(path: str | Path) -> dict[str, Any]:
     with open(path, "rb") as file:
         first_line = file.readline(LINE_LENGTH)
-        version = _version(path, first_line)
+        version = _version(first_line)
         payload = file.read() if version == FORMAT else b""
     if version is None:
         problem = "is no readable checkpoint: give a file written by BASiS.save"

@@ -53,29 +53,19 @@ class Memory(NamedTuple):
     num_updates: int = 0
 
 
-class Updated(NamedTuple):
-    """The result of an update: the layer, the memory for the next one, the vectors,
-    their quality, the training history, and how far the embedding moved."""
-
-    layer: BASiSLayer
-    memory: Memory
-    vectors: RitzVectors
-    quality: dict[str, Any]
-    history: dict[str, list[float]]
-    movement: Movement
-
-
-def updated(
+def update(
     estimator: "BASiS", memory: Memory, source: FeatureSource, forget_factor: float
-) -> Updated:
-    """Embeds the points so far and new ones, in the previous basis.
+) -> Movement:
+    """Makes a fitted estimator embed the points so far and new ones, in the previous
+    basis. Returns how far the embedding moved.
 
     The moments of graphs of new points are added to the present ones. If the hidden
     features then miss much of the eigenvectors of a graph of earlier and new points,
     training of the network continues, with anchors and a reference from both.
 
     Raises:
-        ValueError: If the hidden features then span too few directions.
+        ValueError: If the hidden features then span too few directions. Nothing has
+            changed then.
     """
     rng = np.random.default_rng([memory.seed, memory.num_updates])
     num_earlier = forget_factor * memory.num_points
@@ -120,14 +110,18 @@ def updated(
     vectors, movement = _in_old_basis(
         estimator, layer, memory.points, vectors, trained_on
     )
-    memory = Memory(
+    # An error before this line leaves the estimator as it was.
+    estimator._memory = Memory(
         moments.moments(),
         points,
         num_earlier + len(source),
         memory.seed,
         memory.num_updates + 1,
     )
-    return Updated(layer, memory, vectors, measured, history, movement)
+    estimator.layer_, estimator.quality_ = layer, measured
+    estimator.history_, estimator.n_iter_ = history, len(history["loss"])
+    estimator.eigenvalues_ = vectors.values.cpu().numpy()
+    return movement
 
 
 def _is_enough(found: dict[str, Any] | None, before: dict[str, Any] | None) -> bool:

@@ -63,7 +63,7 @@ from pyg_basis.estimators._training_checkpoint import (
     TrainingCheckpoint,
     fingerprint,
 )
-from pyg_basis.estimators._update import Memory, updated
+from pyg_basis.estimators._update import Memory, update
 from pyg_basis.estimators._whole_read_out import WholeReadOut
 from pyg_basis.nn import BASiSLayer
 from pyg_basis.reference import Movement
@@ -598,12 +598,7 @@ class BASiS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             described = copy.copy(self)
             source = feature_source(described, X, reset=False)
             source = projected(source, self.projection_)
-            found = updated(self, self._memory, source, float(forget_factor))
-        self.layer_, self._memory = found.layer, found.memory
-        self.quality_, self.history_ = found.quality, found.history
-        self.n_iter_ = len(found.history["loss"])
-        self.eigenvalues_ = found.vectors.values.cpu().numpy()
-        return found.movement
+            return update(self, self._memory, source, float(forget_factor))
 
     def score(self, X: Any, y: Any = None) -> float:
         r"""Share of the exact eigenvectors of the graph of :obj:`X [n, d]` in the span

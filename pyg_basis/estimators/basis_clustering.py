@@ -332,10 +332,7 @@ class BASiSClustering(ClusterMixin, BaseEstimator):
                 f"path={str(path)!r} holds an embedding without clusters: read it with "
                 f"BASiS.load, or fit a BASiSClustering"
             )
-        kmeans = kmeans_at(clusters.pop("centers").numpy())
-        if clusters["basis"] is not None:
-            clusters["basis"] = clone(basis).set_params(**clusters["basis"])
-        return fitted_clustering(basis, kmeans, **clusters)
+        return restored_clustering(basis, clusters)
 
 
 def default_basis(n_clusters: int | Literal["eigengap"]) -> BASiS:
@@ -370,6 +367,14 @@ def fitted_clustering(fitted: BASiS, kmeans: KMeans, **params: Any) -> BASiSClus
     if hasattr(fitted, "feature_names_in_"):
         clustering.feature_names_in_ = fitted.feature_names_in_
     return clustering
+
+
+def restored_clustering(basis: BASiS, clusters: dict[str, Any]) -> BASiSClustering:
+    """Builds a clustering from what a file holds, see :func:`read_checkpoint`."""
+    kmeans = kmeans_at(clusters.pop("centers").numpy())
+    if clusters["basis"] is not None:
+        clusters["basis"] = clone(basis).set_params(**clusters["basis"])
+    return fitted_clustering(basis, kmeans, **clusters)
 
 
 def _as_array(embedding: Any) -> NDArray[np.floating[Any]]:

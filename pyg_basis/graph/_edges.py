@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix, issparse, sparray, spmatrix
 from sklearn.utils import check_array
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.utils import is_sparse, to_edge_index
+from torch_geometric.utils import from_scipy_sparse_matrix, is_sparse, to_edge_index
 
 from pyg_basis.graph._sparse import described, is_dense
 
@@ -58,18 +58,13 @@ def as_data(graph: object, features: bool = True) -> Data:
         return Data(edge_index=torch.zeros(2, 0, dtype=torch.long), num_nodes=0)
     try:
         # Via CSR, which sums the corrections of networkx for loops.
-        weight = nx.to_scipy_sparse_array(graph, dtype=np.float64, format="csr").tocoo()
+        matrix = nx.to_scipy_sparse_array(graph, dtype=np.float64, format="csr")
     except (OverflowError, TypeError, ValueError) as error:
         raise ValueError(
             f"the attribute 'weight' of the edges of graph must be a number ({error}): "
             f"convert it, or remove the attribute"
         ) from error
-    edges = np.stack([weight.row, weight.col]).astype(np.int64)
-    data = Data(
-        edge_index=torch.from_numpy(edges),
-        edge_weight=torch.from_numpy(weight.data),
-        num_nodes=num_nodes,
-    )
+    data = _of_weights(matrix)
     given = nx.get_node_attributes(graph, "x")
     if features and len(given) == num_nodes:
         try:
@@ -117,13 +112,13 @@ def _of_adjacency(adjacency: Any) -> Data:
             "kneighbors_graph, W.minimum(W.T) those both ways, and (W + W.T) / 2 is "
             "the mean"
         )
-    weight = matrix.tocoo()
-    edges = np.stack([weight.row, weight.col]).astype(np.int64)
-    return Data(
-        edge_index=torch.from_numpy(edges),
-        edge_weight=torch.from_numpy(weight.data),
-        num_nodes=matrix.shape[0],
-    )
+    return _of_weights(matrix)
+
+
+def _of_weights(matrix: Any) -> Data:
+    """The graph with an edge per stored entry of a sparse matrix of weights."""
+    edge_index, weight = from_scipy_sparse_matrix(matrix)
+    return Data(edge_index=edge_index, edge_weight=weight, num_nodes=matrix.shape[0])
 
 
 def _asymmetry(matrix: csr_matrix) -> float:

@@ -1,11 +1,10 @@
 from typing import Literal
 
-import numpy as np
 import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.utils import coalesce, remove_self_loops
+from torch_geometric.utils import coalesce, from_scipy_sparse_matrix, remove_self_loops
 
 from pyg_basis._constraints import POSITIVE, StrOptions, check_arguments
 from pyg_basis.graph._edges import as_data, checked_edge_index, checked_edge_values
@@ -59,6 +58,27 @@ def affinity(graph: Data, bandwidth: Bandwidth = "self_tuning") -> Data:
     """
     check_arguments({"bandwidth": BANDWIDTH}, "affinity", bandwidth=bandwidth)
     graph = as_data(graph)
+    matrix = affinity_weights(graph, bandwidth)
+    edge_index, weight = from_scipy_sparse_matrix(matrix)
+    distance = graph.edge_distance
+    dtype = torch.promote_types(distance.dtype, torch.float32)
+    result = Data(
+        edge_index=edge_index.to(distance.device),
+        edge_weight=weight.to(distance.device, dtype),
+        num_nodes=matrix.shape[0],
+    )
+    if graph.x is not None:
+        result.x = graph.x
+    return result
+
+
+def affinity_weights(graph: Data, bandwidth: Bandwidth) -> csr_matrix:
+    r"""Returns the affinities of a neighbor graph, see :func:`affinity`, as a symmetric
+    matrix in double precision, :obj:`[n, n]`, without loops.
+
+    Raises:
+        ValueError: If the edges or the distances are invalid.
+    """
     edge_index, num_nodes = checked_edge_index(graph)
     distance = graph.get("edge_distance")
     if distance is None:
@@ -75,12 +95,7 @@ def affinity(graph: Data, bandwidth: Bandwidth = "self_tuning") -> Data:
         sigma = _median(distance) if bandwidth == "global" else float(bandwidth)
         ratio = (distance / sigma).square() / 2
     weight = torch.exp(-ratio).clamp(min=torch.finfo(distance.dtype).tiny)
-
-    edge_index, weight = _symmetrize(edge_index, weight.detach(), num_nodes)
-    result = Data(edge_index=edge_index, edge_weight=weight, num_nodes=num_nodes)
-    if graph.x is not None:
-        result.x = graph.x
-    return result
+    return _symmetrize(edge_index, weight.detach(), num_nodes)
 
 
 def _self_tuned_square(edge_index: Tensor, distance: Tensor, num_nodes: int) -> Tensor:
@@ -102,9 +117,7 @@ def _median(distance: Tensor) -> float:
     return 1.0  # Duplicates only: every weight is 1 under any sigma.
 
 
-def _symmetrize(
-    edge_index: Tensor, weight: Tensor, num_nodes: int
-) -> tuple[Tensor, Tensor]:
+def _symmetrize(edge_index: Tensor, weight: Tensor, num_nodes: int) -> csr_matrix:
     edge_index, weight = remove_self_loops(edge_index, weight)
     row, column = edge_index.cpu().numpy()
     shape = num_nodes, num_nodes
@@ -115,8 +128,4 @@ def _symmetrize(
         # Repeated edges, which were summed, keep the largest weight.
         edge_index, weight = coalesce(edge_index, weight, num_nodes, reduce="max")
         return _symmetrize(edge_index, weight, num_nodes)
-    matrix = reverse.maximum(reverse.T.tocsr())
-    first = np.repeat(np.arange(num_nodes), np.diff(matrix.indptr))
-    edges = np.stack([first, matrix.indices]).astype(np.int64)
-    symmetric = torch.from_numpy(matrix.data).to(weight)
-    return torch.from_numpy(edges).to(weight.device), symmetric
+    return reverse.maximum(reverse.T.tocsr())

@@ -6,8 +6,8 @@ from torch import Tensor
 from pyg_basis._constraints import at_least, check_arguments
 from pyg_basis.eigen import eigenpairs
 from pyg_basis.eigen.eigenpairs import SOLVER
-from pyg_basis.graph import Laplacian, affinity, knn_graph, laplacian
-from pyg_basis.graph.affinity import BANDWIDTH, Bandwidth
+from pyg_basis.graph import Laplacian, density_normalized, knn_graph
+from pyg_basis.graph.affinity import BANDWIDTH, Bandwidth, affinity_weights
 from pyg_basis.graph.laplacian import ALPHA, KIND, LaplacianKind
 from pyg_basis.reference._points import check_points
 from pyg_basis.reference.unit_rows import METRIC, Metric, unit_rows
@@ -223,5 +223,6 @@ class ExactEmbedding:
             )
         x = self.points(x.detach()).double()
         neighbors = knn_graph(x, self.num_neighbors)
-        graph = affinity(neighbors, self.bandwidth)
-        return laplacian(graph, self.laplacian, self.alpha)
+        weights = affinity_weights(neighbors, self.bandwidth)
+        weights = density_normalized(weights, self.alpha)
+        return Laplacian.of_weights(weights, self.laplacian).to(x)
