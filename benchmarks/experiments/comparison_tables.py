@@ -2,6 +2,7 @@
 curves of closeness against time."""
 
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.data.point_sets import POINT_SETS
 from benchmarks.lib.evaluation import LOW_IS_GOOD, MEASURES
-from benchmarks.lib.methods import EXACT, METHODS, TITLES
+from benchmarks.lib.methods import ALL, EXACT, METHODS, TITLES
 from benchmarks.lib.record import read_record
 from benchmarks.lib.tables import grouped, is_tie, markdown_table, over_runs
 
@@ -194,16 +195,18 @@ def curves(folder: Path) -> Figure:
     for panel, (name, path) in zip(panels, paths.items(), strict=False):
         runs = read_record(path)["results"]["runs"]
         for i, method in enumerate(METHODS):
-            points = [
-                (mean_of(group, "fit_seconds"), mean_of(group, "grassmann_distance"))
-                for group in grouped(
-                    [r for r in runs if r["method"] == method and not r["num_more"]
-                     and "grassmann_distance" in r],
-                    "value",
-                ).values()
-            ]  # fmt: skip
-            if points:
-                seconds, distances = zip(*sorted(points), strict=True)
+            groups = grouped(
+                [r for r in runs if r["method"] == method and not r["num_more"]
+                 and "grassmann_distance" in r],
+                "value",
+            )  # fmt: skip
+            if groups:
+                # From less to more effort.
+                order = sorted(groups, key=lambda key: inf if key == (ALL,) else key[0])
+                seconds, distances = (
+                    [mean_of(groups[key], figure) for key in order]
+                    for figure in ("fit_seconds", "grassmann_distance")
+                )
                 # The dark colors first.
                 color = colormaps["tab20"](2 * i % 20 + i // 10)
                 style = {"color": color, "marker": MARKERS[i]}
