@@ -30,7 +30,7 @@ from benchmarks.lib.alone import run_alone
 from benchmarks.lib.exact import WALK, exact_space
 from benchmarks.lib.own_memory import OwnMemory
 from benchmarks.lib.record import read_results
-from benchmarks.lib.run_file import RunFile
+from benchmarks.lib.run_file import RunFile, was_made_with
 from benchmarks.lib.tables import grouped, markdown_table, over_runs, row_of
 from benchmarks.lib.timed import timed
 from pyg_basis import BASiS
@@ -87,7 +87,8 @@ def main(options: argparse.Namespace) -> None:
     file = RunFile.of(options, Task._fields, **parameters)
     with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
         for task in tasks_of(options):
-            if file.has(task, parameters) or has_given_up(task, file.runs()):
+            given_up = has_given_up(task, parameters, file.runs())
+            if given_up or file.has(task, parameters):
                 continue
             path = Path(folder) / f"{task.manifold}_{task.n}.npy"
             if not path.exists():
@@ -110,12 +111,13 @@ def tasks_of(options: argparse.Namespace) -> list[Task]:
     ]
 
 
-def has_given_up(task: Task, runs: list[Run]) -> bool:
-    """Whether the method has not finished already, for these columns and no more
-    points."""
-    same = {"manifold", "columns", "method"}
+def has_given_up(task: Task, parameters: Run, runs: list[Run]) -> bool:
+    """Whether the method has not finished already for as many points or fewer."""
     return any(
-        run["gave_up"] and all(run[key] == getattr(task, key) for key in same)
+        run["gave_up"]
+        and task._replace(n=run["n"]) == Task(*(run[key] for key in Task._fields))
+        and run["n"] <= task.n
+        and was_made_with(run, parameters)
         for run in runs
     )
 
@@ -225,7 +227,9 @@ def tables(folder: Path) -> dict[str, str]:
                 }
                 row |= row_of(of_method, figures)
         rows.append(row)
-    tables["scaling_columns"] = markdown_table(rows, list(rows[0]))
+    # A method may be missing in some.
+    titles = list(dict.fromkeys(title for row in rows for title in row))
+    tables["scaling_columns"] = markdown_table(rows, titles)
     return tables
 
 
