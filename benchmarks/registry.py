@@ -169,7 +169,7 @@ LIST = (
     Experiment("anchors", "outliers, by choice of the anchors", "3 minutes", seeds=3),
     Experiment(
         "scaling",
-        "time, memory and distance by the number of points, up to 10 million",
+        "time, memory and distance by the number of points (to 10 million) and columns",
         "an hour",
         seeds=3,
         quick=("--points", "600", "--limit", "60"),

@@ -83,7 +83,7 @@ def write_checkpoint(
 
 
 def is_checkpoint(path: str | Path) -> bool:
-    """Whether a file contains a model, of any version."""
+    """Whether a file begins with the line of a model file, of any format."""
     with open(path, "rb") as file:
         return _version(file.readline(LINE_LENGTH)) is not None
 

@@ -113,17 +113,14 @@ def test_kinds_of_pictures(run: Run, model: Path, suffix: str) -> None:
 
 def test_an_embedding(run: Run, embedding: np.ndarray, figures: list[Figure]) -> None:
     kinds = np.array(["red", "blue"])[np.arange(50) % 2]
+    embedding = embedding.round(3)  # pandas before 3.1 rounds the last bit of more
     table = pd.DataFrame(embedding, columns=[*"abcd"]).assign(kind=kinds)
     table.to_csv("table.csv", index=False)
     options = ["--axes", 2, 4, "--labels", "kind", "--output", "a.png"]
     assert run("plot", "table.csv", *options).status == 0
     (ax,) = figures[0].axes
     drawn = np.asarray(ax.collections[0].get_offsets())
-    # Points are drawn in random order. pandas before 3.1 rounds what it reads.
-    drawn, expected = (
-        rows[rows[:, 0].argsort()] for rows in (drawn, embedding[:, [1, 3]])
-    )
-    assert np.allclose(drawn, expected, rtol=1e-12, atol=0)
+    assert sorted(drawn.tolist()) == sorted(embedding[:, [1, 3]].tolist())
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("eigenvector 2", "eigenvector 4")
     legend = ax.get_legend()
     assert legend is not None

@@ -24,7 +24,8 @@ def read(path: str) -> np.ndarray:
     separator = separators.get(path[-3:])
     if separator:
         with open(path) as file:
-            assert file.readline().split(separator)[0] == "basis0"
+            names = file.readline().strip().split(separator)
+            assert names == ["basis0", "basis1", "basis2"]
             return np.loadtxt(file, delimiter=separator)
     table = pd.read_parquet(path)
     assert list(table) == ["basis0", "basis1", "basis2"]

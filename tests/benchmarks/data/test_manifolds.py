@@ -23,7 +23,15 @@ def test_a_file_has_every_block(tmp_path, monkeypatch):
 )
 def test_eigenfunctions_at_turned_points_are_orthonormal(name, level, num):
     manifold = manifolds.MANIFOLDS[name]
-    columns = manifold.eigenfunctions(manifold.points(50_000, seed=0), level)
-    assert columns.shape == (50_000, num)
+    columns = manifold.eigenfunctions(manifold.points(200_000, seed=0), level)
+    assert columns.shape == (200_000, num)
     gram = columns.T @ columns / len(columns)
-    assert torch.allclose(gram, torch.eye(num), atol=0.06)
+    assert torch.allclose(gram, torch.eye(num), atol=0.03)
+    few = manifold.points(30, seed=0)
+    expected = manifold.functions(manifold.draw(30, seed=0), level)
+    assert torch.allclose(manifold.eigenfunctions(few, level), expected, atol=1e-4)
+
+
+def test_the_torus_is_a_product_of_circles():
+    x = manifolds.torus(100, seed=0)
+    assert torch.allclose(x[:, :4].square() + x[:, 4:].square(), torch.ones(1))
